@@ -1,0 +1,96 @@
+import type { Clock } from './clock.ts'
+
+/** Something that can run out. Embedded in the object that waits, so that arming allocates nothing. */
+export interface Deadline {
+  /** When it runs out, on the clock's scale; Infinity while disarmed. Written by `Timers` only. */
+  dueMs: number
+  /** The wheel slot that holds it; undefined while in none. Written by `Timers` only. */
+  slot: number | undefined
+  /** Runs once when it is due. May arm itself again. */
+  expired(): void
+}
+
+/** How late a deadline may fire at most. */
+const TICK_MS = 50
+const SLOTS = 512
+
+/**
+ * One coarse timer wheel for a whole thread (Varghese and Lauck, SOSP 1987, scheme 6). Arming again to a later time, which every
+ * request does, is a single assignment: the wheel finds out when the old slot comes round. Never early,
+ * late by less than one tick and the delay of the event loop.
+ */
+export class Timers {
+  readonly #clock: Clock
+  readonly #slots: Set<Deadline>[] = Array.from({ length: SLOTS }, () => new Set<Deadline>())
+  #tick: number
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+    this.#tick = Math.floor(clock.now() / TICK_MS)
+  }
+
+  /** Starts the ticking. The timer does not keep the process alive. */
+  start(): void {
+    this.#timer ??= setInterval(() => this.advance(), TICK_MS).unref()
+  }
+
+  stop(): void {
+    clearInterval(this.#timer)
+    this.#timer = undefined
+  }
+
+  arm(deadline: Deadline, delayMs: number): void {
+    const dueMs = this.#clock.now() + delayMs
+    // Already in a slot that comes round no later: it is put on from there.
+    if (deadline.slot !== undefined && dueMs >= deadline.dueMs) {
+      deadline.dueMs = dueMs
+      return
+    }
+    this.disarm(deadline)
+    deadline.dueMs = dueMs
+    this.#place(deadline)
+  }
+
+  disarm(deadline: Deadline): void {
+    if (deadline.slot !== undefined) this.#slots[deadline.slot]?.delete(deadline)
+    deadline.slot = undefined
+    deadline.dueMs = Number.POSITIVE_INFINITY
+  }
+
+  /** Fires what is due now. Called by the ticking, or by a test that moved its clock. */
+  advance(): void {
+    const target = Math.floor(this.#clock.now() / TICK_MS)
+    // After a long stall one round visits every slot once; more rounds would find nothing new.
+    if (target - this.#tick > SLOTS) this.#tick = target - SLOTS
+    while (this.#tick < target) {
+      this.#tick += 1
+      this.#visit(this.#tick % SLOTS)
+    }
+  }
+
+  #visit(slot: number): void {
+    const held = this.#slots[slot]
+    if (held === undefined || held.size === 0) return
+    const now = this.#clock.now()
+    // A copy: expired() may arm into this very slot.
+    for (const deadline of [...held]) {
+      if (deadline.slot !== slot) continue
+      held.delete(deadline)
+      deadline.slot = undefined
+      if (deadline.dueMs > now) {
+        this.#place(deadline)
+        continue
+      }
+      deadline.dueMs = Number.POSITIVE_INFINITY
+      deadline.expired()
+    }
+  }
+
+  #place(deadline: Deadline): void {
+    const due = Math.ceil(deadline.dueMs / TICK_MS)
+    const slot = Math.max(due, this.#tick + 1) % SLOTS
+    deadline.slot = slot
+    this.#slots[slot]?.add(deadline)
+  }
+}

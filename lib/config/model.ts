@@ -1,0 +1,145 @@
+/**
+ * What one configuration compiles to: plain, immutable data that is posted to the data threads. Every default is filled in, every unit is
+ * in its name, every reference is checked.
+ */
+export interface Snapshot {
+  /** sha256 of the files' contents, first 12 hex digits. */
+  readonly hash: string
+  readonly server: ServerConfig
+  readonly log: LogConfig
+  readonly admin: AdminConfig
+  readonly listeners: readonly ListenerConfig[]
+  readonly upstreams: readonly UpstreamConfig[]
+  readonly routes: readonly RouteConfig[]
+}
+
+export interface ServerConfig {
+  /** Data threads; undefined for `auto`. */
+  readonly workers: number | undefined
+  readonly drainMs: number
+}
+
+export interface LogConfig {
+  readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal'
+  readonly access: { readonly kind: 'off' } | { readonly kind: 'stdout' } | { readonly kind: 'file'; readonly path: string }
+  readonly format: 'json'
+}
+
+/** Where to listen or to connect to. An IPv6 host stands without brackets. */
+export type Address =
+  | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
+  | { readonly kind: 'unix'; readonly path: string }
+
+export interface AdminConfig {
+  readonly address: Address
+  /** Required where the address is beyond loopback. */
+  readonly token: string | undefined
+}
+
+export interface ListenerConfig {
+  readonly name: string
+  readonly address: Address
+  /** CIDRs or single addresses, already checked. */
+  readonly trustedProxies: readonly string[]
+  readonly limits: ListenerLimits
+  readonly timeouts: ListenerTimeouts
+}
+
+export interface ListenerLimits {
+  readonly headersBytes: number
+  readonly headerCount: number
+  /** Bytes of a request body; Infinity for no limit. */
+  readonly bodyBytes: number
+  /** Open client connections of this listener over all threads. */
+  readonly connections: number
+}
+
+export interface ListenerTimeouts {
+  /** From the first byte of a head (or the accept) to its last: absolute. */
+  readonly headerMs: number
+  /** Longest silence inside a request body. */
+  readonly bodyMs: number
+  /** Longest silence between two requests. */
+  readonly keepaliveMs: number
+  /** Longest time in which the client takes none of our bytes. */
+  readonly writeMs: number
+  /** Bytes a second that a request body must reach on average, once `bodyMs` have passed; 0 for none. */
+  readonly minRateBytes: number
+}
+
+export type BalancePolicy = 'p2c' | 'round-robin' | 'least-inflight' | 'peak-ewma' | 'hash'
+export type HashKey =
+  | { readonly on: 'client-ip' }
+  | { readonly on: 'uri' }
+  | { readonly on: 'header'; readonly name: string }
+  | { readonly on: 'cookie'; readonly name: string }
+
+export interface UpstreamConfig {
+  readonly name: string
+  readonly endpoints: readonly EndpointConfig[]
+  /** App processes that we start; their endpoints are added when they have their addresses. */
+  readonly run: RunConfig | undefined
+  readonly balance: BalancePolicy
+  readonly hashOn: HashKey
+  /** Requests an endpoint runs at a time, over all threads; 0 for no cap. */
+  readonly maxInflight: number
+  readonly queue: { readonly length: number; readonly timeoutMs: number }
+  readonly health: HealthConfig | undefined
+  readonly timeouts: UpstreamTimeouts
+  readonly body: 'spool' | 'stream'
+  readonly keepalive: { readonly idleMs: number | undefined; readonly max: number }
+  readonly retry: { readonly attempts: number; readonly budgetShare: number }
+  /** Passive marking: consecutive failures that eject an endpoint, and for how long. */
+  readonly passive: { readonly failures: number; readonly ejectMs: number }
+}
+
+export interface EndpointConfig {
+  /** Label in metrics, logs and status: the address as configured, or `worker-1` for a managed worker. */
+  readonly name: string
+  readonly address: Address
+  readonly weight: number
+}
+
+export interface RunConfig {
+  readonly command: readonly [string, ...string[]]
+  readonly count: number
+  /** Folder the processes start in: the one that Causeway was started in. */
+  readonly env: Readonly<Record<string, string>>
+  /** What a worker is handed: a free loopback port or a socket path. */
+  readonly transport: 'port' | 'socket'
+}
+
+export interface HealthConfig {
+  readonly kind: 'http' | 'tcp'
+  readonly path: string
+  /** Host field of the probe; undefined: the first host of a route to this upstream, else the endpoint's own address. */
+  readonly host: string | undefined
+  readonly headers: Readonly<Record<string, string>>
+  readonly intervalMs: number
+  readonly timeoutMs: number
+  readonly rise: number
+  readonly fall: number
+  /** Statuses that pass. */
+  readonly expect: readonly number[]
+}
+
+export interface UpstreamTimeouts {
+  readonly connectMs: number
+  /** From the request's last byte to the answer's first. */
+  readonly responseMs: number
+  /** Longest silence inside the answer. */
+  readonly idleMs: number
+}
+
+export interface RouteConfig {
+  readonly name: string
+  /** Lower case; `*.example.com` for every name below; empty for any. */
+  readonly hosts: readonly string[]
+  /** Starts with `/`. */
+  readonly path: string
+  readonly action: RouteAction
+}
+
+export type RouteAction =
+  | { readonly kind: 'proxy'; readonly upstream: string }
+  | { readonly kind: 'static'; readonly root: string; readonly index: readonly string[] }

@@ -1,0 +1,84 @@
+import type { ErrorCode } from '../base/errors.ts'
+import type { FieldList } from './field-list.ts'
+import type { AnswerHead, RequestHead } from './message.ts'
+import type { ExchangeRecord } from './record.ts'
+
+/**
+ * One client request and its answer, whatever the protocol and however many attempts it takes. The front implements it, handlers and
+ * transports use it. No call ever throws because the client has gone: the exchange then swallows what it is given, and
+ * its handler has been told by `clientGone`.
+ *
+ * An exchange is never used again: a late call on one that has ended does nothing.
+ */
+export interface Exchange {
+  readonly request: RequestHead
+  readonly client: ClientFacts
+  /** What the access log and the metrics will say. Handlers fill in their part. */
+  readonly record: ExchangeRecord
+  /** True once the answer's head was given: from then on an error can only cut. */
+  readonly answered: boolean
+  /** True when nothing more can be done for the client. */
+  readonly ended: boolean
+
+  /** Names who is told of the client's leaving and of drained buffers. Each handler calls it before anything else. */
+  attach(owner: ExchangeOwner): void
+
+  /**
+   * Lets the request body flow into `reader`, at once with what has already arrived. Answers Expect: 100-continue. Called at most once,
+   * and not for a request whose framing is `none`.
+   */
+  receiveBody(reader: BodyReader): void
+  /** The reader took all it can; nothing is delivered until `resumeBody`. */
+  pauseBody(): void
+  resumeBody(): void
+  /** True when all of the request body has been delivered (or there was none). */
+  readonly bodyDone: boolean
+
+  /** An interim answer (RFC 9110 15.2), relayed where the client's protocol allows. */
+  inform(status: number, fields: FieldList): void
+  /** Begins the final answer. Nothing is sent before `flush`, `end`, or enough bytes. */
+  begin(head: AnswerHead): void
+  /**
+   * Bytes of the answer's body; they are copied or sent before it returns, so the caller may reuse the memory. False: the client is
+   * slow, stop until `owner.answerDrained`. For HEAD and bodiless statuses the bytes are discarded.
+   */
+  write(bytes: Uint8Array, start: number, end: number): boolean
+  /** The same for text of latin1 characters: what small files are kept as. */
+  writeText(text: string): boolean
+  /** Sends what was given so far. To be called when no more will follow in this turn. */
+  flush(): void
+  /** The answer is complete. */
+  end(): void
+  /**
+   * The whole exchange failed: an error answer if none has begun, else a cut that the client can tell from a clean end.
+   * `detail` is for the log only.
+   */
+  fail(code: ErrorCode, detail?: string): void
+}
+
+export interface ExchangeOwner {
+  /** The client's buffer has room again after `write` returned false. */
+  answerDrained(): void
+  /** The client left, or was cut, before `end`. The record already says why. Stop all work for it. */
+  clientGone(): void
+}
+
+export interface BodyReader {
+  /** Bytes of the body, valid only during the call. To slow the flow down, call `exchange.pauseBody()`. */
+  bodyBytes(bytes: Uint8Array, start: number, end: number): void
+  bodyEnd(): void
+}
+
+/** Who asks, as far as we believe it. */
+export interface ClientFacts {
+  /** Address of the socket's other end. '' on a unix socket. */
+  readonly peerAddress: string
+  readonly peerPort: number
+  /** True if the peer is in the listener's trusted_proxies. */
+  readonly trusted: boolean
+  readonly listener: string
+  /** What this listener itself speaks. */
+  readonly scheme: 'http' | 'https'
+  /** Port the listener is bound to; 0 on a unix socket. */
+  readonly localPort: number
+}
