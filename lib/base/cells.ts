@@ -19,8 +19,10 @@ export function createCellMemory(columns: number, rows = DEFAULT_ROWS): CellMemo
 /** What one data thread writes with. Hot: `add` is one load and one store. */
 export class CellColumn {
   readonly #cells: Float64Array
+  readonly #all: CellReader
 
   constructor(memory: CellMemory, column: number) {
+    this.#all = new CellReader(memory)
     this.#cells = new Float64Array(memory.buffer, column * memory.rows * 8, memory.rows)
   }
 
@@ -40,6 +42,11 @@ export class CellColumn {
 
   get(row: number): number {
     return this.#cells[row] as number
+  }
+
+  /** Sum over all threads. For rare decisions (a limit at accept), not for each request. */
+  total(row: number): number {
+    return this.#all.total(row)
   }
 
   /** Only for a gauge of this column that starts anew, or whose thread has died. */
@@ -116,8 +123,12 @@ export class RowAllocator {
 }
 
 /** Bounds of latencies that a person can feel, in seconds. */
-export const LATENCY_BOUNDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60] as const
+export const LATENCY_BOUNDS = [
+  0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
+] as const
 /** Bounds of what a proxy adds by itself, in seconds. */
 export const FINE_BOUNDS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1] as const
 /** Bounds of a connect, in seconds. */
-export const CONNECT_BOUNDS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25, 1, 5] as const
+export const CONNECT_BOUNDS = [
+  0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25, 1, 5,
+] as const

@@ -14,6 +14,7 @@ const TRAITS = {
   CLIENT_GONE: { status: 499, fault: 'client', retry: 'never' },
   CLIENT_TIMEOUT: { status: 408, fault: 'client', retry: 'never' },
   BAD_REQUEST: { status: 400, fault: 'client', retry: 'never' },
+  EXPECTATION_FAILED: { status: 417, fault: 'client', retry: 'never' },
   BAD_VERSION: { status: 505, fault: 'client', retry: 'never' },
   NOT_IMPLEMENTED: { status: 501, fault: 'client', retry: 'never' },
   TARGET_TOO_LONG: { status: 414, fault: 'client', retry: 'never' },

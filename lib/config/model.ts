@@ -21,7 +21,10 @@ export interface ServerConfig {
 
 export interface LogConfig {
   readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal'
-  readonly access: { readonly kind: 'off' } | { readonly kind: 'stdout' } | { readonly kind: 'file'; readonly path: string }
+  readonly access:
+    | { readonly kind: 'off' }
+    | { readonly kind: 'stdout' }
+    | { readonly kind: 'file'; readonly path: string }
   readonly format: 'json'
 }
 

@@ -1,5 +1,6 @@
 import type { ErrorCode } from '../base/errors.ts'
 import type { FieldList } from './field-list.ts'
+import type { Origin } from './forwarded.ts'
 import type { AnswerHead, RequestHead } from './message.ts'
 import type { ExchangeRecord } from './record.ts'
 
@@ -13,6 +14,8 @@ import type { ExchangeRecord } from './record.ts'
 export interface Exchange {
   readonly request: RequestHead
   readonly client: ClientFacts
+  /** Who asks and how it came, as far as it is believed. */
+  readonly origin: Origin
   /** What the access log and the metrics will say. Handlers fill in their part. */
   readonly record: ExchangeRecord
   /** True once the answer's head was given: from then on an error can only cut. */
@@ -56,6 +59,9 @@ export interface Exchange {
   fail(code: ErrorCode, detail?: string): void
 }
 
+/** What is left to say of an exchange once it is over. A refused head has these and nothing else. */
+export type ExchangeFacts = Pick<Exchange, 'request' | 'client' | 'record'>
+
 export interface ExchangeOwner {
   /** The client's buffer has room again after `write` returned false. */
   answerDrained(): void
@@ -66,10 +72,12 @@ export interface ExchangeOwner {
 export interface BodyReader {
   /** Bytes of the body, valid only during the call. To slow the flow down, call `exchange.pauseBody()`. */
   bodyBytes(bytes: Uint8Array, start: number, end: number): void
+  /** No more bytes in this turn. */
+  bodyFlush(): void
   bodyEnd(): void
 }
 
-/** Who asks, as far as we believe it. */
+/** The other end of the connection, before anything it says. */
 export interface ClientFacts {
   /** Address of the socket's other end. '' on a unix socket. */
   readonly peerAddress: string

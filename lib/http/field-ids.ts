@@ -69,7 +69,9 @@ const NAMES = [
 export type FieldName = (typeof NAMES)[number]
 
 /** A known field's number; UNKNOWN_FIELD for every other. */
-export const FIELD = Object.fromEntries(NAMES.map((name, i) => [name, i + 1])) as Readonly<Record<FieldName, number>>
+export const FIELD = Object.fromEntries(NAMES.map((name, i) => [name, i + 1])) as Readonly<
+  Record<FieldName, number>
+>
 export const UNKNOWN_FIELD = 0
 export const FIELD_COUNT = NAMES.length + 1
 
@@ -95,12 +97,25 @@ const BY_SLOT: Int16Array = (() => {
   return table
 })()
 
+const NAME_BYTES: readonly Uint8Array[] = NAMES.map(name =>
+  Uint8Array.from(name, character => character.charCodeAt(0)),
+)
+
 /** The number of the field whose name stands at text[start, end); `hash` is its name hash over lower-case characters. */
 export function fieldIdAt(hash: number, text: string, start: number, end: number): number {
   for (let slot = hashSlot(hash); ; slot = (slot + 1) & (HASH_SLOTS - 1)) {
     const at = BY_SLOT[slot] as number
     if (at < 0) return UNKNOWN_FIELD
     if (sameName(NAMES[at] as string, text, start, end)) return at + 1
+  }
+}
+
+/** The same for the name at bytes[start, end). */
+export function fieldIdInBytes(hash: number, bytes: Uint8Array, start: number, end: number): number {
+  for (let slot = hashSlot(hash); ; slot = (slot + 1) & (HASH_SLOTS - 1)) {
+    const at = BY_SLOT[slot] as number
+    if (at < 0) return UNKNOWN_FIELD
+    if (sameBytes(NAME_BYTES[at] as Uint8Array, bytes, start, end)) return at + 1
   }
 }
 
@@ -118,6 +133,16 @@ function sameName(name: string, text: string, start: number, end: number): boole
     const code = text.charCodeAt(start + i)
     const lower = code >= 65 && code <= 90 ? code + 32 : code
     if (lower !== name.charCodeAt(i)) return false
+  }
+  return true
+}
+
+function sameBytes(name: Uint8Array, bytes: Uint8Array, start: number, end: number): boolean {
+  if (name.length !== end - start) return false
+  for (let i = 0; i < name.length; i += 1) {
+    const code = bytes[start + i] as number
+    const lower = code >= 65 && code <= 90 ? code + 32 : code
+    if (lower !== name[i]) return false
   }
   return true
 }

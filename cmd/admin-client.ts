@@ -1,0 +1,97 @@
+import { request } from 'node:http'
+import { loadConfig } from '../lib/config/load.ts'
+import type { AdminConfig } from '../lib/config/model.ts'
+import { formatProblems } from '../lib/config/problem.ts'
+import { addressText } from '../lib/server/address-text.ts'
+import { EXIT } from './exit.ts'
+
+/** What the running process answered. */
+export interface AdminAnswer {
+  readonly status: number
+  readonly body: string
+}
+
+/** The command cannot go on. The message is for stderr. */
+export class CommandFailed extends Error {
+  override readonly name = 'CommandFailed'
+  readonly exitCode: number
+
+  constructor(exitCode: number, message: string) {
+    super(message)
+    this.exitCode = exitCode
+  }
+}
+
+/** Asks the process that runs the configuration at `path`, through its admin listener. Throws CommandFailed if it cannot be reached. */
+export async function askAdmin(
+  path: string,
+  method: string,
+  page: string,
+  timeoutMs: number,
+): Promise<AdminAnswer> {
+  const loaded = await loadConfig(path, process.env)
+  if (!loaded.ok) throw new CommandFailed(EXIT.config, formatProblems(loaded.problems))
+  const { admin } = loaded.snapshot
+  const where = addressText(admin.address)
+  if (admin.address.kind === 'tcp' && admin.address.port === 0) {
+    throw new CommandFailed(
+      EXIT.failed,
+      `admin.address is ${where}: a free port that only the log of the process names\n`,
+    )
+  }
+  try {
+    return await ask(admin, method, page, timeoutMs)
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new CommandFailed(
+      EXIT.failed,
+      `nothing answers at ${where} (admin.address of ${path}): ${reason}\n`,
+    )
+  }
+}
+
+/** Runs a command's body; what it throws as CommandFailed is printed and becomes the exit code. */
+export async function orFail(body: () => Promise<number>): Promise<number> {
+  try {
+    return await body()
+  } catch (error) {
+    if (!(error instanceof CommandFailed)) throw error
+    process.stderr.write(error.message)
+    return error.exitCode
+  }
+}
+
+function ask(
+  { address, token }: AdminConfig,
+  method: string,
+  page: string,
+  timeoutMs: number,
+): Promise<AdminAnswer> {
+  const target =
+    address.kind === 'unix'
+      ? { socketPath: address.path }
+      : { host: reachable(address.host), port: address.port }
+  const headers = { host: 'localhost', ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) }
+  return new Promise((resolve, reject) => {
+    const signal = AbortSignal.timeout(timeoutMs)
+    const asked = request({ ...target, method, path: page, headers, agent: false, signal }, answer => {
+      let body = ''
+      answer.setEncoding('utf8')
+      answer.on('data', (text: string) => {
+        body += text
+      })
+      answer.on('end', () => resolve({ status: answer.statusCode ?? 0, body }))
+      answer.on('error', reject)
+    })
+    asked.on('error', error =>
+      reject(signal.aborted ? new Error(`no answer within ${timeoutMs / 1000} s`) : error),
+    )
+    asked.end()
+  })
+}
+
+/** An address of every interface is reached on this machine. */
+function reachable(host: string): string {
+  if (host === '0.0.0.0') return '127.0.0.1'
+  return host === '::' ? '::1' : host
+}

@@ -1,0 +1,16 @@
+import { askAdmin, orFail } from './admin-client.ts'
+import { EXIT } from './exit.ts'
+import type { CommandArgs } from './main.ts'
+
+/** Docker's own default is 30 s; a process that takes 5 s to say that it is ready is not well. */
+const TIMEOUT_MS = 5000
+
+/** `causeway healthcheck`: 0 if the process is ready. */
+export function healthcheck({ config, json }: CommandArgs): Promise<number> {
+  return orFail(async () => {
+    const { status, body } = await askAdmin(config, 'GET', '/readyz', TIMEOUT_MS)
+    const ready = status === 200
+    process.stdout.write(json ? `${JSON.stringify({ ready })}\n` : body)
+    return ready ? EXIT.fine : EXIT.failed
+  })
+}

@@ -1,0 +1,32 @@
+import type { ReloadResult } from '../lib/server/reloads.ts'
+import { askAdmin, orFail } from './admin-client.ts'
+import { EXIT } from './exit.ts'
+import type { CommandArgs } from './main.ts'
+
+/** New managed workers may take half a minute until they answer. */
+const TIMEOUT_MS = 60_000
+const TAKEN = 200
+const REFUSED = 422
+
+/** `causeway reload`: like SIGHUP, but says how it went. */
+export function reload({ config, json }: CommandArgs): Promise<number> {
+  return orFail(async () => {
+    const { status, body } = await askAdmin(config, 'POST', '/reload', TIMEOUT_MS)
+    if (status !== TAKEN && status !== REFUSED) {
+      process.stderr.write(`the process answered ${status}: ${body}`)
+      return EXIT.failed
+    }
+    const result = JSON.parse(body) as ReloadResult
+    process.stdout.write(json ? body : describe(result))
+    if (!result.ok) return EXIT.config
+    return result.problems.length === 0 ? EXIT.fine : EXIT.failed
+  })
+}
+
+function describe({ ok, generation, hash, problems, warnings }: ReloadResult): string {
+  const head = ok
+    ? `generation ${generation} runs (${hash})`
+    : `refused: generation ${generation} goes on (${hash})`
+  const notes = warnings.map(warning => `warning: ${warning}`)
+  return `${[head, ...problems, ...notes].join('\n')}\n`
+}

@@ -1,0 +1,56 @@
+import { loadConfig } from '../lib/config/load.ts'
+import { formatProblems } from '../lib/config/problem.ts'
+import { addressUrl } from '../lib/server/address-text.ts'
+import { ControlThread, type Started, StartFailed } from '../lib/server/control-thread.ts'
+import { compileCacheFolder } from './compile-cache.ts'
+import { EXIT } from './exit.ts'
+import type { CommandArgs } from './main.ts'
+
+/** `causeway run`: serves until a signal ends it. Resolves to the exit code. */
+export async function run({ config }: Pick<CommandArgs, 'config'>): Promise<number> {
+  const { env } = process
+  const loaded = await loadConfig(config, env)
+  process.stderr.write(formatProblems(loaded.ok ? loaded.warnings : loaded.problems))
+  if (!loaded.ok) return EXIT.config
+  try {
+    const control = new ControlThread(
+      { path: config, env, compileCache: compileCacheFolder(env) },
+      loaded.snapshot,
+    )
+    const stopped = followSignals(control)
+    const started = await control.start()
+    if (process.stderr.isTTY || env['npm_lifecycle_event'] === 'start')
+      process.stderr.write(whereToLook(started))
+    await stopped
+    return EXIT.fine
+  } catch (error) {
+    if (!(error instanceof StartFailed)) throw error
+    process.stderr.write(`causeway: ${error.message}\n`)
+    return EXIT.failed
+  }
+}
+
+/** Resolves when a signal has ended the process's work. */
+function followSignals(control: ControlThread): Promise<void> {
+  process.on('uncaughtException', error => control.uncaught('exception', error))
+  process.on('unhandledRejection', error => control.uncaught('rejection', error))
+  process.on('exit', () => control.abandon())
+  process.on('SIGHUP', () => void control.reload())
+  process.on('SIGUSR2', () => control.reopenLogs())
+  return new Promise(resolve => {
+    const end = () => void control.stop().then(done => done && resolve())
+    process.on('SIGTERM', end)
+    process.on('SIGINT', end)
+  })
+}
+
+/** For a person who has just started us and looks at a terminal. */
+function whereToLook({ snapshot, adminAddress }: Started): string {
+  const listeners = snapshot.listeners.map(({ name, address }) => `  ${name}: ${addressUrl(address)}`)
+  const admin = addressUrl(adminAddress)
+  const pages =
+    adminAddress.kind === 'unix'
+      ? [`  admin: ${admin}`]
+      : [`  status: ${admin}/`, `  metrics: ${admin}/metrics`]
+  return `causeway is ready (Ctrl-C ends it)\n${[...listeners, ...pages].join('\n')}\n`
+}

@@ -1,0 +1,41 @@
+import type { StatusDocument, UpstreamStatus } from '../lib/server/status.ts'
+import { askAdmin, orFail } from './admin-client.ts'
+import { EXIT } from './exit.ts'
+import type { CommandArgs } from './main.ts'
+
+const TIMEOUT_MS = 10_000
+
+/** `causeway status`: what the running process does. */
+export function status({ config, json }: CommandArgs): Promise<number> {
+  return orFail(async () => {
+    const answer = await askAdmin(config, 'GET', '/status', TIMEOUT_MS)
+    if (answer.status !== 200) {
+      process.stderr.write(`the process answered ${answer.status}: ${answer.body}`)
+      return EXIT.failed
+    }
+    process.stdout.write(json ? answer.body : describe(JSON.parse(answer.body) as StatusDocument))
+    return EXIT.fine
+  })
+}
+
+function describe(it: StatusDocument): string {
+  const running = it.threads.filter(thread => thread.state === 'running').length
+  const lines = [
+    `causeway ${it.version}, pid ${it.pid}: ${it.phase}, up ${it.uptime_s} s`,
+    `configuration ${it.hash}, generation ${it.generation}; ${running} of ${it.threads.length} data threads run`,
+    ...it.listeners.map(listener => `listener ${listener.name}  ${listener.address}`),
+    ...it.upstreams.flatMap(describeUpstream),
+  ]
+  const last = it.last_reload
+  if (last !== null) lines.push(`last reload ${last.at}: ${last.ok ? 'taken' : 'refused'}`, ...last.problems)
+  return `${lines.join('\n')}\n`
+}
+
+function describeUpstream({ name, balance, endpoints }: UpstreamStatus): string[] {
+  const nameWidth = Math.max(0, ...endpoints.map(endpoint => endpoint.name.length))
+  const rows = endpoints.map(({ name: endpoint, state, inflight, reason, check }) => {
+    const why = reason ?? check?.message ?? ''
+    return `  ${endpoint.padEnd(nameWidth)}  ${state.padEnd(8)}  ${inflight} in flight  ${why}`.trimEnd()
+  })
+  return [`upstream ${name}  ${balance}`, ...rows]
+}

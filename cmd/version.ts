@@ -1,0 +1,12 @@
+import { releaseVersion } from '../lib/server/release.ts'
+import { EXIT } from './exit.ts'
+import type { CommandArgs } from './main.ts'
+
+/** `causeway version`. */
+export async function version({ json }: Pick<CommandArgs, 'json'>): Promise<number> {
+  const facts = { version: releaseVersion(), node: process.version }
+  process.stdout.write(
+    json ? `${JSON.stringify(facts)}\n` : `causeway ${facts.version} (Node.js ${facts.node})\n`,
+  )
+  return EXIT.fine
+}

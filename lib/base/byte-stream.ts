@@ -1,0 +1,271 @@
+import { connect as connectSocket, Socket } from 'node:net'
+import { latin1Slice, latin1Write } from './latin1.ts'
+import type { Deadline, Timers } from './timers.ts'
+
+/** Who reads from a `ByteStream`. All calls come from the event loop, never from inside a call on the stream. */
+export interface ByteStreamOwner {
+  /** bytes[0, end) have arrived. The memory is shared by all sockets of the thread: copy what must stay. */
+  streamBytes(bytes: Buffer, end: number): void
+  /** The peer will send no more. */
+  streamEnded(): void
+  /** `flush` may write freely again after it returned false. */
+  streamDrained(): void
+  /** The peer has taken none of our bytes for the stall time. */
+  streamStalled(): void
+  /** Once, and last. */
+  streamClosed(error: Error | undefined): void
+}
+
+/** Node encodes a latin1 string up to this size on the stack and writes it in one system call. */
+const TEXT_LIMIT = 16 * 1024
+const READ_SIZE = 64 * 1024
+
+// One buffer for all reads of this thread: a read is handled before the next one starts. Allocating 64 KiB
+// a read, as sockets do by default, costs 3-4 microseconds (test/bench, proxied 104 B).
+const READ_BUFFER = Buffer.allocUnsafeSlow(READ_SIZE)
+
+interface OwnedSocket extends Socket {
+  causewayStream?: ByteStream
+}
+
+/** Node's own places for the `onread` option, which `net.connect` offers and accepted sockets do not. */
+const ONREAD_BUFFER = socketSymbol('kBuffer')
+const ONREAD_CALLBACK = socketSymbol('kBufferCb')
+
+/**
+ * A socket with reads into shared memory and batched writes: text and bytes given in one turn leave in one
+ * system call at `flush`.
+ */
+export class ByteStream {
+  readonly #socket: OwnedSocket
+  readonly #timers: Timers
+  readonly #stallMs: number
+  #owner: ByteStreamOwner
+  /** latin1 text that waits for `flush`. */
+  #text = ''
+  #stall: StallDeadline | undefined = undefined
+  #error: Error | undefined = undefined
+  #closed = false
+
+  private constructor(socket: Socket, owner: ByteStreamOwner, timers: Timers, stallMs: number) {
+    this.#socket = socket
+    this.#owner = owner
+    this.#timers = timers
+    this.#stallMs = stallMs
+    this.#socket.causewayStream = this
+    socket.on('end', onEnd)
+    socket.on('drain', onDrain)
+    socket.on('error', onError)
+    socket.on('close', onClose)
+  }
+
+  /** Takes over an accepted socket; its server has `pauseOnConnect` and `allowHalfOpen`. */
+  static accept(socket: Socket, owner: ByteStreamOwner, timers: Timers, stallMs: number): ByteStream {
+    const stream = new ByteStream(socket, owner, timers, stallMs)
+    if (!readIntoShared(socket)) socket.on('data', onData)
+    socket.resume()
+    return stream
+  }
+
+  /** Starts to connect; `onConnect` runs once the socket is writable, a failure arrives as `streamClosed`. */
+  static connect(
+    to: { readonly host: string; readonly port: number } | { readonly path: string },
+    owner: ByteStreamOwner,
+    timers: Timers,
+    stallMs: number,
+    onConnect: () => void,
+  ): ByteStream {
+    const onread = { buffer: READ_BUFFER, callback: onSharedRead }
+    const socket = connectSocket({ ...to, noDelay: true, allowHalfOpen: true, onread })
+    socket.once('connect', onConnect)
+    return new ByteStream(socket, owner, timers, stallMs)
+  }
+
+  set owner(owner: ByteStreamOwner) {
+    this.#owner = owner
+  }
+
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  /** True while written bytes wait for the peer. */
+  get backedUp(): boolean {
+    return this.#socket.writableNeedDrain
+  }
+
+  writeText(text: string): void {
+    if (this.#text.length + text.length > TEXT_LIMIT) this.flush()
+    this.#text += text
+  }
+
+  /** Bytes are copied before it returns. */
+  writeBytes(bytes: Uint8Array, start: number, end: number): void {
+    const size = end - start
+    const textSize = this.#text.length
+    if (textSize + size <= TEXT_LIMIT) {
+      this.#text += latin1Slice(bytes, start, end)
+      return
+    }
+    const copy = Buffer.allocUnsafeSlow(textSize + size)
+    if (textSize > 0) latin1Write(copy, this.#text, 0)
+    copy.set(bytes.subarray(start, end), textSize)
+    this.#text = ''
+    this.#write(copy)
+  }
+
+  /** Writes what was gathered. False: the peer is slow, wait for `streamDrained`. */
+  flush(): boolean {
+    if (this.#text !== '') {
+      const text = this.#text
+      this.#text = ''
+      this.#write(text)
+    }
+    return !this.#socket.writableNeedDrain
+  }
+
+  pause(): void {
+    this.#socket.pause()
+  }
+
+  resume(): void {
+    this.#socket.resume()
+  }
+
+  /** Sends what is left, then no more; reading goes on. */
+  end(): void {
+    this.flush()
+    if (!this.#closed) this.#socket.end()
+  }
+
+  destroy(): void {
+    this.#socket.destroy()
+  }
+
+  /** Closes with RST, so that the peer cannot take what it has for a complete message. */
+  reset(): void {
+    if (!this.#closed) this.#socket.resetAndDestroy()
+  }
+
+  // What the socket's events call.
+
+  bytesArrived(bytes: Buffer, end: number): void {
+    this.#owner.streamBytes(bytes, end)
+  }
+
+  peerEnded(): void {
+    this.#owner.streamEnded()
+  }
+
+  drained(): void {
+    if (this.#stall !== undefined) this.#timers.disarm(this.#stall)
+    if (!this.#closed) this.#owner.streamDrained()
+  }
+
+  failed(error: Error): void {
+    this.#error ??= error
+  }
+
+  socketClosed(): void {
+    this.#closed = true
+    if (this.#stall !== undefined) this.#timers.disarm(this.#stall)
+    this.#owner.streamClosed(this.#error)
+  }
+
+  /** Bytes that the kernel has not taken yet. */
+  get unsent(): number {
+    const handle: unknown = Reflect.get(this.#socket, '_handle')
+    const queued = handle === null || handle === undefined ? 0 : Reflect.get(handle, 'writeQueueSize')
+    return typeof queued === 'number' ? queued : this.#socket.writableLength
+  }
+
+  stalled(): void {
+    this.#owner.streamStalled()
+  }
+
+  #write(data: string | Buffer): void {
+    if (this.#closed || this.#socket.destroyed || this.#socket.writableEnded) return
+    const free = typeof data === 'string' ? this.#socket.write(data, 'latin1') : this.#socket.write(data)
+    if (!free && this.#stallMs > 0) {
+      this.#stall ??= new StallDeadline(this, this.#timers, this.#stallMs)
+      this.#stall.watch()
+    }
+  }
+}
+
+/** Runs while a peer owes us the taking of bytes; a peer that takes some, however slowly, gets a new term. */
+class StallDeadline implements Deadline {
+  dueMs = Number.POSITIVE_INFINITY
+  slot: number | undefined = undefined
+  readonly #stream: ByteStream
+  readonly #timers: Timers
+  readonly #stallMs: number
+  #unsent = 0
+
+  constructor(stream: ByteStream, timers: Timers, stallMs: number) {
+    this.#stream = stream
+    this.#timers = timers
+    this.#stallMs = stallMs
+  }
+
+  watch(): void {
+    this.#unsent = this.#stream.unsent
+    this.#timers.arm(this, this.#stallMs)
+  }
+
+  expired(): void {
+    if (this.#stream.unsent < this.#unsent) this.watch()
+    else this.#stream.stalled()
+  }
+}
+
+function onSharedRead(this: OwnedSocket, size: number, buffer: Uint8Array): boolean {
+  this.causewayStream?.bytesArrived(buffer as Buffer, size)
+  return true
+}
+
+function onData(this: OwnedSocket, chunk: Buffer): void {
+  this.causewayStream?.bytesArrived(chunk, chunk.length)
+}
+
+function onEnd(this: OwnedSocket): void {
+  this.causewayStream?.peerEnded()
+}
+
+function onDrain(this: OwnedSocket): void {
+  this.causewayStream?.drained()
+}
+
+function onError(this: OwnedSocket, error: Error): void {
+  this.causewayStream?.failed(error)
+}
+
+function onClose(this: OwnedSocket): void {
+  this.causewayStream?.socketClosed()
+}
+
+/**
+ * Gives an accepted socket what `onread` gives a connected one. Not public API: where this Node lacks it, false, and the caller
+ * reads through 'data', slower but the same.
+ */
+function readIntoShared(socket: Socket): boolean {
+  const handle: unknown = Reflect.get(socket, '_handle')
+  if (
+    ONREAD_BUFFER === undefined ||
+    ONREAD_CALLBACK === undefined ||
+    typeof handle !== 'object' ||
+    handle === null
+  ) {
+    return false
+  }
+  const useUserBuffer: unknown = Reflect.get(handle, 'useUserBuffer')
+  if (typeof useUserBuffer !== 'function') return false
+  useUserBuffer.call(handle, READ_BUFFER)
+  Reflect.set(socket, ONREAD_BUFFER, READ_BUFFER)
+  Reflect.set(socket, ONREAD_CALLBACK, onSharedRead)
+  return true
+}
+
+function socketSymbol(description: string): symbol | undefined {
+  return Object.getOwnPropertySymbols(new Socket()).find(symbol => symbol.description === description)
+}

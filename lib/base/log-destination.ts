@@ -1,0 +1,239 @@
+import { closeSync, constants, fstatSync, openSync, write, writeSync } from 'node:fs'
+import { isatty } from 'node:tty'
+import type { Clock } from './clock.ts'
+import type { Deadline, Timers } from './timers.ts'
+
+/** Where lines go. A descriptor stays its owner's; a file is ours and can be reopened. */
+export type LogTarget =
+  | { readonly kind: 'stdout' }
+  | { readonly kind: 'fd'; readonly fd: number }
+  | { readonly kind: 'file'; readonly path: string }
+
+export interface LogDestinationOptions {
+  readonly target: LogTarget
+  readonly timers: Timers
+  readonly clock: Clock
+  /** Characters held back while the reader stalls; beyond that the newest lines are dropped and counted. */
+  readonly maxBacklog?: number
+}
+
+const MAX_BACKLOG = 8 * 1024 * 1024
+/** Characters in one write(2), about. */
+const CHUNK = 64 * 1024
+/** How long a line waits for company. */
+const FLUSH_MS = 250
+/** How long to wait after a write that could not be done. */
+const RETRY_MS = 100
+/** Longest that `flushSync` waits for a reader that does not read. */
+const PATIENCE_MS = 500
+const NAP_MS = 10
+
+/**
+ * A bounded, never blocking end of all logging. Lines gather in one string and leave in writes of 64 KiB, one at a time; a
+ * reader that stalls (a full pipe, a full disk) costs lines, never traffic and never memory without end.
+ *
+ * pino takes it as its stream, and access lines go straight into it: sonic-boom measures its whole buffer again with
+ * every line (test/bench/micro-access.ts).
+ */
+export class LogDestination {
+  readonly #target: LogTarget
+  readonly #timers: Timers
+  readonly #clock: Clock
+  readonly #maxBacklog: number
+  readonly #tick: Deadline
+  #fd: number
+  /** Opened by `reopen` while a write into the old one runs. */
+  #nextFd: number | undefined
+  #rope = ''
+  readonly #chunks: string[] = []
+  /** Being written, and how much of it has been. */
+  #bytes: Buffer | undefined
+  #written = 0
+  #writing = false
+  #waiting = false
+  #closed = false
+  #backlog = 0
+  #dropped = 0
+  #unreported = 0
+  #idle: (() => void) | undefined
+
+  /** Throws when a file cannot be opened. */
+  constructor({ target, timers, clock, maxBacklog = MAX_BACKLOG }: LogDestinationOptions) {
+    this.#target = target
+    this.#timers = timers
+    this.#clock = clock
+    this.#maxBacklog = maxBacklog
+    this.#tick = { dueMs: Number.POSITIVE_INFINITY, slot: undefined, expired: () => this.#ticked() }
+    this.#fd = openTarget(target)
+  }
+
+  /** Lines lost so far. */
+  get dropped(): number {
+    return this.#dropped
+  }
+
+  /** Takes whole lines, each with its line end; `lines` says how many, should they have to be dropped. Hot. */
+  write(text: string, lines = 1): void {
+    if (this.#closed || this.#backlog + text.length > this.#maxBacklog) {
+      this.drop(lines)
+      return
+    }
+    this.#backlog += text.length
+    this.#rope += text
+    if (this.#rope.length >= CHUNK) this.flush()
+    else if (this.#tick.slot === undefined) this.#timers.arm(this.#tick, FLUSH_MS)
+  }
+
+  /** Counts lines that were lost before they came here. */
+  drop(lines: number): void {
+    this.#dropped += lines
+    this.#unreported += lines
+  }
+
+  /** Begins to write what there is. */
+  flush(): void {
+    if (this.#rope !== '') {
+      this.#chunks.push(this.#rope)
+      this.#rope = ''
+    }
+    this.#writeNext()
+  }
+
+  /**
+   * Writes what there is before it returns: for the end of a process. Waits for a stalled reader half a second in all. What an
+   * unfinished write holds is left to that write.
+   */
+  flushSync(): void {
+    if (this.#rope !== '') this.#chunks.push(this.#rope)
+    this.#rope = ''
+    const bytes = this.#writing ? undefined : this.#bytes?.subarray(this.#written)
+    const rest = Buffer.concat([bytes ?? Buffer.alloc(0), Buffer.from(this.#chunks.join(''))])
+    if (!this.#writing) this.#bytes = undefined
+    this.#chunks.length = 0
+    this.#backlog = 0
+    writePatiently(this.#fd, rest, this.#clock)
+  }
+
+  /** After the file was moved away (SIGUSR2). Throws when it cannot be opened again, and then goes on with the old one. */
+  reopen(): void {
+    if (this.#target.kind !== 'file' || this.#closed) return
+    const fd = openTarget(this.#target)
+    if (this.#nextFd !== undefined) closeSync(this.#nextFd)
+    this.#nextFd = fd
+    if (!this.#writing) this.#swap()
+  }
+
+  /** Writes what there is and lets go. Later lines count as dropped. */
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    this.#timers.disarm(this.#tick)
+    if (this.#writing) await this.#finishedWrite()
+    this.flushSync()
+    if (this.#fd > 2 && this.#target.kind !== 'fd') closeSync(this.#fd)
+  }
+
+  /** The write under way, or not forever: a blocking descriptor may never return. */
+  #finishedWrite(): Promise<void> {
+    return new Promise(resolve => {
+      this.#idle = resolve
+      this.#timers.arm(this.#tick, PATIENCE_MS)
+    })
+  }
+
+  #ticked(): void {
+    this.#waiting = false
+    if (this.#closed) this.#idle?.()
+    else this.flush()
+  }
+
+  #writeNext(): void {
+    if (this.#writing || this.#waiting || this.#closed) return
+    if (this.#bytes === undefined) {
+      const chunk = this.#chunks.shift()
+      if (chunk === undefined) return
+      this.#bytes = Buffer.from(chunk)
+      this.#written = 0
+      this.#backlog -= chunk.length
+    }
+    this.#writing = true
+    write(this.#fd, this.#bytes, this.#written, this.#bytes.length - this.#written, null, (error, count) => {
+      this.#writing = false
+      if (this.#nextFd !== undefined) this.#swap()
+      this.#wrote(error === null ? count : undefined)
+    })
+  }
+
+  /** `count` is undefined when the write failed: EAGAIN from a full pipe, ENOSPC, or a reader that has gone. */
+  #wrote(count: number | undefined): void {
+    this.#written += count ?? 0
+    const whole = this.#written === this.#bytes?.length
+    if (whole) this.#bytes = undefined
+    if (this.#closed) {
+      this.#idle?.()
+      return
+    }
+    if (count === undefined) {
+      this.#waiting = true
+      this.#timers.disarm(this.#tick)
+      this.#timers.arm(this.#tick, RETRY_MS)
+      return
+    }
+    if (whole && this.#unreported > 0) this.#reportDrops()
+    this.#writeNext()
+  }
+
+  #reportDrops(): void {
+    const lines = this.#unreported
+    const time = new Date(this.#clock.wall()).toISOString()
+    const line = `{"level":"warn","time":"${time}","msg":"dropped ${lines} lines","lines":${lines}}\n`
+    if (this.#backlog + line.length > this.#maxBacklog) return
+    this.#unreported = 0
+    this.write(line)
+  }
+
+  #swap(): void {
+    closeSync(this.#fd)
+    this.#fd = this.#nextFd as number
+    this.#nextFd = undefined
+  }
+}
+
+function openTarget(target: LogTarget): number {
+  switch (target.kind) {
+    case 'fd':
+      return target.fd
+    case 'stdout':
+      return unblocked(1)
+    case 'file':
+      return openSync(target.path, 'a', 0o640)
+  }
+}
+
+/**
+ * A descriptor of the same pipe or terminal whose writes return instead of waiting. Without it a reader that stalls would hold a
+ * thread of libuv's pool, and the process could not even exit. Opened anew, because O_NONBLOCK on the
+ * inherited one would hit every process that shares it. Where that is not allowed the inherited one has to do.
+ */
+function unblocked(fd: number): number {
+  try {
+    if (!fstatSync(fd).isFIFO() && !isatty(fd)) return fd
+    return openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY)
+  } catch {
+    return fd
+  }
+}
+
+function writePatiently(fd: number, bytes: Buffer, clock: Clock): void {
+  const untilMs = clock.now() + PATIENCE_MS
+  const nap = new Int32Array(new SharedArrayBuffer(4))
+  let written = 0
+  while (written < bytes.length) {
+    try {
+      written += writeSync(fd, bytes, written)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN' || clock.now() >= untilMs) return
+      Atomics.wait(nap, 0, 0, NAP_MS)
+    }
+  }
+}

@@ -1,0 +1,99 @@
+import { isCidr } from '../http/cidr.ts'
+import type { Address } from './model.ts'
+
+/** An address, or what is wrong with its text. */
+export type AddressReading = { readonly value: Address } | { readonly fault: string; readonly hint?: string }
+
+const NAME =
+  /^(?=.{1,253}$)[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?(?:\.[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?)*\.?$/
+const LATER = ['https:', 'h2c:', 'h2:', 'uwsgi:', 'uwsgi+unix:']
+// sun_path of Linux is 108 bytes with its closing zero (unix(7)); connect() cuts a longer one silently on some systems.
+const MAX_SOCKET_PATH_BYTES = 107
+
+/** Where to listen: `0.0.0.0:8080`, `[::]:443`, `localhost:9180`, `unix:/run/web.sock`. Port 0 lets the system choose. */
+export function parseListenAddress(text: string): AddressReading {
+  if (text.startsWith('unix:')) return socketAddress(text.slice('unix:'.length))
+  if (/^:\d+$/.test(text)) {
+    return {
+      fault: 'the address has no host',
+      hint: `write "0.0.0.0${text}" for every interface, or "127.0.0.1${text}" for this machine only`,
+    }
+  }
+  if (/^\d+$/.test(text)) {
+    return {
+      fault: 'the address has no host',
+      hint: `write "0.0.0.0:${text}" for every interface, or "127.0.0.1:${text}" for this machine only`,
+    }
+  }
+  return hostAddress(text, 0, '0.0.0.0:8080')
+}
+
+/** Where an app answers: `app:8000`, `http://app:8000`, `[::1]:8000`, `unix:/run/app.sock`. */
+export function parseEndpointAddress(text: string): AddressReading {
+  if (text.startsWith('unix:')) return socketAddress(text.slice('unix:'.length))
+  const scheme = /^[a-z][a-z0-9+]*:(?=\/)/.exec(text)?.[0]
+  if (scheme !== undefined && LATER.includes(scheme)) {
+    return {
+      fault: `${scheme === 'uwsgi+unix:' ? scheme : `${scheme}//`} endpoints are not supported in this version yet`,
+    }
+  }
+  if (scheme === undefined) return hostAddress(text, 1, 'app:8000')
+  if (scheme !== 'http:' || !text.startsWith('http://')) {
+    return {
+      fault: `an endpoint cannot be of the kind "${scheme}"`,
+      hint: 'write "app:8000" or "unix:/run/app.sock"',
+    }
+  }
+  const host = text.slice('http://'.length).replace(/\/$/, '')
+  if (host.includes('/'))
+    return { fault: 'an endpoint has no path', hint: `write "${host.slice(0, host.indexOf('/'))}"` }
+  return hostAddress(host, 1, 'app:8000')
+}
+
+/** The address in the one form we print: host:port, brackets around IPv6, or unix:/path. */
+export function addressText(address: Address): string {
+  if (address.kind === 'unix') return `unix:${address.path}`
+  return address.host.includes(':') ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`
+}
+
+function hostAddress(text: string, minPort: number, example: string): AddressReading {
+  const match = /^(?:\[([^\]]*)\]|([^:]*))(?::(\d{1,5}))?$/.exec(text)
+  if (match === null) {
+    const bare = isCidr(text) && !text.includes('/')
+    const hint = bare ? `an IPv6 address stands in brackets: "[${text}]:${example.split(':')[1]}"` : undefined
+    return notAnAddress(example, hint)
+  }
+  const [, v6, name = '', portText] = match
+  const host = v6 ?? name
+  if (v6 === undefined ? !isName(name) : !isCidr(v6) || !v6.includes(':') || v6.includes('/'))
+    return notAnAddress(example)
+  if (portText === undefined)
+    return { fault: 'the address has no port', hint: `write it with one, such as "${text}:8000"` }
+  const port = Number(portText)
+  if (port < minPort || port > 65535) return { fault: `port ${portText} is not within ${minPort} to 65535` }
+  return { value: { kind: 'tcp', host, port } }
+}
+
+function isName(text: string): boolean {
+  // What looks like an IPv4 address must be one: 300.1.1.1 is no name that anybody meant.
+  return /^[\d.]+$/.test(text) ? isCidr(text) : NAME.test(text)
+}
+
+function socketAddress(path: string): AddressReading {
+  if (path === '') return { fault: 'the socket has no path', hint: 'write "unix:/run/app.sock"' }
+  if (path.startsWith('//'))
+    return {
+      fault: 'the path of a socket starts with one "/"',
+      hint: `write "unix:${path.replace(/^\/+/, '/')}"`,
+    }
+  const bytes = Buffer.byteLength(path)
+  if (bytes > MAX_SOCKET_PATH_BYTES) {
+    return { fault: `the path of the socket has ${bytes} bytes; the system takes ${MAX_SOCKET_PATH_BYTES}` }
+  }
+  return { value: { kind: 'unix', path } }
+}
+
+function notAnAddress(example: string, hint?: string): AddressReading {
+  const fault = `expected an address such as "${example}" or "unix:/run/app.sock"`
+  return hint === undefined ? { fault } : { fault, hint }
+}

@@ -1,0 +1,233 @@
+import { statSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { isLoopback } from '../http/cidr.ts'
+import { addressText } from './address.ts'
+import type { Address } from './model.ts'
+import { didYouMean } from './nearest.ts'
+import type { Report } from './problem.ts'
+import type { NamedName } from './schema.ts'
+import type { Settings } from './settings.ts'
+import { type Place, placeText } from './source.ts'
+import { type Node, nodeAt, type Path, placeOf, type Table } from './tree.ts'
+
+type Upstream = Settings['upstreams'] extends ReadonlyMap<string, infer T> ? T : never
+type Route = Settings['routes'] extends ReadonlyMap<string, infer T> ? T : never
+
+/** What a check looks at: the values, and the tree that knows where they stand. */
+interface Subject {
+  readonly settings: Settings
+  readonly root: Table
+  readonly report: Report
+}
+
+/**
+ * All mistakes that no single value shows. `whole`: every file could be read; if not, what is missing here may stand in the broken
+ * file, so nothing is said about it.
+ */
+export function crossCheck(subject: Subject, whole: boolean): void {
+  checkAddresses(subject)
+  checkAdmin(subject)
+  for (const name of namesOf(subject.root, 'upstreams')) checkWritten(subject, name)
+  for (const [name, upstream] of subject.settings.upstreams) checkUpstream(subject, name, upstream)
+  for (const name of namesOf(subject.root, 'routes')) checkRoute(subject, name, whole)
+  for (const [name, route] of subject.settings.routes) checkRoot(subject, name, route)
+  checkSameRoutes(subject)
+  if (whole) checkPresence(subject)
+}
+
+function checkPresence({ root, report }: Subject): void {
+  if (namesOf(root, 'listeners').length === 0) {
+    report.error(root.at, 'there is no listener', 'write [listeners.web] with address = "0.0.0.0:8080"')
+  }
+  if (namesOf(root, 'routes').length === 0) {
+    report.warning(root.at, 'there is no route: every request will be answered with 404')
+  }
+}
+
+function checkAddresses({ settings, root, report }: Subject): void {
+  const seen = new Map<string, Place>()
+  const all: (readonly [Path, Address])[] = [...settings.listeners].map(([name, { address }]) => [
+    ['listeners', name, 'address'],
+    address,
+  ])
+  if (settings.admin !== undefined) all.push([['admin', 'address'], settings.admin.address])
+  for (const [path, address] of all) {
+    if (address.kind === 'tcp' && address.port === 0) continue
+    const at = placeOf(root, path)
+    const text = addressText(address)
+    const first = seen.get(text)
+    if (first !== undefined) report.error(at, `${text} is listened on twice (first at ${placeText(first)})`)
+    else seen.set(text, at)
+  }
+}
+
+function checkAdmin({ settings, root, report }: Subject): void {
+  const { address, token } = settings.admin ?? {}
+  if (
+    address?.kind !== 'tcp' ||
+    token !== undefined ||
+    address.host === 'localhost' ||
+    isLoopback(address.host)
+  )
+    return
+  report.error(
+    placeOf(root, ['admin', 'address']),
+    `the admin listener at ${addressText(address)} can be reached from other machines and has no token`,
+    'set admin.token, or listen on "127.0.0.1:9180"',
+  )
+}
+
+/** What the tree alone shows, so that it is told also of an upstream that has other mistakes. */
+function checkWritten({ root, report }: Subject, name: string): void {
+  const path = ['upstreams', name]
+  if (nodeAt(root, path)?.kind !== 'table') return
+  const endpoints = nodeAt(root, [...path, 'endpoints'])
+  const run = nodeAt(root, [...path, 'run'])
+  const at = endpoints?.at ?? placeOf(root, path)
+  if (endpoints !== undefined && run !== undefined) {
+    report.error(
+      at,
+      `upstream "${name}" has both endpoints and run`,
+      'keep one: run makes its endpoints itself',
+    )
+  } else if (run === undefined && (endpoints === undefined || isEmptyList(endpoints))) {
+    report.error(at, `upstream "${name}" has no endpoint`, 'write endpoints = ["app:8000"]')
+  }
+  const balance = nodeAt(root, [...path, 'balance'])
+  const hashOn = nodeAt(root, [...path, 'hash_on'])
+  const hashes = balance?.kind === 'leaf' && balance.value === 'hash'
+  if (hashes && hashOn === undefined) {
+    report.error(balance.at, 'balance = "hash" needs hash_on', 'such as hash_on = "client-ip"')
+  }
+  if (!hashes && hashOn !== undefined) report.warning(hashOn.at, 'hash_on counts only with balance = "hash"')
+}
+
+function checkUpstream(subject: Subject, name: string, upstream: Upstream): void {
+  const path = ['upstreams', name]
+  checkSameEndpoints(subject, name, upstream.endpoints ?? [])
+  if (upstream.run !== undefined) checkRun(subject, [...path, 'run'], upstream.run)
+  if (upstream.health !== undefined) checkHealth(subject, [...path, 'health'], upstream.health)
+  if (upstream.body === 'spool') {
+    subject.report.warning(
+      placeOf(subject.root, [...path, 'body']),
+      'this version passes request bodies on as they come; "spool" will count in a later one',
+    )
+  }
+}
+
+function checkSameEndpoints(
+  { root, report }: Subject,
+  name: string,
+  endpoints: NonNullable<Upstream['endpoints']>,
+): void {
+  const seen = new Map<string, Place>()
+  for (const [i, endpoint] of endpoints.entries()) {
+    const place = placeOf(root, ['upstreams', name, 'endpoints', i])
+    const text = addressText(endpoint.address.address)
+    const first = seen.get(text)
+    seen.set(text, first ?? place)
+    if (first === undefined) continue
+    const message = `endpoint ${text} stands twice in upstream "${name}" (first at ${placeText(first)})`
+    report.error(place, message, 'for a larger share write { address = "…", weight = 2 }')
+  }
+}
+
+function checkRun({ root, report }: Subject, path: Path, run: NonNullable<Upstream['run']>): void {
+  const [program] = run.command
+  if (program === undefined || program === '') {
+    report.error(
+      placeOf(root, [...path, 'command']),
+      'the command is empty',
+      'write command = ["node", "app.js"]',
+    )
+  }
+  const words = [...run.command, ...Object.values(run.env)].join(' ')
+  if (words.includes('{port}') && words.includes('{socket}')) {
+    report.error(placeOf(root, [...path, 'command']), 'a worker is given {port} or {socket}, not both')
+  }
+}
+
+function checkHealth({ root, report }: Subject, path: Path, health: NonNullable<Upstream['health']>): void {
+  if (health.timeoutMs > health.intervalMs) {
+    const at = nodeAt(root, [...path, 'timeout']) === undefined ? 'interval' : 'timeout'
+    report.warning(
+      placeOf(root, [...path, at]),
+      'a probe may take longer than the time between two probes',
+      'make timeout at most as long as interval',
+    )
+  }
+  if (health.type === 'http') return
+  for (const key of ['path', 'host', 'headers', 'expect']) {
+    const node = nodeAt(root, [...path, key])
+    if (node !== undefined) report.warning(node.at, `${key} counts only with type = "http"`)
+  }
+}
+
+function checkRoute(subject: Subject, name: string, whole: boolean): void {
+  const { root, report } = subject
+  const at = placeOf(root, ['routes', name])
+  if (nodeAt(root, ['routes', name])?.kind !== 'table') return
+  const upstream = nodeAt(root, ['routes', name, 'upstream'])
+  const files = nodeAt(root, ['routes', name, 'static'])
+  if (upstream === undefined && files === undefined) {
+    report.error(at, `route "${name}" has no handler`, 'give it an upstream or a static table')
+  }
+  if (upstream !== undefined && files !== undefined) {
+    report.error(at, `route "${name}" has two handlers, upstream and static`, 'keep one, or make two routes')
+  }
+  if (upstream !== undefined && whole) checkReference(subject, upstream)
+}
+
+function checkReference({ root, report }: Subject, node: Node): void {
+  if (node.kind !== 'leaf' || typeof node.value !== 'string' || node.unresolved) return
+  const names = namesOf(root, 'upstreams')
+  if (names.includes(node.value)) return
+  const known = names.length === 0 ? 'no upstream is defined' : `defined are: ${names.join(', ')}`
+  report.error(
+    node.at,
+    `upstream ${JSON.stringify(node.value)} is not defined`,
+    didYouMean(node.value, names) ?? known,
+  )
+}
+
+// Only a warning: a volume may be mounted, or `collectstatic` run, after the start.
+function checkRoot({ root, report }: Subject, name: string, route: Route): void {
+  if (route.static === undefined) return
+  const folder = route.static.root
+  const at = placeOf(root, ['routes', name, 'static', 'root'])
+  const stats = statSync(folder, { throwIfNoEntry: false })
+  if (stats?.isDirectory()) return
+  const what = stats === undefined ? 'does not exist' : 'is not a folder'
+  report.warning(
+    at,
+    `the static root ${resolve(folder)} ${what}: its files will be answered with 404`,
+    'create it (Django: python manage.py collectstatic), or correct root',
+  )
+}
+
+function checkSameRoutes({ settings, root, report }: Subject): void {
+  const seen = new Map<string, string>()
+  for (const [name, route] of settings.routes) {
+    const hosts = route.hosts.length === 0 ? ['any host'] : new Set(route.hosts)
+    for (const host of hosts) {
+      const key = `${host} ${route.path}`
+      const first = seen.get(key)
+      seen.set(key, first ?? name)
+      if (first === undefined) continue
+      const firstAt = placeText(placeOf(root, ['routes', first]))
+      report.error(
+        placeOf(root, ['routes', name]),
+        `routes "${first}" and "${name}" both take path ${route.path} of ${host} (first at ${firstAt})`,
+      )
+    }
+  }
+}
+
+function isEmptyList(node: Node): boolean {
+  return node.kind === 'list' && node.items.length === 0
+}
+
+function namesOf(root: Table, section: NamedName): readonly string[] {
+  const node = root.entries.get(section)?.node
+  return node?.kind === 'table' ? [...node.entries.keys()] : []
+}

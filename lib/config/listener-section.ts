@@ -1,0 +1,71 @@
+import { isCidr } from '../http/cidr.ts'
+import { parseListenAddress } from './address.ts'
+import { count, duration, later, list, rate, required, size, table, text } from './option.ts'
+
+/** [listeners.<name>.limits] */
+export const limitsSection = {
+  headersBytes: size('Bytes of a request head.', '32KiB', { min: '1KiB', max: '1MiB' }),
+  headerCount: count('Fields of a request head.', 100, { min: 1, max: 10_000 }),
+  bodyBytes: size('Bytes of a request body.', '100MiB', {
+    min: '1B',
+    max: '1000000GiB',
+    off: Number.POSITIVE_INFINITY,
+  }),
+  connections: count('Open client connections, all threads together.', 10_000, { min: 1, max: 10_000_000 }),
+}
+
+/** [listeners.<name>.timeouts] */
+export const listenerTimeoutsSection = {
+  headerMs: duration('Time for a whole request head, from its first byte.', '10s', {
+    min: '10ms',
+    max: '1h',
+  }),
+  bodyMs: duration('Longest silence inside a request body.', '30s', { min: '10ms', max: '1d' }),
+  keepaliveMs: duration('Longest silence between two requests.', '75s', { min: '10ms', max: '1d' }),
+  writeMs: duration('Longest time in which the client takes none of our bytes.', '60s', {
+    min: '10ms',
+    max: '1d',
+  }),
+  minRateBytes: rate(
+    'Average rate that a request body must reach, once `timeouts.body` has passed.',
+    '240B/s',
+    {
+      min: '1B/s',
+      max: '1GiB/s',
+    },
+  ),
+}
+
+/** [listeners.<name>] */
+export const listenerSection = {
+  address: required(
+    text(
+      'Where to listen: `"0.0.0.0:8080"`, `"[::]:8080"`, `"unix:/run/causeway/web.sock"`.',
+      'address',
+      parseListenAddress,
+    ),
+  ),
+  tls: later('Certificates.', 'tls'),
+  trustedProxies: list(
+    text(
+      'Networks whose X-Forwarded-* and Forwarded fields are believed, walked from right to left.',
+      'CIDR',
+      readCidr,
+    ),
+    [],
+  ),
+  limits: table('What one client may take.', limitsSection),
+  timeouts: table('How long a client may take.', listenerTimeoutsSection),
+}
+
+function readCidr(
+  value: string,
+): { readonly value: string } | { readonly fault: string; readonly hint?: string } {
+  if (isCidr(value)) return { value }
+  const bare = value.split('/')[0] as string
+  const hint =
+    isCidr(bare) && value !== bare
+      ? { hint: `the network of "${bare}" is at most /${bare.includes(':') ? 128 : 32}` }
+      : {}
+  return { fault: 'expected a network such as "10.0.0.0/8" or an address such as "10.1.2.3"', ...hint }
+}

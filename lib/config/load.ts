@@ -1,0 +1,136 @@
+import { createHash } from 'node:crypto'
+import { readdir, readFile, stat } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { type Environment, interpolate } from './interpolate.ts'
+import { mergeTrees } from './merge.ts'
+import type { Snapshot } from './model.ts'
+import { readToml } from './positions.ts'
+import { type Problem, Report } from './problem.ts'
+import { buildSnapshot } from './snapshot.ts'
+import type { Place, Source } from './source.ts'
+import type { Table } from './tree.ts'
+
+/** A configuration that may run, or every reason why it may not. */
+export type Loaded =
+  | {
+      readonly ok: true
+      readonly snapshot: Snapshot
+      readonly warnings: readonly Problem[]
+      readonly files: readonly string[]
+    }
+  | { readonly ok: false; readonly problems: readonly Problem[] }
+
+/** Reads and checks the configuration at `path`: a TOML file, or a folder whose `*.toml` files are one configuration. */
+export async function loadConfig(path: string, env: Environment): Promise<Loaded> {
+  const report = new Report()
+  const files = await findFiles(path, report)
+  const contents = await Promise.all(files.map(file => readBytes(file, report)))
+  const trees = files.map((file, i) => readTree(file, contents[i], env, report))
+  const readable = trees.filter(tree => tree !== undefined)
+  const whole = files.length > 0 && readable.length === files.length
+  const snapshot =
+    readable.length === 0 ? undefined : compile(path, readable, hashOf(contents), whole, report)
+  if (snapshot === undefined || report.failed) return { ok: false, problems: report.sorted() }
+  return { ok: true, snapshot, warnings: report.sorted(), files }
+}
+
+function compile(path: string, trees: readonly Table[], hash: string, whole: boolean, report: Report) {
+  const root = mergeTrees(trees, fileOnly(path), report)
+  return buildSnapshot(root, { hash, whole }, report)
+}
+
+/** Files to read, in byte order. Editors' and package managers' leftovers (`.app.toml.swp`, `app.toml~`, `app.toml.dpkg-old`) do not count. */
+async function findFiles(path: string, report: Report): Promise<string[]> {
+  try {
+    if (!(await stat(path)).isDirectory()) return [path]
+    const names = (await readdir(path)).filter(name => name.endsWith('.toml') && !name.startsWith('.'))
+    if (names.length === 0) {
+      report.error(
+        fileOnly(path),
+        'the folder has no *.toml file',
+        'write one, or name another folder or file with --config',
+      )
+    }
+    return names.toSorted(byBytes).map(name => join(path, name))
+  } catch (error) {
+    report.error(fileOnly(path), cannotRead(error, path), 'name a TOML file or a folder with --config PATH')
+    return []
+  }
+}
+
+async function readBytes(file: string, report: Report): Promise<Buffer | undefined> {
+  try {
+    return await readFile(file)
+  } catch (error) {
+    report.error(fileOnly(file), cannotRead(error, file))
+    return undefined
+  }
+}
+
+function readTree(
+  file: string,
+  bytes: Buffer | undefined,
+  env: Environment,
+  report: Report,
+): Table | undefined {
+  if (bytes === undefined) return undefined
+  const text = decode(bytes)
+  if (text === undefined) {
+    const line = firstBadLine(bytes)
+    report.error(fileOnly(file), `line ${line} is not UTF-8 text`, 'save the file as UTF-8')
+    return undefined
+  }
+  const source: Source = { name: file, text }
+  const tree = readToml(source, report)
+  return tree === undefined ? undefined : interpolate(tree, env, report)
+}
+
+function decode(bytes: Uint8Array): string | undefined {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch {
+    return undefined
+  }
+}
+
+// A line feed is never part of a longer UTF-8 sequence (RFC 3629 3), so lines can be tried one by one.
+function firstBadLine(bytes: Buffer): number {
+  let line = 1
+  let start = 0
+  while (start < bytes.length) {
+    const newline = bytes.indexOf(0x0a, start)
+    const end = newline < 0 ? bytes.length : newline + 1
+    if (decode(bytes.subarray(start, end)) === undefined) break
+    line += 1
+    start = end
+  }
+  return line
+}
+
+function cannotRead(error: unknown, path: string): string {
+  const { code } = error as NodeJS.ErrnoException
+  switch (code) {
+    case 'ENOENT':
+      return `there is no configuration at ${resolve(path)}`
+    case 'EACCES':
+      return 'the file may not be read by this user'
+    case 'EISDIR':
+      return 'this is a folder, not a file'
+    default:
+      return `cannot be read: ${code ?? String(error)}`
+  }
+}
+
+function fileOnly(name: string): Place {
+  return { source: { name, text: '' }, offset: undefined }
+}
+
+function hashOf(contents: readonly (Buffer | undefined)[]): string {
+  const hash = createHash('sha256')
+  for (const bytes of contents) if (bytes !== undefined) hash.update(bytes)
+  return hash.digest('hex').slice(0, 12)
+}
+
+function byBytes(a: string, b: string): number {
+  return Buffer.compare(Buffer.from(a), Buffer.from(b))
+}

@@ -1,0 +1,92 @@
+import { resolve } from 'node:path'
+import { crossCheck } from './cross-checks.ts'
+import type {
+  Address,
+  EndpointConfig,
+  HealthConfig,
+  ListenerConfig,
+  RouteAction,
+  RouteConfig,
+  RunConfig,
+  Snapshot,
+  UpstreamConfig,
+} from './model.ts'
+import type { Report } from './problem.ts'
+import { readSettings, type Settings } from './settings.ts'
+import type { Table } from './tree.ts'
+
+type Of<K extends 'listeners' | 'upstreams' | 'routes'> =
+  Settings[K] extends ReadonlyMap<string, infer T> ? T : never
+
+interface Origin {
+  /** See `Snapshot.hash`. */
+  readonly hash: string
+  /** Every file could be read. */
+  readonly whole: boolean
+}
+
+/** The tree as the plain data that threads run on; undefined if the report now holds an error. */
+export function buildSnapshot(root: Table, { hash, whole }: Origin, report: Report): Snapshot | undefined {
+  const settings = readSettings(root, report)
+  crossCheck({ settings, root, report }, whole)
+  const { server, log, admin } = settings
+  if (report.failed || server === undefined || log === undefined || admin === undefined) return undefined
+  return {
+    hash,
+    server,
+    log,
+    admin: { ...admin, address: absolute(admin.address) },
+    listeners: [...settings.listeners].map(([name, listener]) => listenerConfig(name, listener)),
+    upstreams: [...settings.upstreams].map(([name, upstream]) => upstreamConfig(name, upstream)),
+    routes: [...settings.routes].map(([name, route]) => routeConfig(name, route)),
+  }
+}
+
+function listenerConfig(
+  name: string,
+  { address, trustedProxies, limits, timeouts }: Of<'listeners'>,
+): ListenerConfig {
+  return { name, address: absolute(address), trustedProxies, limits, timeouts }
+}
+
+function upstreamConfig(name: string, upstream: Of<'upstreams'>): UpstreamConfig {
+  const { endpoints, run, hashOn, health, ...same } = upstream
+  return {
+    name,
+    ...same,
+    endpoints: (endpoints ?? []).map(endpointConfig),
+    run: run === undefined ? undefined : runConfig(run),
+    hashOn: hashOn ?? { on: 'client-ip' },
+    health: health === undefined ? undefined : healthConfig(health),
+  }
+}
+
+function endpointConfig({
+  address,
+  weight,
+}: NonNullable<Of<'upstreams'>['endpoints']>[number]): EndpointConfig {
+  return { name: address.name, address: absolute(address.address), weight }
+}
+
+function runConfig({ command, count, env }: NonNullable<Of<'upstreams'>['run']>): RunConfig {
+  const [program = '', ...rest] = command // the cross-checks have refused an empty command
+  const wantsSocket = [...command, ...Object.values(env)].some(word => word.includes('{socket}'))
+  return { command: [program, ...rest], count, env, transport: wantsSocket ? 'socket' : 'port' }
+}
+
+function healthConfig({ type, ...same }: NonNullable<Of<'upstreams'>['health']>): HealthConfig {
+  return { kind: type, ...same }
+}
+
+function routeConfig(name: string, route: Of<'routes'>): RouteConfig {
+  return { name, hosts: route.hosts, path: route.path, action: routeAction(route) }
+}
+
+function routeAction(route: Of<'routes'>): RouteAction {
+  if (route.static === undefined) return { kind: 'proxy', upstream: route.upstream ?? '' } // one of the two is there
+  return { kind: 'static', root: resolve(route.static.root), index: route.static.index }
+}
+
+function absolute(address: Address): Address {
+  return address.kind === 'unix' ? { kind: 'unix', path: resolve(address.path) } : address
+}

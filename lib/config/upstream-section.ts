@@ -1,0 +1,206 @@
+import { parseEndpointAddress } from './address.ts'
+import type { HashKey } from './model.ts'
+import {
+  choice,
+  count,
+  dictionary,
+  duration,
+  list,
+  optional,
+  optionalTable,
+  percent,
+  required,
+  shortOrTable,
+  table,
+  text,
+  wordOr,
+} from './option.ts'
+
+type Read<T> = { readonly value: T } | { readonly fault: string; readonly hint?: string }
+
+// RFC 9110 5.6.2
+const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
+
+/** An address with the text it was written as: the text is the endpoint's name. */
+const endpointAddress = text('Where an app answers.', 'address', readEndpoint)
+
+/** [[upstreams.<name>.endpoints]], the long form of an endpoint. */
+export const endpointSection = {
+  address: required(endpointAddress),
+  weight: count('Share of the traffic, compared with the other endpoints.', 1, { min: 1, max: 1000 }),
+}
+
+/** [upstreams.<name>.queue] */
+export const queueSection = {
+  length: count('Requests that may wait for a slot; 0: none waits.', 1024, { min: 0, max: 1_000_000 }),
+  timeoutMs: duration('Longest wait for a slot.', '10s', { min: '1ms', max: '1h' }),
+}
+
+/** [upstreams.<name>.health] */
+export const healthSection = {
+  type: choice('An HTTP request, or only a connect.', ['http', 'tcp'], 'http'),
+  path: text('Target of the probe.', 'path', readProbePath, '/healthz'),
+  host: optional(
+    text(
+      'Host field of the probe; default: first host of a route to this upstream, else the endpoint.',
+      'host',
+      readHost,
+    ),
+  ),
+  headers: dictionary('More fields of the probe.', readField),
+  intervalMs: duration('Time between two probes of one endpoint.', '2s', { min: '50ms', max: '1h' }),
+  timeoutMs: duration('Time one probe may take, connect included.', '1s', { min: '10ms', max: '1m' }),
+  rise: count('Consecutive passes that bring an endpoint back.', 2, { min: 1, max: 100 }),
+  fall: count('Consecutive failures that take an endpoint out.', 3, { min: 1, max: 100 }),
+  expect: list(count('Statuses that pass.', undefined, { min: 100, max: 599 }), [200]),
+}
+
+/** [upstreams.<name>.timeouts] */
+export const upstreamTimeoutsSection = {
+  connectMs: duration('Time for a connect.', '2s', { min: '10ms', max: '5m' }),
+  responseMs: duration("From the request's last byte to the answer's first.", '60s', {
+    min: '10ms',
+    max: '1d',
+  }),
+  idleMs: duration('Longest silence inside the answer.', '30s', { min: '10ms', max: '1d' }),
+}
+
+/** [upstreams.<name>.keepalive] */
+export const keepaliveSection = {
+  idleMs: wordOr(
+    'auto',
+    duration('How long an unused connection is kept. `"auto"` learns from the app.', undefined, {
+      min: '10ms',
+      max: '1d',
+    }),
+  ),
+  max: count('Unused connections to one endpoint, in each thread; 0: none is kept.', 128, {
+    min: 0,
+    max: 65_535,
+  }),
+}
+
+/** [upstreams.<name>.retry] */
+export const retrySection = {
+  attempts: count('Attempts of one request in all, the first included; 1: no retry.', 2, { min: 1, max: 10 }),
+  budgetShare: percent('Retries, as a share of the requests.', '20%'),
+}
+
+/** [upstreams.<name>.passive] */
+export const passiveSection = {
+  failures: count('Consecutive failures in traffic that eject an endpoint.', 3, {
+    min: 1,
+    max: 1000,
+    off: Number.POSITIVE_INFINITY,
+  }),
+  ejectMs: duration('How long an ejected endpoint gets no traffic.', '10s', { min: '100ms', max: '1h' }),
+}
+
+/** [upstreams.<name>.run] */
+export const runSection = {
+  command: required(
+    list(
+      text('Program and arguments; `{port}` or `{socket}` in them is replaced.', 'string', anyText),
+      undefined,
+    ),
+  ),
+  count: count('Processes to keep running.', 1, { min: 1, max: 256 }),
+  env: dictionary(
+    'More environment; `{port}` and `{socket}` are replaced here, too. PORT or SOCKET is always set.',
+    readEnv,
+  ),
+}
+
+/** [upstreams.<name>] */
+export const upstreamSection = {
+  endpoints: optional(
+    list(
+      shortOrTable(
+        {
+          ...endpointAddress,
+          doc: 'Where the app answers: `"app:8000"`, `"http://app:8000"`, `"unix:/run/app.sock"`, or `{ address = "app:8000", weight = 2 }`.',
+        },
+        endpointSection,
+        address => ({ address, weight: 1 }),
+      ),
+      undefined,
+    ),
+  ),
+  run: optionalTable(
+    'App processes that Causeway starts itself, in the folder that it was started in, and restarts when they die. Instead of `endpoints`.',
+    runSection,
+  ),
+  balance: choice(
+    'How an endpoint is chosen.',
+    ['p2c', 'round-robin', 'least-inflight', 'peak-ewma', 'hash'],
+    'p2c',
+  ),
+  hashOn: optional(
+    text(
+      'What `balance = "hash"` hashes: `"client-ip"`, `"uri"`, `"header:NAME"`, `"cookie:NAME"`.',
+      'key',
+      readHashKey,
+    ),
+  ),
+  maxInflight: count('Requests that one endpoint runs at a time, the rest waits here; 0: no cap.', 0, {
+    min: 0,
+    max: 1_000_000,
+  }),
+  queue: table('Requests that wait for a slot, or for an endpoint to become ready.', queueSection),
+  health: optionalTable(
+    'Active probes. Without this table, endpoints are only judged by their traffic.',
+    healthSection,
+  ),
+  timeouts: table('How long the app may take.', upstreamTimeoutsSection),
+  body: choice(
+    'Pass request bodies on as they come, or take them whole first (not in this version yet).',
+    ['spool', 'stream'],
+    'stream',
+  ),
+  keepalive: table('Connections that wait for their next request.', keepaliveSection),
+  retry: table('Another attempt after a failure, where nothing can have been done twice.', retrySection),
+  passive: table('Ejection by failures in traffic.', passiveSection),
+}
+
+function readEndpoint(written: string) {
+  const reading = parseEndpointAddress(written)
+  return 'value' in reading ? { value: { name: written, address: reading.value } } : reading
+}
+
+function readProbePath(value: string): Read<string> {
+  if (/^\/[\x21-\x7e]*$/.test(value) && !value.includes('#')) return { value }
+  return { fault: 'expected a path such as "/healthz"' }
+}
+
+function readHost(value: string): Read<string> {
+  if (/^[A-Za-z0-9._-]+(?::\d{1,5})?$/.test(value) || /^\[[0-9A-Fa-f:.]+\](?::\d{1,5})?$/.test(value))
+    return { value }
+  return { fault: 'expected a host such as "example.com"' }
+}
+
+// RFC 9110 5.5: what a field value may hold; above all no line ends.
+function readField(name: string, value: string): Read<string> {
+  if (!TOKEN.test(name)) return { fault: `${JSON.stringify(name)} is no field name` }
+  if (name.toLowerCase() === 'host')
+    return { fault: 'the Host field has a key of its own', hint: 'write health.host' }
+  return /^[\t\x20-\x7e\x80-\xff]*$/.test(value)
+    ? { value }
+    : { fault: 'a field value cannot hold control characters' }
+}
+
+function readEnv(name: string, value: string): Read<string> {
+  if (name === '' || /[=\0]/.test(name)) return { fault: `${JSON.stringify(name)} is no name of a variable` }
+  return value.includes('\0') ? { fault: 'a variable cannot hold a zero byte' } : { value }
+}
+
+function anyText(value: string): Read<string> {
+  return value.includes('\0') ? { fault: 'an argument cannot hold a zero byte' } : { value }
+}
+
+function readHashKey(value: string): Read<HashKey> {
+  if (value === 'client-ip' || value === 'uri') return { value: { on: value } }
+  const [, on, name = ''] = /^(header|cookie):(.+)$/.exec(value) ?? []
+  if (on === 'header' && TOKEN.test(name)) return { value: { on, name: name.toLowerCase() } }
+  if (on === 'cookie' && TOKEN.test(name)) return { value: { on, name } }
+  return { fault: 'expected "client-ip", "uri", "header:NAME" or "cookie:NAME"' }
+}

@@ -1,0 +1,101 @@
+import {
+  ABORT_PHASES,
+  type AbortPhase,
+  CODES,
+  codeIndex,
+  EXCHANGE_BLOCK,
+  methodIndex,
+} from '../../metrics/blocks.ts'
+import { FINE_BOUNDS, LATENCY_BOUNDS } from '../base/cells.ts'
+import { END_CAUSES, ERROR_CODES, traitsOf } from '../base/errors.ts'
+import type { ThreadEnv } from '../base/thread-env.ts'
+import type { Exchange } from '../http/exchange.ts'
+import type { ExchangeRecord } from '../http/record.ts'
+import { AccessLine } from './access-line.ts'
+
+export interface AccessOptions {
+  readonly env: ThreadEnv
+  /** First row of the EXCHANGE_BLOCK; a route of undefined means that none was found. */
+  rowOf(listener: string, route: string | undefined): number
+  /** Takes a line with its line end; undefined when the access log is off. */
+  readonly writeLine: ((line: string) => void) | undefined
+}
+
+const AT = EXCHANGE_BLOCK.at
+const END_INDEX: ReadonlyMap<string, number> = new Map(END_CAUSES.map((end, i) => [end, i]))
+/** In the order of END_CAUSES; 0 for `ok`. */
+const END_STATUS: readonly number[] = [0, ...ERROR_CODES.map(code => traitsOf(code).status)]
+/** An answer up to this fits into the socket's buffer, so that the client's speed is not in its time. */
+const SMALL_BYTES = 64 * 1024
+
+/** The end of every exchange: its cells counted, and one line written. One a data thread. */
+export class AccessRecorder {
+  readonly #env: ThreadEnv
+  readonly #options: AccessOptions
+  readonly #line: AccessLine
+
+  constructor(options: AccessOptions) {
+    this.#env = options.env
+    this.#options = options
+    this.#line = new AccessLine(options.env.clock)
+  }
+
+  /** To be called exactly once an exchange, also for one that was refused. Hot. */
+  finished(exchange: Exchange): void {
+    const { record } = exchange
+    const endMs = this.#env.clock.now()
+    if (record.status === 0) record.status = END_STATUS[endIndex(record)] as number
+    this.#count(exchange, endMs)
+    const { writeLine } = this.#options
+    if (writeLine !== undefined) writeLine(this.#line.text(exchange, endMs))
+  }
+
+  #count(exchange: Exchange, endMs: number): void {
+    const { record, request } = exchange
+    const { cells } = this.#env
+    const row = this.#options.rowOf(exchange.client.listener, record.route)
+    cells.add(row + AT.requests + methodIndex(request.method) * CODES.length + codeIndex(record.status), 1)
+    cells.observe(row + AT.duration, LATENCY_BOUNDS, (endMs - record.startMs) / 1000)
+    cells.add(row + AT.bytesIn, record.bytesIn)
+    cells.add(row + AT.bytesOut, record.bytesOut)
+    if (record.end === 'ok') {
+      cells.add(row + AT.ends, 1)
+      this.#countOverhead(exchange, row, endMs)
+    } else this.#countFailure(exchange, row)
+  }
+
+  #countFailure(exchange: Exchange, row: number): void {
+    const { record } = exchange
+    const { cells } = this.#env
+    const end = endIndex(record)
+    cells.add(row + AT.ends + end, 1)
+    if (record.end === 'client_gone')
+      cells.add(row + AT.aborts + ABORT_PHASES.indexOf(abortPhase(exchange)), 1)
+    // An answer that had begun with another status was the upstream's, and was cut.
+    else if (record.bytesOut > 0 && record.status === END_STATUS[end]) cells.add(row + AT.generated + end, 1)
+  }
+
+  /** Only where nobody but us and one endpoint could take time: no body to wait for, one attempt, a small answer. */
+  #countOverhead(exchange: Exchange, row: number, endMs: number): void {
+    const { record, request } = exchange
+    if (record.attempts > 1 || record.bytesOut > SMALL_BYTES || request.framing !== 'none') return
+    const { sentAtMs, upstreamEndAtMs, startMs, queueMs, connectMs } = record
+    const awayMs = sentAtMs === undefined || upstreamEndAtMs === undefined ? 0 : upstreamEndAtMs - sentAtMs
+    const ownMs = endMs - startMs - queueMs - connectMs - awayMs
+    this.#env.cells.observe(row + AT.overhead, FINE_BOUNDS, ownMs > 0 ? ownMs / 1000 : 0)
+  }
+}
+
+function endIndex(record: ExchangeRecord): number {
+  return END_INDEX.get(record.end) as number
+}
+
+/** What was going on when the client left. */
+function abortPhase(exchange: Exchange): AbortPhase {
+  const { record } = exchange
+  if (exchange.answered) return 'response'
+  if (record.attempts === 0 && record.queueMs > 0) return 'queue'
+  if (!exchange.bodyDone) return 'request'
+  if (record.attempts > 0) return 'upstream'
+  return record.upstream === undefined ? 'request' : 'queue'
+}

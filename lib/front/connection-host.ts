@@ -1,0 +1,26 @@
+import type { HttpDate } from '../base/clock.ts'
+import type { ThreadEnv } from '../base/thread-env.ts'
+import type { ListenerConfig } from '../config/model.ts'
+import type { CidrSet } from '../http/cidr.ts'
+import type { Exchange, ExchangeFacts } from '../http/exchange.ts'
+import type { RequestIds } from '../http/request-ids.ts'
+import type { HeadLimits } from '../wire/refusal.ts'
+import type { Http1Connection } from './http1-connection.ts'
+
+/** What a client connection needs of its listener. All of it may be newer at each look: a reload changes it in place. */
+export interface ConnectionHost {
+  readonly env: ThreadEnv
+  readonly config: ListenerConfig
+  readonly headLimits: HeadLimits
+  readonly trusted: CidrSet
+  readonly date: HttpDate
+  readonly requestIds: RequestIds
+  /** No new requests on this connection. */
+  readonly draining: boolean
+  route(exchange: Exchange): void
+  exchangeBegan(): void
+  exchangeEnded(exchange: ExchangeFacts): void
+  /** A head was refused: no exchange came of it. */
+  refused(facts: ExchangeFacts): void
+  closed(connection: Http1Connection): void
+}

@@ -1,0 +1,394 @@
+import type { Socket } from 'node:net'
+import { ByteStream, type ByteStreamOwner } from '../base/byte-stream.ts'
+import { type ErrorCode, endCauseOf, traitsOf } from '../base/errors.ts'
+import { latin1Slice } from '../base/latin1.ts'
+import type { Deadline } from '../base/timers.ts'
+import type { ClientFacts } from '../http/exchange.ts'
+import { originOf } from '../http/forwarded.ts'
+import type { RequestHead } from '../http/message.ts'
+import { ExchangeRecord } from '../http/record.ts'
+import { parseRequestHead } from '../wire/request-head.ts'
+import type { ConnectionHost } from './connection-host.ts'
+import { type Ending, Http1Exchange, type Http1Wire } from './http1-exchange.ts'
+import { REFUSED_REQUEST, refusalText } from './refusal.ts'
+import { RequestBody } from './request-body.ts'
+
+/**
+ * idle: between requests. head: part of a head is here. busy: an exchange runs. linger: the last answer is out, what still
+ * comes is dropped. closed: gone.
+ */
+type Phase = 'idle' | 'head' | 'busy' | 'linger' | 'closed'
+
+/** Bytes of a body or of next requests that may lie here while nobody asks for them. */
+const HELD_LIMIT = 64 * 1024
+/** How long a client that was answered before it had sent everything may go on sending (nginx: lingering_close). */
+const LINGER_MS = 5000
+const LINE_FEED = 10
+
+/** A client's HTTP/1 connection: requests in their order, one exchange at a time. */
+export class Http1Connection implements ByteStreamOwner, Http1Wire, Deadline {
+  dueMs = Number.POSITIVE_INFINITY
+  slot: number | undefined = undefined
+  readonly client: ClientFacts
+  readonly #host: ConnectionHost
+  readonly #stream: ByteStream
+  #phase: Phase = 'idle'
+  #exchange: Http1Exchange | undefined = undefined
+  /** Bytes that nobody has taken yet. */
+  #held: Buffer | undefined = undefined
+  #paused = false
+  /** True while `#take` runs: what ends meanwhile is gone on with there, not in a recursion. */
+  #taking = false
+  /** The bytes that `#take` is working on, for a body that is asked for meanwhile. */
+  #bytes: Buffer | undefined = undefined
+  #at = 0
+  #end = 0
+  /** The client has half-closed: it sends no more, but still reads. */
+  #inputEnded = false
+  #headStartMs = 0
+  /** The window over which a body's rate is measured. */
+  #rateStartMs = 0
+  #rateBytes = 0
+
+  constructor(socket: Socket, client: ClientFacts, host: ConnectionHost) {
+    this.client = client
+    this.#host = host
+    const { timeouts } = host.config
+    host.env.timers.arm(this, timeouts.headerMs)
+    this.#stream = ByteStream.accept(socket, this, host.env.timers, timeouts.writeMs)
+  }
+
+  get busy(): boolean {
+    return this.#phase === 'busy' || this.#phase === 'head'
+  }
+
+  /** The listener drains: goes at once if nothing runs, else after the answer. */
+  drain(): void {
+    if (this.#phase === 'idle') this.#linger()
+  }
+
+  /** Cuts, whatever runs. */
+  destroy(code: ErrorCode): void {
+    this.#exchange?.lost(code, undefined)
+    this.#stream.destroy()
+  }
+
+  // ByteStreamOwner.
+
+  streamBytes(bytes: Buffer, end: number): void {
+    switch (this.#phase) {
+      case 'linger':
+      case 'closed':
+        return
+      case 'head':
+        // A head grows only by whole lines: without a line feed nothing new can be said about it.
+        if (
+          this.#held !== undefined &&
+          !hasLineFeed(bytes, end) &&
+          this.#held.length + end <= this.#host.headLimits.headersBytes
+        ) {
+          return this.#hold(bytes, 0, end)
+        }
+        break
+      case 'idle':
+      case 'busy':
+        break
+    }
+    this.#takeHeldAnd(bytes, end)
+  }
+
+  streamEnded(): void {
+    this.#inputEnded = true
+    switch (this.#phase) {
+      case 'head':
+        return this.#refuse('CLIENT_GONE', 'closed inside the request head')
+      case 'busy':
+        // RFC 9112 8: a request cut short is not complete. A whole one still gets its answer: half-closing is legal.
+        if (this.#exchange?.bodyDone === false) {
+          this.#exchange.lost('CLIENT_GONE', 'closed inside the request body')
+          this.#stream.destroy()
+        }
+        return
+      case 'idle':
+      case 'linger':
+      case 'closed':
+        this.#stream.destroy()
+    }
+  }
+
+  streamDrained(): void {
+    this.#exchange?.drained()
+  }
+
+  streamStalled(): void {
+    this.#exchange?.lost('CLIENT_TIMEOUT', 'takes no more of the answer')
+    this.#stream.destroy()
+  }
+
+  streamClosed(error: Error | undefined): void {
+    const wasHead = this.#phase === 'head'
+    this.#phase = 'closed'
+    this.#host.env.timers.disarm(this)
+    this.#exchange?.lost('CLIENT_GONE', error?.message)
+    if (wasHead) this.#recordRefusal('CLIENT_GONE', 'closed inside the request head')
+    this.#host.closed(this)
+  }
+
+  expired(): void {
+    switch (this.#phase) {
+      case 'linger':
+        // A slow reader is still taking the answer: the stream watches that.
+        if (this.#stream.unsent > 0) return this.#host.env.timers.arm(this, LINGER_MS)
+        return this.#stream.destroy()
+      case 'idle':
+        return this.#stream.destroy()
+      case 'head':
+        return this.#refuse('CLIENT_TIMEOUT', 'head-timeout')
+      case 'busy':
+        return this.#bodyTimeout()
+      case 'closed':
+    }
+  }
+
+  // Http1Wire: what the exchange calls.
+
+  get dateText(): string {
+    return this.#host.date.text()
+  }
+
+  get mayKeepAlive(): boolean {
+    return !this.#host.draining && !this.#inputEnded
+  }
+
+  get backedUp(): boolean {
+    return this.#stream.backedUp
+  }
+
+  writeText(text: string): void {
+    this.#stream.writeText(text)
+  }
+
+  writeBytes(bytes: Uint8Array, start: number, end: number): void {
+    this.#stream.writeBytes(bytes, start, end)
+  }
+
+  flush(): void {
+    this.#stream.flush()
+  }
+
+  pumpBody(): void {
+    const exchange = this.#exchange
+    if (exchange === undefined) return
+    this.#watchBody()
+    if (this.#taking) {
+      // Called from inside the handler's first look at the request: the rest of this very read is the body.
+      if (this.#bytes !== undefined && this.#at < this.#end)
+        this.#at = exchange.body.take(this.#bytes, this.#at, this.#end)
+      return this.#checkBody(exchange)
+    }
+    this.#takeHeld()
+    this.#readOn()
+  }
+
+  finished(exchange: Http1Exchange, how: Ending): void {
+    if (this.#exchange !== exchange) return
+    this.#exchange = undefined
+    exchange.record.bytesIn += exchange.body.received
+    this.#host.exchangeEnded(exchange)
+    if (this.#phase === 'closed') return
+    switch (how) {
+      case 'reuse':
+        this.#phase = 'idle'
+        this.#host.env.timers.arm(this, this.#host.config.timeouts.keepaliveMs)
+        // Inside #take its loop goes on; otherwise requests that have already arrived are next.
+        if (!this.#taking) this.#takeHeld()
+        this.#readOn()
+        return
+      case 'close':
+      case 'cut':
+        return this.#linger()
+      case 'reset':
+        this.#phase = 'linger'
+        this.#stream.reset()
+    }
+  }
+
+  /** Works through bytes that no exchange has taken: heads, bodies, next heads. Keeps what is left. */
+  #take(bytes: Buffer, size: number): void {
+    this.#taking = true
+    this.#bytes = bytes
+    this.#at = 0
+    this.#end = size
+    while (this.#at < this.#end && this.#step(bytes)) {
+      // Each step took something.
+    }
+    this.#taking = false
+    this.#bytes = undefined
+    if (this.#at < this.#end && this.#phase !== 'linger' && this.#phase !== 'closed')
+      this.#hold(bytes, this.#at, this.#end)
+  }
+
+  /** True if it got on. */
+  #step(bytes: Buffer): boolean {
+    const before = this.#at
+    const exchange = this.#exchange
+    switch (this.#phase) {
+      case 'idle':
+      case 'head':
+        return this.#takeHead(bytes)
+      case 'busy':
+        if (exchange === undefined) return false
+        this.#at = exchange.body.take(bytes, before, this.#end)
+        this.#rateBytes += this.#at - before
+        if (this.#at > before) this.#watchBody()
+        this.#checkBody(exchange)
+        return this.#at > before
+      case 'linger':
+      case 'closed':
+        return false
+    }
+  }
+
+  #takeHead(bytes: Buffer): boolean {
+    const { clock } = this.#host.env
+    if (this.#phase === 'idle') {
+      this.#headStartMs = clock.now()
+      this.#phase = 'head'
+    }
+    const head = parseRequestHead(latin1Slice(bytes, this.#at, this.#end), this.#host.headLimits)
+    if (head === undefined) {
+      this.#watchHead()
+      return false
+    }
+    if ('refused' in head) {
+      this.#refuse(head.refused, head.detail)
+      return false
+    }
+    this.#at += head.size
+    this.#begin(head)
+    return true
+  }
+
+  #begin(request: RequestHead): void {
+    const host = this.#host
+    const record = new ExchangeRecord(host.requestIds.of(this.client, request.fields), this.#headStartMs)
+    record.bytesIn = request.size
+    const origin = originOf(this.client, request.fields, request.host, host.trusted)
+    record.clientIp = origin.clientIp
+    record.scheme = origin.scheme
+    const { bodyBytes } = host.config.limits
+    const body = new RequestBody(request, bodyBytes)
+    const exchange = new Http1Exchange(this, request, body, this.client, origin, record)
+    this.#exchange = exchange
+    this.#phase = 'busy'
+    host.exchangeBegan()
+    if (request.framing === 'length' && request.contentLength > bodyBytes)
+      exchange.fail('BODY_TOO_LARGE', 'body-limit')
+    else host.route(exchange)
+  }
+
+  /** A head we will not act on: answered with its status, and the connection closes. */
+  #refuse(code: ErrorCode, detail: string): void {
+    const requestId = this.#recordRefusal(code, detail)
+    if (code !== 'CLIENT_GONE') this.#stream.writeText(refusalText(code, requestId, this.dateText))
+    this.#linger()
+  }
+
+  /** Returns the id under which it is logged. */
+  #recordRefusal(code: ErrorCode, detail: string): string {
+    const record = new ExchangeRecord(this.#host.requestIds.next(), this.#headStartMs)
+    record.clientIp = this.client.peerAddress
+    record.status = traitsOf(code).status
+    record.end = endCauseOf(code)
+    record.detail = detail
+    record.bytesIn = this.#held?.length ?? this.#end
+    this.#host.refused({ request: REFUSED_REQUEST, client: this.client, record })
+    return record.requestId
+  }
+
+  /** Sends the rest, then FIN, and drops what the client still sends: a reset would take the answer from its hands. */
+  #linger(): void {
+    this.#phase = 'linger'
+    this.#held = undefined
+    this.#stream.end()
+    this.#readOn()
+    this.#host.env.timers.disarm(this)
+    this.#host.env.timers.arm(this, LINGER_MS)
+  }
+
+  #watchHead(): void {
+    // From the first byte, once: a byte now and then does not buy time.
+    const leftMs = this.#headStartMs + this.#host.config.timeouts.headerMs - this.#host.env.clock.now()
+    this.#host.env.timers.disarm(this)
+    this.#host.env.timers.arm(this, Math.max(0, leftMs))
+  }
+
+  #watchBody(): void {
+    const exchange = this.#exchange
+    if (exchange === undefined || exchange.body.state !== 'flowing') return
+    if (this.#rateStartMs === 0) this.#startRate()
+    this.#host.env.timers.arm(this, this.#host.config.timeouts.bodyMs)
+  }
+
+  #startRate(): void {
+    this.#rateStartMs = this.#host.env.clock.now()
+    this.#rateBytes = 0
+  }
+
+  /** After each arrival of body bytes: framing, size and rate. */
+  #checkBody(exchange: Http1Exchange): void {
+    const { body } = exchange
+    if (body.failure !== undefined) exchange.fail(body.failure.code, body.failure.detail)
+    else if (body.state === 'done') this.#rateStartMs = 0
+    // While the upstream is slow the client owes us nothing.
+    else if (body.state === 'paused') this.#rateStartMs = 0
+    else if (this.#tooSlow()) exchange.fail('CLIENT_TIMEOUT', 'body-rate')
+  }
+
+  #tooSlow(): boolean {
+    const { bodyMs, minRateBytes } = this.#host.config.timeouts
+    if (minRateBytes === 0 || this.#rateStartMs === 0) return false
+    const tookMs = this.#host.env.clock.now() - this.#rateStartMs
+    return tookMs > bodyMs && this.#rateBytes < (tookMs / 1000) * minRateBytes
+  }
+
+  #bodyTimeout(): void {
+    const exchange = this.#exchange
+    if (exchange?.body.state === 'flowing') exchange.fail('CLIENT_TIMEOUT', 'body-silence')
+  }
+
+  #takeHeldAnd(bytes: Buffer, size: number): void {
+    const held = this.#held
+    if (held === undefined) return this.#take(bytes, size)
+    this.#held = undefined
+    const joined = Buffer.concat([held, bytes.subarray(0, size)])
+    this.#take(joined, joined.length)
+  }
+
+  #takeHeld(): void {
+    const held = this.#held
+    if (held === undefined) return
+    this.#held = undefined
+    this.#take(held, held.length)
+  }
+
+  #hold(bytes: Buffer, start: number, end: number): void {
+    const rest = Buffer.from(bytes.subarray(start, end))
+    this.#held = this.#held === undefined ? rest : Buffer.concat([this.#held, rest])
+    if (this.#held.length > HELD_LIMIT && !this.#paused) {
+      this.#paused = true
+      this.#stream.pause()
+    }
+  }
+
+  #readOn(): void {
+    if (!this.#paused || (this.#held !== undefined && this.#held.length > HELD_LIMIT)) return
+    this.#paused = false
+    this.#stream.resume()
+  }
+}
+
+function hasLineFeed(bytes: Buffer, end: number): boolean {
+  const at = bytes.indexOf(LINE_FEED)
+  return at >= 0 && at < end
+}

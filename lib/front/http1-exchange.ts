@@ -1,0 +1,252 @@
+import { type ErrorCode, endCauseOf, traitsOf } from '../base/errors.ts'
+import type { BodyReader, ClientFacts, Exchange, ExchangeOwner } from '../http/exchange.ts'
+import { FIELD } from '../http/field-ids.ts'
+import { FieldList } from '../http/field-list.ts'
+import type { Origin } from '../http/forwarded.ts'
+import type { AnswerHead, RequestHead } from '../http/message.ts'
+import { phraseOf, statusLine } from '../http/phrases.ts'
+import type { ExchangeRecord } from '../http/record.ts'
+import { chunkHead, LAST_CHUNK } from '../wire/chunked.ts'
+import type { RequestBody } from './request-body.ts'
+
+/** What an exchange needs of its connection. */
+export interface Http1Wire {
+  readonly dateText: string
+  /** False when the connection must not be used again: it drains, or its client sends no more. */
+  readonly mayKeepAlive: boolean
+  writeText(text: string): void
+  writeBytes(bytes: Uint8Array, start: number, end: number): void
+  /** True while the client is slow to take what was written: wait for `drained`. */
+  readonly backedUp: boolean
+  flush(): void
+  /** Lets held bytes flow into the body, and reads on. */
+  pumpBody(): void
+  /** The exchange is over; `reuse` says whether the next request may follow, `cut` that the client must see a broken message. */
+  finished(exchange: Http1Exchange, how: Ending): void
+}
+
+export type Ending = 'reuse' | 'close' | 'cut' | 'reset'
+
+/** none: no head yet. length, chunked, close: the body's framing. discard: a body that may not be sent (HEAD, 204, 304). */
+type Writing = 'none' | 'length' | 'chunked' | 'close' | 'discard'
+
+/** One request on an HTTP/1 connection and its answer. */
+export class Http1Exchange implements Exchange {
+  readonly request: RequestHead
+  readonly client: ClientFacts
+  readonly origin: Origin
+  readonly record: ExchangeRecord
+  readonly body: RequestBody
+  readonly #wire: Http1Wire
+  #owner: ExchangeOwner | undefined = undefined
+  #writing: Writing = 'none'
+  /** Bytes of the answer's body that its head promised and that are still to come. */
+  #owed = 0
+  #keepAlive = false
+  #ended = false
+
+  constructor(
+    wire: Http1Wire,
+    request: RequestHead,
+    body: RequestBody,
+    client: ClientFacts,
+    origin: Origin,
+    record: ExchangeRecord,
+  ) {
+    this.#wire = wire
+    this.request = request
+    this.body = body
+    this.client = client
+    this.origin = origin
+    this.record = record
+  }
+
+  get answered(): boolean {
+    return this.#writing !== 'none'
+  }
+
+  get ended(): boolean {
+    return this.#ended
+  }
+
+  get bodyDone(): boolean {
+    return this.body.state === 'done'
+  }
+
+  attach(owner: ExchangeOwner): void {
+    this.#owner = owner
+  }
+
+  receiveBody(reader: BodyReader): void {
+    if (this.#ended) return
+    const { body, request } = this
+    if (body.state === 'done') return reader.bodyEnd()
+    body.flow(reader)
+    this.#wire.pumpBody()
+    // RFC 9110 10.1.1: not needed once some of the body has arrived.
+    if (request.expectsContinue && body.received === 0 && !this.answered && !this.#ended) {
+      this.#wire.writeText('HTTP/1.1 100 Continue\r\n\r\n')
+      this.#wire.flush()
+    }
+  }
+
+  pauseBody(): void {
+    this.body.pause()
+  }
+
+  resumeBody(): void {
+    if (this.#ended || this.body.state !== 'paused') return
+    this.body.resume()
+    this.#wire.pumpBody()
+  }
+
+  inform(status: number, fields: FieldList): void {
+    // RFC 9110 15.2: never to an HTTP/1.0 client. And the 100 is ours to give.
+    if (this.#ended || this.answered || this.request.protocol === 'HTTP/1.0' || status === 100) return
+    this.#write(`${statusLine(status, '')}${fields.toText()}\r\n`)
+    this.#wire.flush()
+  }
+
+  begin(head: AnswerHead): void {
+    if (this.#ended || this.answered) return
+    const { request, record } = this
+    this.#dropUnreadBody()
+    record.status = head.status
+    this.#writing = writingOf(request, head)
+    if (this.#writing === 'length') this.#owed = head.length as number
+    this.#keepAlive =
+      request.keepAlive && this.#writing !== 'close' && this.bodyDone && this.#wire.mayKeepAlive
+    const date = head.fields.has(FIELD.date) ? '' : `Date: ${this.#wire.dateText}\r\n`
+    const text = head.fields.toText()
+    this.#write(
+      `${statusLine(head.status, head.reason)}${text}${date}${this.#framingText(head)}${this.#connectionText()}\r\n`,
+    )
+  }
+
+  write(bytes: Uint8Array, start: number, end: number): boolean {
+    const size = this.#owe(end - start)
+    if (size === 0) return true
+    if (this.#writing === 'chunked') {
+      this.#write(chunkHead(size))
+      this.#wire.writeBytes(bytes, start, end)
+      this.#write('\r\n')
+    } else this.#wire.writeBytes(bytes, start, start + size)
+    this.record.bytesOut += size
+    return !this.#wire.backedUp
+  }
+
+  writeText(text: string): boolean {
+    const size = this.#owe(text.length)
+    if (size === 0) return true
+    this.#write(this.#writing === 'chunked' ? `${chunkHead(size)}${text}\r\n` : text)
+    return !this.#wire.backedUp
+  }
+
+  flush(): void {
+    if (!this.#ended) this.#wire.flush()
+  }
+
+  end(): void {
+    if (this.#ended) return
+    // Fewer bytes than promised: the client must not take it for whole.
+    if (this.#owed > 0) return this.fail('INTERNAL', 'answer shorter than its length')
+    if (this.#writing === 'chunked') this.#write(LAST_CHUNK)
+    this.#wire.flush()
+    this.#finish(this.#keepAlive ? 'reuse' : 'close')
+  }
+
+  fail(code: ErrorCode, detail?: string): void {
+    if (this.#ended) return
+    this.record.end = endCauseOf(code)
+    this.record.detail = detail ?? this.record.detail
+    const owner = this.#owner
+    this.#owner = undefined
+    if (this.answered) this.#finish(this.#writing === 'close' ? 'reset' : 'cut')
+    else this.#answerError(traitsOf(code).status)
+    // Whoever worked for it and did not report this itself, stops.
+    owner?.clientGone()
+  }
+
+  /** The connection is gone, or the client has broken the protocol in mid-body. */
+  lost(code: ErrorCode, detail: string | undefined): void {
+    if (this.#ended) return
+    this.record.end = endCauseOf(code)
+    this.record.detail = detail ?? this.record.detail
+    if (!this.answered) this.record.status = traitsOf(code).status
+    this.#ended = true
+    this.#owner?.clientGone()
+    this.#wire.finished(this, 'cut')
+  }
+
+  drained(): void {
+    if (!this.#ended) this.#owner?.answerDrained()
+  }
+
+  #answerError(status: number): void {
+    const text = `${status} ${phraseOf(status)}\nRequest id: ${this.record.requestId}\n`
+    this.begin({
+      status,
+      reason: '',
+      fields: status === 503 ? ERROR_FIELDS_RETRY : ERROR_FIELDS,
+      length: text.length,
+    })
+    this.writeText(text)
+    this.end()
+  }
+
+  /** An answer without interest in the body: what has arrived of it is dropped, so that the connection can go on if that was all. */
+  #dropUnreadBody(): void {
+    if (this.body.state !== 'unasked') return
+    this.body.flow(undefined)
+    this.#wire.pumpBody()
+  }
+
+  /** How many of `size` bytes may be written: none to a HEAD, none beyond the promised length. */
+  #owe(size: number): number {
+    if (this.#ended || this.#writing === 'discard' || this.#writing === 'none') return 0
+    if (this.#writing !== 'length') return size
+    const owed = Math.min(size, this.#owed)
+    this.#owed -= owed
+    return owed
+  }
+
+  #framingText(head: AnswerHead): string {
+    if (this.#writing === 'chunked') return 'Transfer-Encoding: chunked\r\n'
+    // RFC 9110 8.6: none with 1xx and 204; with 304 it would have to be that of the 200, which we may not know.
+    if (head.length === undefined || head.status === 204 || head.status === 304) return ''
+    return `Content-Length: ${head.length}\r\n`
+  }
+
+  #connectionText(): string {
+    if (!this.#keepAlive) return 'Connection: close\r\n'
+    return this.request.protocol === 'HTTP/1.0' ? 'Connection: keep-alive\r\n' : ''
+  }
+
+  #write(text: string): void {
+    this.record.bytesOut += text.length
+    this.#wire.writeText(text)
+  }
+
+  #finish(how: Ending): void {
+    this.#ended = true
+    this.#owner = undefined
+    this.#wire.finished(this, how)
+  }
+}
+
+const ERROR_FIELDS = FieldList.of([
+  ['Content-Type', 'text/plain; charset=utf-8'],
+  ['Cache-Control', 'no-store'],
+])
+const ERROR_FIELDS_RETRY = FieldList.of([
+  ['Content-Type', 'text/plain; charset=utf-8'],
+  ['Cache-Control', 'no-store'],
+  ['Retry-After', '1'],
+])
+
+/** RFC 9112 6.3, seen from the sender. */
+function writingOf(request: RequestHead, head: AnswerHead): Writing {
+  if (request.method === 'HEAD' || head.status === 204 || head.status === 304) return 'discard'
+  if (head.length !== undefined) return 'length'
+  return request.protocol === 'HTTP/1.0' ? 'close' : 'chunked'
+}

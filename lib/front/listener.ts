@@ -1,0 +1,188 @@
+import { createServer, type Server, type Socket } from 'node:net'
+import { LISTENER_BLOCK, REJECTIONS, type Rejection } from '../../metrics/blocks.ts'
+import { protocolErrorIndex } from '../../metrics/protocol-errors.ts'
+import { HttpDate } from '../base/clock.ts'
+import type { ThreadEnv } from '../base/thread-env.ts'
+import type { Address, ListenerConfig } from '../config/model.ts'
+import { type CidrSet, parseCidrs } from '../http/cidr.ts'
+import type { ClientFacts, Exchange, ExchangeFacts } from '../http/exchange.ts'
+import { RequestIds } from '../http/request-ids.ts'
+import type { HeadLimits } from '../wire/refusal.ts'
+import type { ConnectionHost } from './connection-host.ts'
+import { Http1Connection } from './http1-connection.ts'
+import { refusalText } from './refusal.ts'
+
+/** What a listener hands its exchanges to. */
+export interface ListenerHooks {
+  /** Finds the route and hands over. */
+  route(exchange: Exchange): void
+  /** Exactly once for each exchange, and for each refused head. */
+  finished(exchange: ExchangeFacts): void
+}
+
+const AT = LISTENER_BLOCK.at
+/** Longest request line, as in nginx and Apache. */
+const TARGET_BYTES = 8 * 1024
+/** Connections that the kernel completes while we are busy; it caps this at net.core.somaxconn. */
+const BACKLOG = 4096
+
+/** An address that this thread accepts on. Its settings change in place, so a reload closes nothing. */
+export class Listener implements ConnectionHost {
+  readonly env: ThreadEnv
+  readonly date: HttpDate
+  readonly requestIds = new RequestIds()
+  config: ListenerConfig
+  headLimits: HeadLimits
+  trusted: CidrSet
+  draining = false
+  readonly #row: number
+  readonly #hooks: ListenerHooks
+  readonly #server: Server
+  readonly #connections = new Set<Http1Connection>()
+  #inflight = 0
+
+  constructor(
+    config: ListenerConfig,
+    placement: { readonly row: number },
+    env: ThreadEnv,
+    hooks: ListenerHooks,
+  ) {
+    this.env = env
+    this.date = new HttpDate(env.clock)
+    this.config = config
+    this.headLimits = headLimitsOf(config)
+    this.trusted = parseCidrs(config.trustedProxies)
+    this.#row = placement.row
+    this.#hooks = hooks
+    this.#server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, socket =>
+      this.#accept(socket),
+    )
+  }
+
+  /** Client connections open in this thread. */
+  get connections(): number {
+    return this.#connections.size
+  }
+
+  /** Exchanges running in this thread. */
+  get inflight(): number {
+    return this.#inflight
+  }
+
+  /** Binds; rejects with the system's error when the address cannot be had. */
+  async listen(): Promise<void> {
+    const server = this.#server
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject)
+      server.listen(listenOptions(this.config.address), () => {
+        server.off('error', reject)
+        resolve()
+      })
+    })
+    // Out of file descriptors: the connection is refused, accepting goes on.
+    server.on('error', () => this.#countRejected('fd'))
+  }
+
+  /** New settings for the same address; open connections see them at their next request. */
+  update(config: ListenerConfig): void {
+    this.config = config
+    this.headLimits = headLimitsOf(config)
+    this.trusted = parseCidrs(config.trustedProxies)
+  }
+
+  /** Stops accepting; idle connections go now, the others with `Connection: close` after their answer. */
+  drain(): void {
+    this.draining = true
+    this.#server.close()
+    for (const connection of this.#connections) connection.drain()
+  }
+
+  /** Cuts what is left. */
+  destroy(): void {
+    this.#server.close()
+    for (const connection of [...this.#connections]) connection.destroy('SHUTDOWN')
+  }
+
+  // ConnectionHost.
+
+  route(exchange: Exchange): void {
+    this.#hooks.route(exchange)
+  }
+
+  exchangeBegan(): void {
+    this.#inflight += 1
+    this.env.cells.add(this.#row + AT.inflight, 1)
+  }
+
+  exchangeEnded(exchange: ExchangeFacts): void {
+    this.#inflight -= 1
+    this.env.cells.add(this.#row + AT.inflight, -1)
+    const { end, detail } = exchange.record
+    if (end === 'bad_request' || end === 'body_too_large') this.#countProtocolError(detail)
+    this.#hooks.finished(exchange)
+  }
+
+  refused(facts: ExchangeFacts): void {
+    this.#countProtocolError(facts.record.detail)
+    this.#hooks.finished(facts)
+  }
+
+  closed(connection: Http1Connection): void {
+    if (this.#connections.delete(connection)) this.env.cells.add(this.#row + AT.active, -1)
+  }
+
+  #accept(socket: Socket): void {
+    const { cells } = this.env
+    cells.add(this.#row + AT.connections, 1)
+    if (cells.total(this.#row + AT.active) >= this.config.limits.connections) return this.#reject(socket)
+    cells.add(this.#row + AT.active, 1)
+    this.#connections.add(new Http1Connection(socket, this.#factsOf(socket), this))
+  }
+
+  #reject(socket: Socket): void {
+    this.#countRejected('limit')
+    socket.on('error', () => {})
+    socket.end(refusalText('TOO_MANY_CONNECTIONS', this.requestIds.next(), this.date.text()), () =>
+      socket.destroy(),
+    )
+  }
+
+  #factsOf(socket: Socket): ClientFacts {
+    const peerAddress = bareAddress(socket.remoteAddress ?? '')
+    const { address } = this.config
+    return {
+      peerAddress,
+      peerPort: socket.remotePort ?? 0,
+      // A peer on a unix socket is on this machine and has no address that a list could name.
+      trusted:
+        address.kind === 'unix'
+          ? this.config.trustedProxies.includes('unix:')
+          : this.trusted.has(peerAddress),
+      listener: this.config.name,
+      scheme: 'http',
+      localPort: address.kind === 'tcp' ? address.port : 0,
+    }
+  }
+
+  #countRejected(reason: Rejection): void {
+    this.env.cells.add(this.#row + AT.rejected + REJECTIONS.indexOf(reason), 1)
+  }
+
+  #countProtocolError(detail: string | undefined): void {
+    this.env.cells.add(this.#row + AT.protocolErrors + protocolErrorIndex(detail ?? 'other'), 1)
+  }
+}
+
+function headLimitsOf({ limits }: ListenerConfig): HeadLimits {
+  return { headersBytes: limits.headersBytes, headerCount: limits.headerCount, targetBytes: TARGET_BYTES }
+}
+
+function listenOptions(address: Address): object {
+  if (address.kind === 'unix') return { path: address.path, backlog: BACKLOG }
+  return { host: address.host, port: address.port, reusePort: true, backlog: BACKLOG }
+}
+
+/** An IPv4 client of a listener on `[::]` arrives as `::ffff:10.0.0.1`. */
+function bareAddress(address: string): string {
+  return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address
+}

@@ -1,0 +1,95 @@
+import { FIELD, FIELD_COUNT, type FieldName, fieldIdOf } from './field-ids.ts'
+import { DOT, DROPPED, type FieldList, ID_MASK, STRIDE, UNDERSCORE } from './field-list.ts'
+
+/** Fields of one connection only (RFC 9110 7.6.1), and those that we write anew from the model. */
+const HOP_BY_HOP: readonly FieldName[] = [
+  'connection',
+  'content-length',
+  'http2-settings',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]
+
+/** What a client may not tell an app: who it is and how it came is for us to say, httpoxy and X-Accel are attacks. */
+const NEVER_FROM_CLIENTS: readonly FieldName[] = [
+  'expect',
+  'forwarded',
+  'host',
+  'proxy',
+  'proxy-authorization',
+  'x-accel-buffering',
+  'x-accel-charset',
+  'x-accel-expires',
+  'x-accel-limit-rate',
+  'x-accel-redirect',
+  'x-forwarded-for',
+  'x-forwarded-host',
+  'x-forwarded-port',
+  'x-forwarded-prefix',
+  'x-forwarded-proto',
+  'x-forwarded-protocol',
+  'x-forwarded-server',
+  'x-forwarded-ssl',
+  'x-real-ip',
+  'x-request-id',
+  'x-script-name',
+  'x-sendfile',
+]
+
+/** Instructions to the proxy in front of the app: not for the client's eyes. */
+const NEVER_TO_CLIENTS: readonly FieldName[] = [
+  'x-accel-buffering',
+  'x-accel-charset',
+  'x-accel-expires',
+  'x-accel-limit-rate',
+  'x-accel-redirect',
+  'x-sendfile',
+]
+
+const REQUEST_DROPS = table([...HOP_BY_HOP, ...NEVER_FROM_CLIENTS])
+const RESPONSE_DROPS = table([...HOP_BY_HOP, ...NEVER_TO_CLIENTS])
+
+/**
+ * Marks what a request may not carry on to the app. Runs before our own fields are added: a client that sends `Connection: x-forwarded-for`
+ * then only removes its own.
+ */
+export function dropFromRequest(fields: FieldList, connectionNamed: ReadonlySet<string> | undefined): void {
+  const { marks } = fields
+  for (let at = 0; at < marks.length; at += STRIDE) {
+    const mark = marks[at] as number
+    if (REQUEST_DROPS[mark & ID_MASK] === 1 || (mark & UNDERSCORE) !== 0) marks[at] = mark | DROPPED
+    else if ((mark & DOT) !== 0 && isProtectedAlias(fields.name(at / STRIDE))) marks[at] = mark | DROPPED
+  }
+  if (connectionNamed !== undefined) dropNamed(fields, connectionNamed)
+}
+
+/** Marks what an answer may not carry on to the client. */
+export function dropFromResponse(fields: FieldList, connectionNamed: ReadonlySet<string> | undefined): void {
+  const { marks } = fields
+  for (let at = 0; at < marks.length; at += STRIDE) {
+    const mark = marks[at] as number
+    if (RESPONSE_DROPS[mark & ID_MASK] === 1) marks[at] = mark | DROPPED
+  }
+  if (connectionNamed !== undefined) dropNamed(fields, connectionNamed)
+}
+
+function dropNamed(fields: FieldList, named: ReadonlySet<string>): void {
+  for (let i = 0; i < fields.count; i += 1) {
+    if (named.has(fields.name(i).toLowerCase())) fields.drop(i)
+  }
+}
+
+/** `X.Forwarded.For` is `X-Forwarded-For` to an app that folds both to `_`. */
+function isProtectedAlias(name: string): boolean {
+  return REQUEST_DROPS[fieldIdOf(name.replaceAll('.', '-'))] === 1
+}
+
+function table(names: readonly FieldName[]): Uint8Array {
+  const drops = new Uint8Array(FIELD_COUNT)
+  for (const name of names) drops[FIELD[name]] = 1
+  return drops
+}

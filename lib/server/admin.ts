@@ -1,0 +1,174 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { Address, AdminConfig } from '../config/model.ts'
+import { bindErrorText, claimAddress } from './address-claim.ts'
+import { refuseAdmin } from './admin-guard.ts'
+import type { ReloadResult } from './reloads.ts'
+import type { ServerLog } from './server-log.ts'
+
+/** What the admin listener shows. Everything is asked for at the moment of the request. */
+export interface AdminPages {
+  ready(): boolean
+  metrics(): Promise<{ readonly type: string; readonly text: string }>
+  status(): object
+  config(): object
+  page(): { readonly html: string; readonly styleHash: string }
+  reload(): Promise<ReloadResult>
+}
+
+interface Page {
+  readonly method: 'GET' | 'POST'
+  /** Needs no token: says only yes or no. */
+  readonly open: boolean
+  answer(response: ServerResponse): Promise<void> | void
+}
+
+/** Bytes of a request's head and time for it: this listener serves operators, not the world. */
+const LIMITS = {
+  maxHeaderSize: 16 * 1024,
+  headersTimeout: 10_000,
+  requestTimeout: 15_000,
+  keepAliveTimeout: 5000,
+}
+
+/** The admin listener: state for machines and people, and the reload. Runs in the control thread, on node:http. */
+export class Admin {
+  readonly #server: Server
+  readonly #pages: ReadonlyMap<string, Page>
+  readonly #log: ServerLog
+  #address: Address
+  #token: string | undefined
+
+  constructor(config: AdminConfig, pages: AdminPages, log: ServerLog) {
+    this.#address = config.address
+    this.#token = config.token
+    this.#log = log
+    this.#pages = pageTable(pages)
+    this.#server = createServer({ ...LIMITS, connectionsCheckingInterval: 5000 }, (request, response) => {
+      this.#serve(request, response).catch(error => this.#broken(response, error))
+    })
+    this.#server.maxConnections = 256
+    this.#server.on('clientError', (_error, socket) => {
+      if (socket.writable)
+        socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n')
+      else socket.destroy()
+    })
+  }
+
+  /** Where it listens; with the real port once it does. */
+  get address(): Address {
+    return this.#address
+  }
+
+  /** Rejects with a message that names the address when it cannot be had. */
+  async listen(): Promise<void> {
+    const address = this.#address
+    if (address.kind === 'unix') await claimAddress(address, new Set())
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', error => reject(new Error(`admin: ${bindErrorText(address, error)}`)))
+      if (address.kind === 'unix') this.#server.listen(address.path, resolve)
+      else this.#server.listen(address.port, address.host, resolve)
+    })
+    this.#server.on('error', error => this.#log.error({ err: error }, 'admin listener failed'))
+    const bound = this.#server.address()
+    if (address.kind === 'tcp' && bound !== null && typeof bound === 'object') {
+      this.#address = { ...address, port: bound.port }
+    }
+  }
+
+  /** A reload brought another token. */
+  setToken(token: string | undefined): void {
+    this.#token = token
+  }
+
+  close(): void {
+    this.#server.close()
+    this.#server.closeAllConnections()
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    // What a client sends along is read and thrown away: a POST needs no body.
+    request.resume()
+    response.on('error', () => {})
+    const path = (request.url ?? '').split('?', 1)[0] ?? ''
+    const page = this.#pages.get(path)
+    const { host, authorization } = request.headers
+    const asks = { host, authorization, open: page?.open ?? false }
+    const refusal = refuseAdmin(asks, this.#address, this.#token)
+    if (refusal?.status === 401) response.setHeader('WWW-Authenticate', 'Bearer')
+    if (refusal !== undefined) return sendJson(response, refusal.status, { error: refusal.message })
+    if (page === undefined)
+      return sendJson(response, 404, { error: 'no such page', pages: [...this.#pages.keys()] })
+    const method = request.method === 'HEAD' ? 'GET' : request.method
+    if (method !== page.method) {
+      response.setHeader('Allow', page.method === 'GET' ? 'GET, HEAD' : page.method)
+      return sendJson(response, 405, { error: `use ${page.method}` })
+    }
+    await page.answer(response)
+  }
+
+  #broken(response: ServerResponse, error: unknown): void {
+    this.#log.error({ err: error }, 'admin page failed')
+    if (response.headersSent) response.destroy()
+    else sendJson(response, 500, { error: 'internal error' })
+  }
+}
+
+function pageTable(pages: AdminPages): ReadonlyMap<string, Page> {
+  return new Map<string, Page>([
+    ['/', get(response => sendPage(response, pages.page()))],
+    ['/healthz', open(response => sendText(response, 200, 'ok\n'))],
+    ['/readyz', open(response => sendReady(response, pages.ready()))],
+    ['/metrics', get(async response => sendMetrics(response, await pages.metrics()))],
+    ['/status', get(response => sendJson(response, 200, pages.status()))],
+    ['/config', get(response => sendJson(response, 200, pages.config()))],
+    [
+      '/reload',
+      { method: 'POST', open: false, answer: async response => sendReload(response, await pages.reload()) },
+    ],
+  ])
+}
+
+function get(answer: Page['answer']): Page {
+  return { method: 'GET', open: false, answer }
+}
+
+function open(answer: Page['answer']): Page {
+  return { method: 'GET', open: true, answer }
+}
+
+function sendReady(response: ServerResponse, ready: boolean): void {
+  sendText(response, ready ? 200 : 503, ready ? 'ready\n' : 'not ready\n')
+}
+
+function sendMetrics(response: ServerResponse, { type, text }: { type: string; text: string }): void {
+  send(response, 200, type, text)
+}
+
+function sendReload(response: ServerResponse, result: ReloadResult): void {
+  // 422: the request was right, the configuration is not.
+  sendJson(response, result.ok ? 200 : 422, result)
+}
+
+function sendPage(response: ServerResponse, { html, styleHash }: { html: string; styleHash: string }): void {
+  response.setHeader(
+    'Content-Security-Policy',
+    `default-src 'none'; style-src '${styleHash}'; frame-ancestors 'none'`,
+  )
+  send(response, 200, 'text/html; charset=utf-8', html)
+}
+
+function sendText(response: ServerResponse, status: number, text: string): void {
+  send(response, status, 'text/plain; charset=utf-8', text)
+}
+
+function sendJson(response: ServerResponse, status: number, body: object): void {
+  send(response, status, 'application/json; charset=utf-8', `${JSON.stringify(body, undefined, 2)}\n`)
+}
+
+function send(response: ServerResponse, status: number, type: string, text: string): void {
+  response.statusCode = status
+  response.setHeader('Content-Type', type)
+  response.setHeader('Cache-Control', 'no-store')
+  response.setHeader('X-Content-Type-Options', 'nosniff')
+  response.end(text)
+}

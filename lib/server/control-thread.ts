@@ -1,0 +1,428 @@
+import { availableParallelism } from 'node:os'
+import type { ControlFacts, RestartReason, ThreadKind, UncaughtKind } from '../../metrics/facts.ts'
+import { HealthTally } from '../../metrics/health-tally.ts'
+import { Scrape } from '../../metrics/scrape.ts'
+import { Prober } from '../../upstreams/health/prober.ts'
+import { CellColumn, type CellMemory, CellReader, createCellMemory, DEFAULT_ROWS } from '../base/cells.ts'
+import { type Clock, systemClock } from '../base/clock.ts'
+import { createSharedState, SharedState } from '../base/shared-state.ts'
+import { Timers } from '../base/timers.ts'
+import { type Loaded, loadConfig } from '../config/load.ts'
+import type { Address, Snapshot } from '../config/model.ts'
+import { formatProblems } from '../config/problem.ts'
+import { addressText } from './address-text.ts'
+import { Admin } from './admin.ts'
+import { within } from './alarm.ts'
+import { HealthBoard } from './health-board.ts'
+import { Logs } from './logs.ts'
+import { ManagedWorkers } from './managed-workers.ts'
+import { maskedConfig } from './masked-config.ts'
+import type { FromDataThread, ListenFailure } from './messages.ts'
+import { Placer } from './placement.ts'
+import { releaseVersion } from './release.ts'
+import { type ReloadResult, Reloads } from './reloads.ts'
+import { Rollout, RolloutRefused } from './rollout.ts'
+import { statusDocument } from './status.ts'
+import { statusPage } from './status-page.ts'
+import { ThreadPool } from './thread-pool.ts'
+
+/** Most data threads: each has its column and its share of every endpoint's slots. */
+const MAX_THREADS = 64
+/** How long a shutdown goes on accepting after /readyz has failed, for whoever looks at it. */
+const LINGER_MS = 250
+
+export interface ControlOptions {
+  /** Configuration file or folder, read again at each reload. */
+  readonly path: string
+  readonly env: NodeJS.ProcessEnv
+  /** Where the data threads may keep compiled code; undefined for nowhere. */
+  readonly compileCache: string | undefined
+  /** For tests: how long a data thread may be silent. */
+  readonly stuckMs?: number
+}
+
+/** Where a started process is found. */
+export interface Started {
+  readonly listeners: Readonly<Record<string, string>>
+  readonly admin: string
+  readonly adminAddress: Address
+  /** With real ports and managed workers. */
+  readonly snapshot: Snapshot
+}
+
+/** The process could not start. The message says why. */
+export class StartFailed extends Error {
+  override readonly name = 'StartFailed'
+}
+
+type Phase = 'starting' | 'ready' | 'draining' | 'stopped'
+
+/**
+ * Owns the running configuration: takes it into all threads, checks health, keeps threads and workers alive, writes the logs
+ * and answers operators. No client's traffic comes through here, so nothing here is hot.
+ */
+export class ControlThread {
+  readonly #options: ControlOptions
+  readonly #clock: Clock = systemClock
+  readonly #timers = new Timers(systemClock)
+  readonly #version = releaseVersion()
+  readonly #startedWallMs = systemClock.wall()
+  readonly #threads: number
+  readonly #cells: CellMemory
+  readonly #shared: SharedState
+  readonly #logs: Logs
+  readonly #tally = new HealthTally()
+  readonly #board: HealthBoard
+  readonly #pool: ThreadPool
+  readonly #managed: ManagedWorkers
+  readonly #prober: Prober
+  readonly #scrape: Scrape
+  readonly #rollout: Rollout
+  readonly #admin: Admin
+  readonly #reloads = new Reloads(() => this.#reload())
+  readonly #uncaught: Record<ThreadKind, Record<UncaughtKind, number>> = {
+    control: { exception: 0, rejection: 0 },
+    data: { exception: 0, rejection: 0 },
+  }
+  readonly #cutNow = Promise.withResolvers<false>()
+  /** What the process was started with: some of it only a restart can change. */
+  readonly #first: Snapshot
+  #phase: Phase = 'starting'
+  #cutting = false
+  #takenWallMs = systemClock.wall()
+
+  /** Takes what `loadConfig` gave. Throws StartFailed if a log file cannot be opened. */
+  constructor(options: ControlOptions, snapshot: Snapshot) {
+    this.#options = options
+    this.#first = snapshot
+    this.#timers.start()
+    this.#threads = Math.min(snapshot.server.workers ?? availableParallelism(), MAX_THREADS)
+    this.#cells = createCellMemory(this.#threads)
+    const sharedMemory = createSharedState(this.#threads)
+    this.#shared = new SharedState(sharedMemory)
+    this.#logs = openLogs(snapshot, this.#timers)
+    const log = this.#logs.logger
+    const parts = { clock: this.#clock, timers: this.#timers, shared: this.#shared, log }
+    this.#board = new HealthBoard({ ...parts, tally: this.#tally })
+    this.#pool = new ThreadPool({
+      ...parts,
+      count: this.#threads,
+      cells: this.#cells,
+      shared: sharedMemory,
+      env: threadEnvironment(options),
+      observer: this,
+      ...(options.stuckMs === undefined ? {} : { stuckMs: options.stuckMs }),
+    })
+    this.#managed = new ManagedWorkers({ ...parts, env: options.env, observer: this })
+    this.#prober = this.#createProber()
+    const reader = new CellReader(this.#cells)
+    this.#scrape = new Scrape({ reader, shared: this.#shared, facts: this.#facts(), clock: this.#clock })
+    this.#rollout = new Rollout({
+      placer: new Placer(DEFAULT_ROWS),
+      managed: this.#managed,
+      board: this.#board,
+      scrape: this.#scrape,
+      prober: this.#prober,
+      pool: this.#pool,
+      shared: this.#shared,
+      timers: this.#timers,
+    })
+    this.#admin = new Admin(snapshot.admin, this, log)
+  }
+
+  /** Resolves once every listener accepts. Throws StartFailed, and then everything has been stopped again. */
+  async start(): Promise<Started> {
+    try {
+      await this.#admin.listen()
+      const failures = await this.#rollout.take(this.#first)
+      const failed = failures[0]
+      if (failed !== undefined) throw new StartFailed(failureText(failed))
+    } catch (error) {
+      await this.#stopAll()
+      throw new StartFailed(error instanceof Error ? error.message : String(error), { cause: error })
+    }
+    this.#phase = 'ready'
+    const started = this.#started()
+    const { generation } = this.#rollout
+    const { hash } = started.snapshot
+    this.#logs.logger.info(
+      {
+        version: this.#version,
+        generation,
+        hash,
+        threads: this.#threads,
+        listeners: started.listeners,
+        admin: started.admin,
+      },
+      'ready',
+    )
+    this.#logs.flush()
+    return started
+  }
+
+  /** Takes the configuration as it stands in the files now. Never rejects. */
+  reload(): Promise<ReloadResult> {
+    return this.#reloads.request()
+  }
+
+  reopenLogs(): void {
+    this.#logs.reopen()
+  }
+
+  /** Drains, then ends everything; true once that is done. A second call cuts at once, and gives false. */
+  async stop(): Promise<boolean> {
+    if (this.#phase === 'draining' || this.#phase === 'stopped') {
+      this.#cutNow.resolve(false)
+      this.#cutting = true
+      if (this.#phase === 'stopped') this.#managed.kill()
+      return false
+    }
+    this.#phase = 'draining'
+    const drainMs = (this.#rollout.snapshot ?? this.#first).server.drainMs
+    this.#logs.logger.info({ drain_ms: drainMs }, 'draining')
+    await within(this.#timers, LINGER_MS, this.#cutNow.promise, true)
+    const drained = this.#pool.drain().then(() => true)
+    await within(this.#timers, drainMs, Promise.race([drained, this.#cutNow.promise]), false)
+    await this.#stopAll()
+    return true
+  }
+
+  /** An error that nobody caught. Traffic does not depend on this thread, so it goes on. */
+  uncaught(kind: UncaughtKind, error: unknown): void {
+    this.#uncaught.control[kind] += 1
+    this.#logs.logger.fatal({ err: error, thread: 'control', kind }, 'uncaught error')
+    this.#logs.flush()
+  }
+
+  /** The very last resort: workers are not left behind, and the log is written. */
+  abandon(): void {
+    this.#managed.kill()
+    this.#logs.flushSync()
+  }
+
+  // AdminPages.
+
+  ready(): boolean {
+    return this.#phase === 'ready'
+  }
+
+  async metrics(): Promise<{ readonly type: string; readonly text: string }> {
+    return { type: this.#scrape.contentType, text: await this.#scrape.text() }
+  }
+
+  status(): object {
+    return this.#statusDocument()
+  }
+
+  config(): object {
+    return maskedConfig(this.#rollout.snapshot ?? this.#first)
+  }
+
+  page(): { readonly html: string; readonly styleHash: string } {
+    return statusPage(this.#statusDocument())
+  }
+
+  // PoolObserver.
+
+  message(thread: number, message: FromDataThread): void {
+    switch (message.type) {
+      case 'lines':
+        this.#logs.writeAccess(message)
+        this.#pool.post(thread, { type: 'taken', chars: message.text.length })
+        return
+      case 'ejected':
+        this.#board.ejected(message.upstream, message.endpoint, message.reason)
+        return
+      case 'fault': {
+        const { kind, message: text, stack } = message
+        this.#uncaught.data[kind === 'uncaughtException' ? 'exception' : 'rejection'] += 1
+        this.#logs.logger.fatal({ thread, kind, err: { message: text, stack } }, 'uncaught error')
+        return
+      }
+      case 'applied':
+      case 'drained':
+      case 'cut':
+      case 'pulse':
+        // The thread's seat deals with these.
+        return
+    }
+  }
+
+  threadEnded(thread: number, reason: RestartReason, detail: string, againInMs: number): void {
+    this.#logs.logger.error({ thread, reason, detail, again_in_ms: againInMs }, 'data thread replaced')
+    this.#scrape.clearGauges(new CellColumn(this.#cells, thread))
+    this.#board.adoptEjections()
+    this.#board.wakeAll()
+  }
+
+  // ManagedObserver.
+
+  workerUp(upstream: string, worker: string): void {
+    this.#board.processFlipped(upstream, worker, undefined)
+  }
+
+  workerDown(upstream: string, worker: string, reason: string, againInMs: number): void {
+    if (this.#phase === 'stopped') return
+    this.#logs.logger.warn({ upstream, endpoint: worker, reason, again_in_ms: againInMs }, 'worker ended')
+    this.#board.processFlipped(upstream, worker, reason)
+  }
+
+  workerLine(upstream: string, worker: string, stream: 'stdout' | 'stderr', text: string): void {
+    this.#logs.logger.info({ upstream, endpoint: worker, stream, line: text }, 'worker output')
+  }
+
+  async #reload(): Promise<ReloadResult> {
+    try {
+      const loaded = await loadConfig(this.#options.path, this.#options.env)
+      if (!loaded.ok) return this.#refused(loaded.problems.map(problem => formatProblems([problem]).trim()))
+      return await this.#take(loaded)
+    } catch (error) {
+      if (!(error instanceof RolloutRefused)) this.#logs.logger.error({ err: error }, 'reload failed')
+      return this.#refused([error instanceof Error ? error.message : String(error)])
+    }
+  }
+
+  async #take({ snapshot, warnings }: Extract<Loaded, { ok: true }>): Promise<ReloadResult> {
+    if (this.#phase !== 'ready') throw new RolloutRefused(`not now: the process is ${this.#phase}`)
+    const slotsBefore = this.#board.slots()
+    this.#logs.apply(snapshot.log)
+    const failures = await this.#rollout.take(snapshot)
+    this.#admin.setToken(snapshot.admin.token)
+    this.#takenWallMs = this.#clock.wall()
+    const drainMs = snapshot.server.drainMs
+    this.#rollout.stopLeaving(slotsBefore, drainMs).catch(error => this.uncaught('rejection', error))
+    const problems = failures.map(failureText)
+    const result = this.#result(true, problems, [
+      ...this.#restartWarnings(snapshot),
+      ...warnings.map(it => formatProblems([it]).trim()),
+    ])
+    for (const problem of problems) this.#logs.logger.error({ problem }, 'listener not opened')
+    for (const warning of result.warnings) this.#logs.logger.warn({ warning }, 'configuration warning')
+    this.#logs.logger.info({ generation: result.generation, hash: result.hash }, 'reloaded')
+    return result
+  }
+
+  #refused(problems: readonly string[]): ReloadResult {
+    for (const problem of problems) this.#logs.logger.warn({ problem }, 'reload refused')
+    return this.#result(false, problems, [])
+  }
+
+  #result(ok: boolean, problems: readonly string[], warnings: readonly string[]): ReloadResult {
+    const { generation, snapshot } = this.#rollout
+    const at = new Date(this.#clock.wall()).toISOString()
+    return { ok, at, generation, hash: (snapshot ?? this.#first).hash, problems, warnings }
+  }
+
+  /** What changed but cannot be changed in a running process. */
+  #restartWarnings({ server, admin }: Snapshot): string[] {
+    const warnings: string[] = []
+    const note = (what: string) => warnings.push(`${what} has changed: that needs a restart`)
+    if (server.workers !== this.#first.server.workers) note('server.workers')
+    if (addressText(admin.address) !== addressText(this.#first.admin.address)) note('admin.address')
+    return warnings
+  }
+
+  async #stopAll(): Promise<void> {
+    const { logger } = this.#logs
+    const cut = await this.#pool.stop()
+    if (cut.exchanges > 0) logger.warn(cut, 'requests cut')
+    this.#phase = 'stopped'
+    await this.#prober.stop()
+    const ended = this.#managed.stop()
+    if (this.#cutting) this.#managed.kill()
+    await ended
+    this.#admin.close()
+    logger.info('stopped')
+    this.#timers.stop()
+    await this.#logs.close()
+  }
+
+  #createProber(): Prober {
+    return new Prober({
+      clock: this.#clock,
+      timers: this.#timers,
+      random: Math.random,
+      onChange: (upstream, endpoint, health) => {
+        this.#board.checkFlipped(upstream, endpoint, health.state === 'down' ? health.reason : undefined)
+      },
+      onResult: (upstream, endpoint, ok, durationMs, reason) => {
+        this.#board.checked(upstream, endpoint, ok, durationMs, reason)
+      },
+    })
+  }
+
+  #facts(): ControlFacts {
+    const control = this
+    return {
+      version: this.#version,
+      get configHash() {
+        return (control.#rollout.snapshot ?? control.#first).hash
+      },
+      reloads: this.#reloads.counts,
+      get lastReloadOk() {
+        return control.#reloads.last?.ok ?? true
+      },
+      get lastReloadOkAtMs() {
+        return control.#takenWallMs
+      },
+      get workers() {
+        return control.#pool.facts
+      },
+      workerRestarts: this.#pool.restarts,
+      get logLinesDropped() {
+        return control.#logs.dropped
+      },
+      uncaught: this.#uncaught,
+      health: this.#tally,
+    }
+  }
+
+  #started(): Started {
+    const snapshot = this.#rollout.snapshot ?? this.#first
+    const listeners = snapshot.listeners.map(({ name, address }) => [name, addressText(address)])
+    const adminAddress = this.#admin.address
+    return {
+      listeners: Object.fromEntries(listeners),
+      admin: addressText(adminAddress),
+      adminAddress,
+      snapshot,
+    }
+  }
+
+  #statusDocument(): ReturnType<typeof statusDocument> {
+    return statusDocument({
+      version: this.#version,
+      phase: this.#phase,
+      startedWallMs: this.#startedWallMs,
+      nowWallMs: this.#clock.wall(),
+      generation: this.#rollout.generation,
+      snapshot: this.#rollout.snapshot ?? this.#first,
+      admin: this.#admin.address,
+      threads: this.#pool.facts,
+      beats: thread => this.#shared.beats(thread),
+      restarts: this.#pool.restarts,
+      board: this.#board,
+      managed: this.#managed.status(),
+      reload: this.#reloads.last,
+    })
+  }
+}
+
+function openLogs(snapshot: Snapshot, timers: Timers): Logs {
+  try {
+    return new Logs(snapshot.log, timers, systemClock)
+  } catch (error) {
+    throw new StartFailed(`log.access: ${error instanceof Error ? error.message : String(error)}`, {
+      cause: error,
+    })
+  }
+}
+
+/** Data threads read no environment of their own; Node takes the place of its code cache from there. */
+function threadEnvironment({ env, compileCache }: ControlOptions): NodeJS.ProcessEnv {
+  return compileCache === undefined ? { ...env } : { ...env, NODE_COMPILE_CACHE: compileCache }
+}
+
+function failureText({ listener, message }: ListenFailure): string {
+  return `listener "${listener}": ${message}`
+}

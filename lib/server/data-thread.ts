@@ -1,0 +1,86 @@
+import { parentPort, workerData } from 'node:worker_threads'
+import { CellColumn } from '../base/cells.ts'
+import { systemClock } from '../base/clock.ts'
+import { SharedState } from '../base/shared-state.ts'
+import type { ThreadEnv } from '../base/thread-env.ts'
+import { Timers } from '../base/timers.ts'
+import { AccessBatch } from './access-batch.ts'
+import { Alarm } from './alarm.ts'
+import { Heartbeat } from './heartbeat.ts'
+import type { DataThreadInit, FromDataThread, SnapshotMessage, ToDataThread } from './messages.ts'
+import { Runtime } from './runtime.ts'
+
+// Entry of a data thread. It keeps what the control thread needs (configuration, registries, the log) out of its own heap.
+
+/** How often a draining thread looks whether it is empty. */
+const DRAIN_LOOK_MS = 50
+
+const { thread, cells, shared } = workerData as DataThreadInit
+const timers = new Timers(systemClock)
+const env: ThreadEnv = {
+  clock: systemClock,
+  timers,
+  cells: new CellColumn(cells, thread),
+  shared: new SharedState(shared),
+  thread,
+  random: Math.random,
+}
+const batch = new AccessBatch(timers, lines => post({ type: 'lines', ...lines }))
+const observer = {
+  endpointEjected(upstream: string, endpoint: string, reason: string): void {
+    post({ type: 'ejected', upstream, endpoint, reason })
+  },
+}
+const runtime = new Runtime(env, observer, line => batch.write(line))
+const heartbeat = new Heartbeat(env, loopDelayMs => post({ type: 'pulse', loopDelayMs }))
+const drainLook = new Alarm(timers, lookDrained)
+/** Configurations are taken one after the other. */
+let applying: Promise<void> = Promise.resolve()
+
+process.on('uncaughtException', (error, kind) => {
+  const stack = error instanceof Error ? (error.stack ?? '') : ''
+  post({ type: 'fault', kind, message: error instanceof Error ? error.message : String(error), stack })
+  batch.flush()
+  // Nobody knows what state this thread is in: its successor starts clean.
+  process.exit(1)
+})
+parentPort?.on('message', take)
+timers.start()
+heartbeat.start()
+
+function take(message: ToDataThread): void {
+  switch (message.type) {
+    case 'snapshot':
+      applying = applying.then(() => apply(message))
+      return
+    case 'drain':
+      runtime.drain()
+      lookDrained()
+      return
+    case 'cut':
+      post({ type: 'cut', ...runtime.cut() })
+      batch.flush()
+      return
+    case 'taken':
+      batch.taken(message.chars)
+      return
+  }
+}
+
+async function apply(message: SnapshotMessage): Promise<void> {
+  const failures = await runtime.apply(message)
+  post({ type: 'applied', generation: message.generation, failures })
+}
+
+function lookDrained(): void {
+  if (runtime.inflight > 0) {
+    drainLook.set(DRAIN_LOOK_MS)
+    return
+  }
+  batch.flush()
+  post({ type: 'drained' })
+}
+
+function post(message: FromDataThread): void {
+  parentPort?.postMessage(message)
+}

@@ -1,0 +1,93 @@
+import type { Clock } from '../base/clock.ts'
+import { createLogger, type Logger } from '../base/log.ts'
+import { LogDestination } from '../base/log-destination.ts'
+import type { Timers } from '../base/timers.ts'
+import type { LogConfig } from '../config/model.ts'
+import type { LineBatch } from './messages.ts'
+
+/** The daemon's own log on stdout, and the access log beside it or in a file. */
+export class Logs {
+  readonly logger: Logger
+  readonly #timers: Timers
+  readonly #clock: Clock
+  readonly #stdout: LogDestination
+  #access: LogDestination | undefined
+  #config: LogConfig
+  #accessDropped = 0
+  /** Of those, lines that stdout dropped. */
+  #accessDroppedOnStdout = 0
+
+  /** Throws if a file cannot be opened. */
+  constructor(config: LogConfig, timers: Timers, clock: Clock) {
+    this.#timers = timers
+    this.#clock = clock
+    this.#config = config
+    this.#stdout = new LogDestination({ target: { kind: 'stdout' }, timers, clock })
+    this.#access = this.#openAccess(config)
+    this.logger = createLogger(config.level, this.#stdout)
+  }
+
+  /** Lines that were lost, for the metrics. */
+  get dropped(): { readonly app: number; readonly access: number } {
+    return { app: this.#stdout.dropped - this.#accessDroppedOnStdout, access: this.#accessDropped }
+  }
+
+  /** Takes new settings. Throws if a file cannot be opened, and then nothing has changed. */
+  apply(config: LogConfig): void {
+    if (JSON.stringify(config.access) !== JSON.stringify(this.#config.access)) {
+      const before = this.#access
+      this.#access = this.#openAccess(config)
+      if (before !== this.#stdout) void before?.close()
+    }
+    this.logger.level = config.level
+    this.#config = config
+  }
+
+  /** A data thread's access lines. Whole batches: lines never interleave. */
+  writeAccess({ text, lines, dropped }: LineBatch): void {
+    const destination = this.#access ?? this.#stdout
+    const before = destination.dropped
+    if (dropped > 0) destination.drop(dropped)
+    if (text !== '') destination.write(text, lines)
+    const lost = destination.dropped - before
+    this.#accessDropped += lost
+    if (destination === this.#stdout) this.#accessDroppedOnStdout += lost
+  }
+
+  /** SIGUSR2: the access log was moved away. */
+  reopen(): void {
+    try {
+      this.#access?.reopen()
+      this.logger.info('log files reopened')
+    } catch (error) {
+      this.logger.error({ err: error }, 'log file not reopened')
+    }
+  }
+
+  /** Writes out now what must not wait. */
+  flush(): void {
+    this.#stdout.flush()
+  }
+
+  /** Before the process ends. */
+  flushSync(): void {
+    this.#stdout.flushSync()
+    if (this.#access !== this.#stdout) this.#access?.flushSync()
+  }
+
+  async close(): Promise<void> {
+    if (this.#access !== this.#stdout) await this.#access?.close()
+    await this.#stdout.close()
+  }
+
+  #openAccess({ access }: LogConfig): LogDestination | undefined {
+    switch (access.kind) {
+      case 'off':
+        return undefined
+      case 'stdout':
+        return this.#stdout
+      case 'file':
+        return new LogDestination({ target: access, timers: this.#timers, clock: this.#clock })
+    }
+  }
+}

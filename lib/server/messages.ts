@@ -1,0 +1,73 @@
+import type { CellMemory } from '../base/cells.ts'
+import type { SharedStateMemory } from '../base/shared-state.ts'
+import type { Snapshot } from '../config/model.ts'
+import type { Placement } from './placement.ts'
+
+/** What a data thread is born with. */
+export interface DataThreadInit {
+  readonly thread: number
+  readonly cells: CellMemory
+  readonly shared: SharedStateMemory
+}
+
+/** A configuration to run. Answered by `applied`. */
+export interface SnapshotMessage {
+  readonly type: 'snapshot'
+  /** Counts the configurations of this process, from 1. */
+  readonly generation: number
+  readonly snapshot: Snapshot
+  readonly placement: Placement
+}
+
+/** Control thread to data thread. */
+export type ToDataThread =
+  | SnapshotMessage
+  /** Accept no more, finish what runs. Answered by `drained` once nothing runs. */
+  | { readonly type: 'drain' }
+  /** Cut what is left. Answered by `cut`. */
+  | { readonly type: 'cut' }
+  /** So many characters of access lines have been taken over. */
+  | { readonly type: 'taken'; readonly chars: number }
+
+/** A listener that a data thread could not bind. */
+export interface ListenFailure {
+  readonly listener: string
+  readonly address: string
+  readonly message: string
+}
+
+/** Why a data thread gave itself up. */
+export interface ThreadFault {
+  readonly kind: 'uncaughtException' | 'unhandledRejection'
+  readonly message: string
+  readonly stack: string
+}
+
+/** What a data thread left unfinished when it was cut. */
+export interface CutCounts {
+  readonly exchanges: number
+  readonly connections: number
+}
+
+/** Whole access lines, each with its line end. */
+export interface LineBatch {
+  readonly text: string
+  readonly lines: number
+  /** Lines lost since the last batch. */
+  readonly dropped: number
+}
+
+/** Data thread to control thread. */
+export type FromDataThread =
+  | { readonly type: 'applied'; readonly generation: number; readonly failures: readonly ListenFailure[] }
+  | { readonly type: 'drained' }
+  | ({ readonly type: 'cut' } & CutCounts)
+  | ({ readonly type: 'lines' } & LineBatch)
+  | {
+      readonly type: 'ejected'
+      readonly upstream: string
+      readonly endpoint: string
+      readonly reason: string
+    }
+  | { readonly type: 'pulse'; readonly loopDelayMs: number }
+  | ({ readonly type: 'fault' } & ThreadFault)

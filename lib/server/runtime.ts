@@ -1,0 +1,217 @@
+import { isDeepStrictEqual } from 'node:util'
+import { Upstream, type UpstreamObserver } from '../../upstreams/upstream.ts'
+import type { ThreadEnv } from '../base/thread-env.ts'
+import type { ListenerConfig, RouteConfig, Snapshot } from '../config/model.ts'
+import { AccessRecorder } from '../front/access.ts'
+import { Listener, type ListenerHooks } from '../front/listener.ts'
+import type { Exchange } from '../http/exchange.ts'
+import type { Handler } from '../http/handler.ts'
+import { matchPath } from '../http/path.ts'
+import { ProxyHandler } from '../proxy/handler.ts'
+import { Router } from '../route/router.ts'
+import { FileStore } from '../static/file-store.ts'
+import { StaticHandler } from '../static/handler.ts'
+import { bindErrorText } from './address-claim.ts'
+import { addressText } from './address-text.ts'
+import { Alarm } from './alarm.ts'
+import { ExchangeRows } from './exchange-rows.ts'
+import type { CutCounts, ListenFailure, SnapshotMessage } from './messages.ts'
+import type { Placement } from './placement.ts'
+
+/** How often a listener that was taken out of the configuration is looked at: is it empty? */
+const RETIRED_LOOK_MS = 250
+
+/** What a route leads to. */
+interface Target {
+  readonly route: string
+  readonly handler: Handler
+}
+
+interface OpenListener {
+  readonly config: ListenerConfig
+  readonly listener: Listener
+}
+
+/**
+ * One data thread's working parts: the only place that wires a snapshot to router, handlers, upstreams and listeners.
+ * A new snapshot is built beside the old one and taken by assignment; what it does not change goes on undisturbed.
+ */
+export class Runtime implements ListenerHooks {
+  readonly #env: ThreadEnv
+  readonly #observer: UpstreamObserver
+  readonly #writeLine: (line: string) => void
+  readonly #store: FileStore
+  readonly #rows = new ExchangeRows()
+  readonly #listeners = new Map<string, OpenListener>()
+  readonly #retired = new Set<Listener>()
+  #upstreams: ReadonlyMap<string, Upstream> = new Map()
+  #placement: Placement | undefined
+  #router: Router<Target> = new Router<Target>([])
+  #recorder: AccessRecorder | undefined
+
+  constructor(env: ThreadEnv, observer: UpstreamObserver, writeLine: (line: string) => void) {
+    this.#env = env
+    this.#observer = observer
+    this.#writeLine = writeLine
+    this.#store = new FileStore(env)
+  }
+
+  /** Exchanges that run now. */
+  get inflight(): number {
+    return this.#sum('inflight')
+  }
+
+  /** Client connections that are open. */
+  get connections(): number {
+    return this.#sum('connections')
+  }
+
+  /** Takes a configuration. What could not be bound is reported; all else goes on. */
+  async apply({ snapshot, placement }: SnapshotMessage): Promise<ListenFailure[]> {
+    this.#rows.learn(placement)
+    const upstreams = this.#buildUpstreams(snapshot, placement)
+    const router = this.#buildRouter(snapshot.routes, upstreams)
+    const recorder = this.#buildRecorder(snapshot)
+    const before = this.#upstreams
+    this.#upstreams = upstreams
+    this.#router = router
+    this.#recorder = recorder
+    this.#placement = placement
+    for (const [name, upstream] of before) {
+      const successor = upstreams.get(name)
+      if (successor !== upstream) upstream.retire(successor)
+    }
+    return this.#applyListeners(snapshot, placement)
+  }
+
+  // ListenerHooks. Hot.
+
+  route(exchange: Exchange): void {
+    const path = matchPath(exchange.request.path)
+    if (path === undefined) {
+      exchange.fail('BAD_REQUEST', 'the path has a broken escape')
+      return
+    }
+    const target = this.#router.find(exchange.request.hostname, path)
+    if (target === undefined) {
+      exchange.fail('NO_ROUTE')
+      return
+    }
+    exchange.record.route = target.route
+    target.handler.handle(exchange)
+  }
+
+  finished(exchange: Exchange): void {
+    this.#recorder?.finished(exchange)
+  }
+
+  /** Accepts no more and lets go of what is idle. */
+  drain(): void {
+    for (const listener of this.#all()) listener.drain()
+  }
+
+  /** Cuts everything; says how much there was. */
+  cut(): CutCounts {
+    const counts = { exchanges: this.inflight, connections: this.connections }
+    for (const listener of this.#all()) listener.destroy()
+    return counts
+  }
+
+  #all(): Listener[] {
+    return [...[...this.#listeners.values()].map(open => open.listener), ...this.#retired]
+  }
+
+  #sum(what: 'inflight' | 'connections'): number {
+    return this.#all().reduce((sum, listener) => sum + listener[what], 0)
+  }
+
+  #buildUpstreams(snapshot: Snapshot, placement: Placement): Map<string, Upstream> {
+    const upstreams = new Map<string, Upstream>()
+    for (const [i, config] of snapshot.upstreams.entries()) {
+      const place = placement.upstreams[i] as Placement['upstreams'][number]
+      const previous = this.#upstreams.get(config.name)
+      const before = this.#placement?.upstreams.find(it => it.name === config.name)
+      const unchanged = isDeepStrictEqual(previous?.config, config) && isDeepStrictEqual(before, place)
+      const kept = unchanged ? previous : undefined
+      upstreams.set(config.name, kept ?? new Upstream(config, place, this.#env, this.#observer, previous))
+    }
+    return upstreams
+  }
+
+  #buildRouter(routes: readonly RouteConfig[], upstreams: ReadonlyMap<string, Upstream>): Router<Target> {
+    return new Router(
+      routes.map(route => {
+        const target: Target = { route: route.name, handler: this.#buildHandler(route, upstreams) }
+        return { hosts: route.hosts, path: route.path, target }
+      }),
+    )
+  }
+
+  #buildHandler({ name, path, action }: RouteConfig, upstreams: ReadonlyMap<string, Upstream>): Handler {
+    switch (action.kind) {
+      case 'static': {
+        const { root, index } = action
+        return new StaticHandler({ root, index, routePath: path, store: this.#store, env: this.#env })
+      }
+      case 'proxy': {
+        const upstream = upstreams.get(action.upstream)
+        if (upstream === undefined) throw new Error(`route "${name}" leads to no upstream`)
+        return new ProxyHandler(upstream)
+      }
+    }
+  }
+
+  #buildRecorder({ log }: Snapshot): AccessRecorder {
+    const writeLine = log.access.kind === 'off' ? undefined : this.#writeLine
+    const rowOf = (listener: string, route: string | undefined) => this.#rows.rowOf(listener, route)
+    return new AccessRecorder({ env: this.#env, rowOf, writeLine })
+  }
+
+  async #applyListeners(snapshot: Snapshot, placement: Placement): Promise<ListenFailure[]> {
+    const failures: ListenFailure[] = []
+    const leaving = new Map(this.#listeners)
+    for (const [i, config] of snapshot.listeners.entries()) {
+      const open = this.#listeners.get(config.name)
+      if (open !== undefined && isDeepStrictEqual(open.config.address, config.address)) {
+        open.listener.update(config)
+        this.#listeners.set(config.name, { config, listener: open.listener })
+        leaving.delete(config.name)
+        continue
+      }
+      if (config.address.kind === 'unix' && this.#env.thread !== 0) continue
+      const failure = await this.#open(config, placement.listeners[i]?.row as number)
+      if (failure !== undefined) failures.push(failure)
+      // The old address goes on rather than leave the listener without any.
+      if (failure !== undefined) leaving.delete(config.name)
+    }
+    for (const [name, { listener }] of leaving) this.#retire(name, listener, snapshot.server.drainMs)
+    return failures
+  }
+
+  async #open(config: ListenerConfig, row: number): Promise<ListenFailure | undefined> {
+    const listener = new Listener(config, { row }, this.#env, this)
+    try {
+      await listener.listen()
+    } catch (error) {
+      const message = bindErrorText(config.address, error as NodeJS.ErrnoException)
+      return { listener: config.name, address: addressText(config.address), message }
+    }
+    this.#listeners.set(config.name, { config, listener })
+    return undefined
+  }
+
+  /** Lets a listener's exchanges finish, for as long as a shutdown would. */
+  #retire(name: string, listener: Listener, limitMs: number): void {
+    if (this.#listeners.get(name)?.listener === listener) this.#listeners.delete(name)
+    this.#retired.add(listener)
+    listener.drain()
+    let leftMs = limitMs
+    const alarm = new Alarm(this.#env.timers, () => {
+      leftMs -= RETIRED_LOOK_MS
+      if (listener.connections > 0 && leftMs > 0) return alarm.set(RETIRED_LOOK_MS)
+      listener.destroy()
+      this.#retired.delete(listener)
+    })
+    alarm.set(RETIRED_LOOK_MS)
+  }
+}

@@ -1,0 +1,132 @@
+import type { Clock } from '../base/clock.ts'
+import { chooseCoding } from '../http/coding.ts'
+import { checkPreconditions, ifRangeHolds, isConditional } from '../http/conditional.ts'
+import type { Exchange, ExchangeOwner } from '../http/exchange.ts'
+import { FIELD } from '../http/field-ids.ts'
+import { FieldList } from '../http/field-list.ts'
+import type { AnswerHead, RequestHead } from '../http/message.ts'
+import { type ByteRange, selectRange } from '../http/range.ts'
+import type { Representation } from './representation.ts'
+import type { FileResource } from './resource.ts'
+
+/** Which answer a request gets from a representation. */
+export type Selection = 'whole' | 'not-modified' | 'failed' | 'unsatisfiable' | ByteRange
+
+const ACCEPT_ENCODING = FIELD['accept-encoding']
+const NOT_ALLOWED_TEXT = 'Only GET and HEAD are answered here.\n'
+const NOT_ALLOWED: AnswerHead = {
+  status: 405,
+  reason: '',
+  fields: FieldList.of([
+    ['Allow', 'GET, HEAD'],
+    ['Content-Type', 'text/plain; charset=utf-8'],
+  ]),
+  length: NOT_ALLOWED_TEXT.length,
+}
+/** Nobody to be told of anything: the answer is complete before the client can do something. */
+const NOBODY: ExchangeOwner = { answerDrained: () => {}, clientGone: () => {} }
+/** Out of descriptors: true for the moment only. */
+const EXHAUSTED: AnswerHead = {
+  status: 503,
+  reason: '',
+  fields: FieldList.of([['Retry-After', '1']]),
+  length: 0,
+}
+
+/** The representation that Accept-Encoding asks for. Hot. */
+export function chooseRepresentation(
+  request: RequestHead,
+  { plain, coded, codings }: FileResource,
+): Representation {
+  if (coded.length === 0) return plain
+  const coding = chooseCoding(request.fields.joined(ACCEPT_ENCODING), codings)
+  for (let i = 0; coding !== undefined && i < coded.length; i += 1) {
+    const representation = coded[i] as Representation
+    if (representation.coding === coding) return representation
+  }
+  return plain
+}
+
+/** Preconditions first, then Range, which only GET knows (RFC 9110 13.2.2 and 14.2). Hot. */
+export function select(request: RequestHead, representation: Representation, clock: Clock): Selection {
+  const { fields } = request
+  if (!isConditional(fields)) return 'whole'
+  const { validators, length } = representation
+  const wallMs = clock.wall()
+  const precondition = checkPreconditions(fields, validators, wallMs)
+  if (precondition !== 'pass') return precondition
+  const range = fields.joined(FIELD.range)
+  if (range === undefined || request.method !== 'GET' || !ifRangeHolds(fields, validators, wallMs))
+    return 'whole'
+  const selected = selectRange(range, length)
+  return selected === 'full' ? 'whole' : selected
+}
+
+/** True if the answer needs bytes of the file. Hot. */
+export function needsBody(request: RequestHead, selection: Selection): boolean {
+  return request.method === 'GET' && (selection === 'whole' || typeof selection === 'object')
+}
+
+/** Begins the answer; its body, if it needs one, is up to the caller. Hot. */
+export function beginAnswer(exchange: Exchange, representation: Representation, selection: Selection): void {
+  if (selection === 'whole') exchange.begin(representation.whole)
+  else if (selection === 'not-modified') exchange.begin(representation.notModified)
+  else if (selection === 'failed') exchange.begin(representation.preconditionFailed)
+  else if (selection === 'unsatisfiable') exchange.begin(representation.unsatisfiable())
+  else exchange.begin(representation.part(selection))
+}
+
+/** The whole answer from a body in memory. Hot: no await, and for a plain 200 or 304 nothing is built. */
+export function answerFromText(
+  exchange: Exchange,
+  representation: Representation,
+  selection: Selection,
+  body: string,
+): void {
+  exchange.attach(NOBODY)
+  beginAnswer(exchange, representation, selection)
+  if (needsBody(exchange.request, selection)) exchange.writeText(partOf(body, selection))
+  exchange.end()
+}
+
+function partOf(body: string, selection: Selection): string {
+  return typeof selection === 'object' ? body.slice(selection.first, selection.last + 1) : body
+}
+
+/** Moves a client to the folder's path with its slash, and keeps the query. */
+export function redirect(exchange: Exchange, location: string): void {
+  const { query } = exchange.request
+  const target = query === undefined ? location : `${location}?${query}`
+  exchange.attach(NOBODY)
+  exchange.begin({ status: 301, reason: '', fields: FieldList.of([['Location', target]]), length: 0 })
+  exchange.end()
+}
+
+/** 404 whatever the reason: nobody learns what exists. `detail` is for the log. */
+export function refuseName(exchange: Exchange, detail: string): void {
+  exchange.attach(NOBODY)
+  exchange.fail('NOT_FOUND', detail)
+}
+
+/** RFC 9110 15.5.6. */
+export function refuseMethod(exchange: Exchange): void {
+  exchange.attach(NOBODY)
+  exchange.record.end = 'method_not_allowed'
+  exchange.begin(NOT_ALLOWED)
+  exchange.writeText(NOT_ALLOWED_TEXT)
+  exchange.end()
+}
+
+/** What the disk did to us. */
+export function failExchange(exchange: Exchange, error: unknown): void {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  const detail = code === '' ? String(error) : code
+  if ((code !== 'EMFILE' && code !== 'ENFILE') || exchange.answered) {
+    exchange.fail('INTERNAL', detail)
+    return
+  }
+  exchange.record.end = 'internal'
+  exchange.record.detail = detail
+  exchange.begin(EXHAUSTED)
+  exchange.end()
+}

@@ -1,0 +1,49 @@
+import { decodePath, encodePath } from '../http/path.ts'
+
+/** A request path that may name a file. */
+export interface FilePath {
+  /** Decoded once; starts with `/`, has no empty and no dot segment. */
+  readonly decoded: string
+  /** The same in its one escaped spelling, so that one file has one key however it was asked for. */
+  readonly canonical: string
+}
+
+/**
+ * Reads a request path strictly; undefined for whatever can name no file of ours. Refused are escaped separators, control
+ * characters, broken UTF-8, empty segments, and segments that start with a dot: `..` for what it does, the others for what stands
+ * in such files (`.env`, `.git`). A path is decoded once and never again.
+ */
+export function readFilePath(path: string): FilePath | undefined {
+  if (!path.startsWith('/') || hasEscapedSeparator(path) || !isAscii(path)) return undefined
+  const decoded = decodePath(path)
+  if (decoded === undefined || !hasPlainSegments(decoded)) return undefined
+  return { decoded, canonical: encodePath(decoded) }
+}
+
+/** The part of a decoded path behind the route's own, which the root stands for; undefined if it is not below the route. */
+export function belowRoute(decoded: string, routePath: string): string | undefined {
+  if (!decoded.startsWith(routePath)) return undefined
+  const rest = decoded.slice(routePath.length)
+  if (routePath.endsWith('/') || rest === '') return rest
+  return rest.startsWith('/') ? rest.slice(1) : undefined
+}
+
+function hasEscapedSeparator(path: string): boolean {
+  const lower = path.includes('%') ? path.toLowerCase() : path
+  return lower.includes('%2f') || lower.includes('%5c') || lower.includes('\\')
+}
+
+function isAscii(path: string): boolean {
+  for (let i = 0; i < path.length; i += 1) {
+    if (path.charCodeAt(i) >= 0x80) return false
+  }
+  return true
+}
+
+function hasPlainSegments(decoded: string): boolean {
+  for (let i = 0; i < decoded.length; i += 1) {
+    const code = decoded.charCodeAt(i)
+    if (code < 0x20 || (code >= 0x7f && code < 0xa0)) return false
+  }
+  return !decoded.includes('//') && !decoded.includes('/.')
+}

@@ -1,0 +1,156 @@
+import type { Clock } from '../base/clock.ts'
+import { BoundedCache, type CacheBounds } from './bounded-cache.ts'
+import { readFilePath } from './file-path.ts'
+import type { Gate } from './gate.ts'
+import type { Resource } from './resource.ts'
+import { ResourceLoader, type StaticSite } from './resource-loader.ts'
+
+/** For this long a look at the disk counts. */
+const TRUST_MS = 1000
+/** Until then an answer may still come from memory while the disk is asked; nothing older is served. */
+const STALE_MS = 2000
+/** Beside its bodies an entry holds heads, stamps and strings: about this much. */
+const ENTRY_BYTES = 2048
+/** Misses and redirects: small, and many when somebody scans. */
+const BRIEF_BOUNDS: CacheBounds = { entries: 1024, bytes: 4 * 1024 * 1024 }
+
+const NO_SUCH_NAME: Resource = { kind: 'missing', detail: 'no file can have this name' }
+
+/** Who waits for the disk. */
+export interface ResourceWaiter {
+  resourceReady(resource: Resource): void
+  resourceFailed(error: unknown): void
+}
+
+interface Entry {
+  readonly resource: Resource
+  /** When the last look at the disk that found it so began. */
+  checkedMs: number
+}
+
+/** What one static route of one thread has in memory: files, and for a second what is not there. */
+export class FileShelf {
+  readonly site: StaticSite
+  readonly #clock: Clock
+  readonly #loader: ResourceLoader
+  readonly #gate: Gate
+  readonly #files: BoundedCache<Entry>
+  readonly #brief = new BoundedCache<Entry>(BRIEF_BOUNDS)
+  readonly #pending = new Map<string, ResourceWaiter[]>()
+
+  constructor(site: StaticSite, clock: Clock, gate: Gate, bounds: CacheBounds) {
+    this.site = site
+    this.#clock = clock
+    this.#loader = new ResourceLoader(site, clock)
+    this.#gate = gate
+    this.#files = new BoundedCache(bounds)
+  }
+
+  /** Bytes held, what belongs to the entries included. */
+  get bytes(): number {
+    return this.#files.bytes + this.#brief.bytes
+  }
+
+  /** Paths held. */
+  get size(): number {
+    return this.#files.size + this.#brief.size
+  }
+
+  /**
+   * What a request path stands for, if that is known well enough to answer at once; else `wait` for it. Hot: for a
+   * file in memory that was asked for in its usual spelling this is one look-up.
+   */
+  find(path: string): Resource | undefined {
+    const entry = this.#files.get(path)
+    return entry === undefined ? this.#findOther(path) : this.#fresh(path, entry)
+  }
+
+  /** Tells the waiter once the disk was asked, also that it failed. */
+  wait(path: string, waiter: ResourceWaiter): void {
+    const key = readFilePath(path)
+    if (key === undefined) waiter.resourceReady(NO_SUCH_NAME)
+    else this.#join(key.canonical, waiter)
+  }
+
+  /** The disk says otherwise: ask it before the next answer. */
+  forget(path: string): void {
+    const key = readFilePath(path)?.canonical
+    if (key !== undefined) this.#files.delete(key)
+  }
+
+  /** Escaped or missing: not the usual case. */
+  #findOther(path: string): Resource | undefined {
+    const key = readFilePath(path)
+    if (key === undefined) return NO_SUCH_NAME
+    const file = key.canonical === path ? undefined : this.#files.get(key.canonical)
+    if (file !== undefined) return this.#fresh(key.canonical, file)
+    const entry = this.#brief.get(key.canonical)
+    return entry !== undefined && this.#ageMs(entry) < TRUST_MS ? entry.resource : undefined
+  }
+
+  #fresh(key: string, entry: Entry): Resource | undefined {
+    const ageMs = this.#ageMs(entry)
+    if (ageMs < TRUST_MS) return entry.resource
+    if (ageMs >= STALE_MS) return undefined
+    this.#join(key, undefined)
+    return entry.resource
+  }
+
+  #ageMs(entry: Entry): number {
+    return this.#clock.now() - entry.checkedMs
+  }
+
+  /** However many ask for a path, the disk is asked once. */
+  #join(key: string, waiter: ResourceWaiter | undefined): void {
+    const waiting = this.#pending.get(key)
+    if (waiting !== undefined) {
+      if (waiter !== undefined) waiting.push(waiter)
+      return
+    }
+    this.#pending.set(key, waiter === undefined ? [] : [waiter])
+    void this.#ask(key)
+  }
+
+  async #ask(key: string): Promise<void> {
+    await this.#gate.enter()
+    let resource: Resource | undefined
+    let failure: unknown
+    try {
+      resource = await this.#refresh(key)
+    } catch (error) {
+      failure = error
+    } finally {
+      this.#gate.leave()
+    }
+    const waiting = this.#pending.get(key) ?? []
+    this.#pending.delete(key)
+    for (const waiter of waiting) {
+      if (resource === undefined) waiter.resourceFailed(failure)
+      else waiter.resourceReady(resource)
+    }
+  }
+
+  async #refresh(key: string): Promise<Resource> {
+    const checkedMs = this.#clock.now()
+    const entry = this.#files.get(key)
+    if (entry?.resource.kind === 'file' && (await this.#loader.isCurrent(entry.resource.watched))) {
+      entry.checkedMs = checkedMs
+      return entry.resource
+    }
+    const resource = await this.#loader.load(readFilePath(key)?.decoded ?? key)
+    this.#keep(key, { resource, checkedMs })
+    return resource
+  }
+
+  #keep(key: string, entry: Entry): void {
+    const { resource } = entry
+    const bytes = ENTRY_BYTES + key.length
+    if (resource.kind === 'file') {
+      this.#brief.delete(key)
+      this.#files.set(key, entry, bytes + resource.bytes)
+    } else {
+      this.#files.delete(key)
+      this.#brief.set(key, entry, bytes)
+    }
+  }
+}

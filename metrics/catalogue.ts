@@ -1,0 +1,202 @@
+import { CONNECT_BOUNDS, FINE_BOUNDS, LATENCY_BOUNDS } from '../lib/base/cells.ts'
+import { END_CAUSES } from '../lib/base/errors.ts'
+import {
+  ATTEMPT_ERRORS,
+  ENDPOINT_BLOCK,
+  QUEUE_REJECTIONS,
+  RETRY_RESULTS,
+  UPSTREAM_BLOCK,
+} from '../upstreams/measures.ts'
+import { ABORT_PHASES, CODES, EXCHANGE_BLOCK, LISTENER_BLOCK, METHODS, REJECTIONS } from './blocks.ts'
+import { ENDPOINT_FAMILIES } from './endpoint-families.ts'
+import { cell, type Family, histogram, list, table } from './family.ts'
+import { PROCESS_FAMILIES } from './process-families.ts'
+import { PROTOCOL_ERRORS } from './protocol-errors.ts'
+
+const exchange = EXCHANGE_BLOCK.at
+const listener = LISTENER_BLOCK.at
+const upstream = UPSTREAM_BLOCK.at
+const endpoint = ENDPOINT_BLOCK.at
+
+const FRONT: readonly Family[] = [
+  {
+    name: 'causeway_requests_total',
+    type: 'counter',
+    labels: ['listener', 'route', 'method', 'code'],
+    help: 'Client requests that ended, by final status code; 499 where the client left before an answer.',
+    source: table('exchange', exchange.requests, [
+      { label: 'method', values: METHODS },
+      { label: 'code', values: CODES },
+    ]),
+  },
+  {
+    name: 'causeway_request_duration_seconds',
+    type: 'histogram',
+    labels: ['listener', 'route'],
+    help: 'First request byte to last response byte.',
+    source: histogram('exchange', exchange.duration, LATENCY_BOUNDS),
+  },
+  {
+    name: 'causeway_proxy_overhead_seconds',
+    type: 'histogram',
+    labels: [],
+    help: 'Time that the proxy itself added to an exchange that waited for nobody but one endpoint.',
+    source: histogram('exchange', exchange.overhead, FINE_BOUNDS),
+  },
+  {
+    name: 'causeway_requests_in_flight',
+    type: 'gauge',
+    labels: ['listener'],
+    help: 'Requests being processed.',
+    source: cell('listener', listener.inflight),
+  },
+  {
+    name: 'causeway_request_bytes_total',
+    type: 'counter',
+    labels: ['listener', 'route'],
+    help: 'Bytes from clients, heads included.',
+    source: cell('exchange', exchange.bytesIn),
+  },
+  {
+    name: 'causeway_response_bytes_total',
+    type: 'counter',
+    labels: ['listener', 'route'],
+    help: 'Bytes to clients, heads included.',
+    source: cell('exchange', exchange.bytesOut),
+  },
+  {
+    name: 'causeway_exchange_ends_total',
+    type: 'counter',
+    labels: ['listener', 'route', 'end'],
+    help: 'How exchanges ended: ok, or one word for what went wrong, as in the access log.',
+    source: table('exchange', exchange.ends, [{ label: 'end', values: END_CAUSES }]),
+  },
+  {
+    name: 'causeway_responses_generated_total',
+    type: 'counter',
+    labels: ['route', 'reason'],
+    help: 'Error answers made by the proxy itself, by the same words.',
+    source: table('exchange', exchange.generated, [{ label: 'reason', values: END_CAUSES }]),
+  },
+  {
+    name: 'causeway_client_aborts_total',
+    type: 'counter',
+    labels: ['route', 'phase'],
+    help: 'Clients that left before the end, by what was going on.',
+    source: list('exchange', exchange.aborts, 'phase', ABORT_PHASES),
+  },
+  {
+    name: 'causeway_connections_total',
+    type: 'counter',
+    labels: ['listener'],
+    help: 'Client connections accepted.',
+    source: cell('listener', listener.connections),
+  },
+  {
+    name: 'causeway_connections_active',
+    type: 'gauge',
+    labels: ['listener'],
+    help: 'Client connections open now.',
+    source: cell('listener', listener.active),
+  },
+  {
+    name: 'causeway_connections_rejected_total',
+    type: 'counter',
+    labels: ['listener', 'reason'],
+    help: 'Client connections closed at once: over the limit, or out of file descriptors.',
+    source: list('listener', listener.rejected, 'reason', REJECTIONS),
+  },
+  {
+    name: 'causeway_protocol_errors_total',
+    type: 'counter',
+    labels: ['listener', 'kind'],
+    help: 'Requests refused because their bytes break the protocol.',
+    source: list('listener', listener.protocolErrors, 'kind', PROTOCOL_ERRORS),
+  },
+]
+
+const UPSTREAM: readonly Family[] = [
+  {
+    name: 'causeway_upstream_requests_total',
+    type: 'counter',
+    labels: ['upstream', 'server', 'code_class'],
+    help: 'Attempts, not requests: a retry counts again.',
+    source: list('endpoint', endpoint.attempts, 'code_class', ['1xx', '2xx', '3xx', '4xx', '5xx', 'error']),
+  },
+  {
+    name: 'causeway_upstream_request_duration_seconds',
+    type: 'histogram',
+    labels: ['upstream', 'server'],
+    help: 'Attempt start to last byte.',
+    source: histogram('endpoint', endpoint.duration, LATENCY_BOUNDS),
+  },
+  {
+    name: 'causeway_upstream_connect_duration_seconds',
+    type: 'histogram',
+    labels: ['upstream'],
+    help: 'Time to connect.',
+    source: histogram('upstream', upstream.connect, CONNECT_BOUNDS),
+  },
+  {
+    name: 'causeway_upstream_first_byte_seconds',
+    type: 'histogram',
+    labels: ['upstream'],
+    help: "Request sent to response head: the app's own time.",
+    source: histogram('upstream', upstream.firstByte, LATENCY_BOUNDS),
+  },
+  {
+    name: 'causeway_upstream_queue_duration_seconds',
+    type: 'histogram',
+    labels: ['upstream'],
+    help: 'Wait for a free slot, of requests that had to wait.',
+    source: histogram('upstream', upstream.queueWait, LATENCY_BOUNDS),
+  },
+  {
+    name: 'causeway_upstream_queue_depth',
+    type: 'gauge',
+    labels: ['upstream'],
+    help: 'Requests that wait for a slot now.',
+    source: cell('upstream', upstream.queueDepth),
+  },
+  {
+    name: 'causeway_upstream_queue_rejected_total',
+    type: 'counter',
+    labels: ['upstream', 'reason'],
+    help: 'Requests that left the queue without a slot.',
+    source: list('upstream', upstream.queueRejected, 'reason', QUEUE_REJECTIONS),
+  },
+  {
+    name: 'causeway_upstream_errors_total',
+    type: 'counter',
+    labels: ['upstream', 'server', 'kind'],
+    help: 'Attempts that failed without a whole HTTP answer.',
+    source: list('endpoint', endpoint.errors, 'kind', ATTEMPT_ERRORS),
+  },
+  {
+    name: 'causeway_upstream_retries_total',
+    type: 'counter',
+    labels: ['upstream', 'result'],
+    help: 'Second and later attempts, and why there was none.',
+    source: list('upstream', upstream.retries, 'result', RETRY_RESULTS),
+  },
+  {
+    name: 'causeway_upstream_connection_reuses_total',
+    type: 'counter',
+    labels: ['upstream', 'server'],
+    help: 'Attempts that took an open connection from the pool.',
+    source: cell('endpoint', endpoint.reuses),
+  },
+]
+
+/** Every metric of ours. The rows of metrics/README.md are these. */
+export const CATALOGUE: readonly Family[] = [...FRONT, ...UPSTREAM, ...ENDPOINT_FAMILIES, ...PROCESS_FAMILIES]
+
+/**
+ * First cells of all gauges in a block, by owner: when a data thread dies its column of these is set to 0, because nobody
+ * will count them down.
+ */
+export const GAUGE_CELLS = {
+  listener: [listener.active, listener.inflight],
+  upstream: [upstream.queueDepth],
+  endpoint: [endpoint.inflight, endpoint.idle, endpoint.active],
+} as const

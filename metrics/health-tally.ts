@@ -1,0 +1,65 @@
+import { histogramSize, LATENCY_BOUNDS } from '../lib/base/cells.ts'
+import type { EndpointHealth, HealthFacts, StateChange } from './facts.ts'
+
+/**
+ * Counts checks and state changes in the control thread. They are kept by name for the life of the process, so
+ * a reload never takes a count back.
+ */
+export class HealthTally implements HealthFacts {
+  readonly #endpoints = new Map<string, Tally>()
+  readonly #seconds = new Map<string, Float64Array>()
+
+  /** After every check. */
+  checked(upstream: string, endpoint: string, ok: boolean, durationMs: number): void {
+    const tally = this.#tally(upstream, endpoint)
+    if (ok) tally.passed += 1
+    else tally.failed += 1
+    this.#observe(upstream, durationMs / 1000)
+  }
+
+  /** After every flip of a state, whoever caused it. */
+  changed(upstream: string, endpoint: string, to: StateChange): void {
+    this.#tally(upstream, endpoint).changes[to] += 1
+  }
+
+  endpoint(upstream: string, endpoint: string): EndpointHealth | undefined {
+    return this.#endpoints.get(keyOf(upstream, endpoint))
+  }
+
+  checkSeconds(upstream: string): ArrayLike<number> | undefined {
+    return this.#seconds.get(upstream)
+  }
+
+  #tally(upstream: string, endpoint: string): Tally {
+    const key = keyOf(upstream, endpoint)
+    const known = this.#endpoints.get(key)
+    if (known !== undefined) return known
+    const changes = { up: 0, down: 0, ejected: 0, readmitted: 0, draining: 0, undrained: 0 }
+    const fresh: Tally = { passed: 0, failed: 0, changes }
+    this.#endpoints.set(key, fresh)
+    return fresh
+  }
+
+  #observe(upstream: string, seconds: number): void {
+    let cells = this.#seconds.get(upstream)
+    if (cells === undefined) {
+      cells = new Float64Array(histogramSize(LATENCY_BOUNDS))
+      this.#seconds.set(upstream, cells)
+    }
+    let i = 0
+    while (i < LATENCY_BOUNDS.length && seconds > (LATENCY_BOUNDS[i] as number)) i += 1
+    cells[i] = (cells[i] as number) + 1
+    const sum = LATENCY_BOUNDS.length + 1
+    cells[sum] = (cells[sum] as number) + seconds
+  }
+}
+
+interface Tally {
+  passed: number
+  failed: number
+  readonly changes: Record<StateChange, number>
+}
+
+function keyOf(upstream: string, endpoint: string): string {
+  return JSON.stringify([upstream, endpoint])
+}

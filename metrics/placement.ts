@@ -1,0 +1,39 @@
+/**
+ * Which cells and shared words belong to which name of the running configuration. Made by the control thread with every snapshot,
+ * from the same rows and slots that the data threads are handed.
+ */
+export interface Placement {
+  readonly listeners: readonly PlacedListener[]
+  /** One for each listener and route, and one for each listener with the route '' (no route was found). */
+  readonly exchanges: readonly PlacedExchange[]
+  readonly upstreams: readonly PlacedUpstream[]
+}
+
+export interface PlacedListener {
+  readonly name: string
+  /** First row of its LISTENER_BLOCK. */
+  readonly row: number
+}
+
+export interface PlacedExchange {
+  readonly listener: string
+  readonly route: string
+  /** First row of its EXCHANGE_BLOCK. */
+  readonly row: number
+}
+
+export interface PlacedUpstream {
+  readonly name: string
+  /** First row of its UPSTREAM_BLOCK. */
+  readonly row: number
+  readonly endpoints: readonly PlacedEndpoint[]
+}
+
+export interface PlacedEndpoint {
+  readonly name: string
+  /** First row of its ENDPOINT_BLOCK. */
+  readonly row: number
+  /** Its words in SharedState. */
+  readonly slot: number
+  readonly weight: number
+}

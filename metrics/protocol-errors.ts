@@ -1,0 +1,64 @@
+import type { RequestDetail } from '../lib/wire/refusal.ts'
+
+/** What was wrong with a request's bytes, in few enough words for a label. What fits nothing is `other`. */
+export const PROTOCOL_ERRORS = [
+  'line_end',
+  'request_line',
+  'method',
+  'target',
+  'version',
+  'field',
+  'host',
+  'transfer_encoding',
+  'content_length',
+  'chunk',
+  'too_large',
+  'expect',
+  'other',
+] as const
+export type ProtocolErrorKind = (typeof PROTOCOL_ERRORS)[number]
+
+const KINDS: Readonly<Record<RequestDetail, ProtocolErrorKind>> = {
+  'bare-cr': 'line_end',
+  'bare-lf': 'line_end',
+  'empty-lines': 'line_end',
+  method: 'method',
+  'request-line': 'request_line',
+  'target-character': 'target',
+  'target-form': 'target',
+  'target-percent': 'target',
+  'target-too-long': 'too_large',
+  version: 'version',
+  'version-unsupported': 'version',
+  connect: 'method',
+  trace: 'method',
+  'field-name': 'field',
+  'field-value': 'field',
+  'space-before-colon': 'field',
+  'obs-fold': 'field',
+  'head-too-large': 'too_large',
+  'header-count': 'too_large',
+  'te-http10': 'transfer_encoding',
+  'te-repeated': 'transfer_encoding',
+  'te-value': 'transfer_encoding',
+  'te-unknown': 'transfer_encoding',
+  'cl-and-te': 'transfer_encoding',
+  'cl-repeated': 'content_length',
+  'cl-value': 'content_length',
+  'host-missing': 'host',
+  'host-repeated': 'host',
+  'host-value': 'host',
+  'host-differs': 'host',
+  connection: 'field',
+  expect: 'expect',
+}
+
+const INDEX: ReadonlyMap<string, number> = new Map(
+  Object.entries(KINDS).map(([detail, kind]) => [detail, PROTOCOL_ERRORS.indexOf(kind)]),
+)
+const CHUNK = PROTOCOL_ERRORS.indexOf('chunk')
+
+/** Index in PROTOCOL_ERRORS of a refusal's detail; the details of a chunked body all begin with `chunk`. */
+export function protocolErrorIndex(detail: string): number {
+  return INDEX.get(detail) ?? (detail.startsWith('chunk') ? CHUNK : PROTOCOL_ERRORS.length - 1)
+}

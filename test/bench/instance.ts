@@ -1,0 +1,75 @@
+import type { ChildProcess } from 'node:child_process'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Peer } from './peer.ts'
+import { freePorts } from './ports.ts'
+import { PROXY_CORE, type Processes } from './processes.ts'
+import { LARGE_BYTES, SMALL_BYTES } from './upstream.ts'
+
+const START_MS = 20_000
+
+/** A started proxy that has shown that it answers. */
+export interface Instance {
+  readonly peer: Peer
+  readonly child: ChildProcess
+  readonly pid: number
+  readonly port: number
+}
+
+export interface Ground {
+  readonly folder: string
+  readonly upstreamPorts: readonly number[]
+  readonly staticRoot: string
+}
+
+let started = 0
+
+/** Starts a peer in a folder of its own and waits until `/` is answered through it. */
+export async function startInstance(processes: Processes, peer: Peer, ground: Ground): Promise<Instance> {
+  started += 1
+  const folder = join(ground.folder, `${peer.name}-${started}`)
+  mkdirSync(folder)
+  const [port = 0, adminPort = 0] = await freePorts(2)
+  const accessLog = join(folder, 'access.log')
+  const launch = peer.launch({ ...ground, folder, port, adminPort, accessLog })
+  for (const [name, text] of Object.entries(launch.files)) writeFileSync(join(folder, name), text)
+  const output = launch.logsToStdout ? accessLog : join(folder, 'output.log')
+  const child = processes.start(launch.command, { core: PROXY_CORE, output, env: launch.env ?? {} })
+  if (child.pid === undefined) throw new Error(`${peer.name} did not start`)
+  const instance = { peer, child, pid: child.pid, port }
+  await answering(instance, output)
+  await correct(instance)
+  return instance
+}
+
+async function answering({ peer, child, port }: Instance, output: string): Promise<void> {
+  const deadline = performance.now() + START_MS
+  while (performance.now() < deadline && child.exitCode === null) {
+    const status = await fetch(`http://127.0.0.1:${port}/`).then(
+      answer => answer.status,
+      () => 0,
+    )
+    if (status === 200) return
+    await delay(100)
+  }
+  throw new Error(`${peer.name} does not answer; its output:\n${readFileSync(output, 'utf8').slice(-2000)}`)
+}
+
+/** The same work for all: whoever answers something else is not measured. */
+async function correct({ peer, port }: Instance): Promise<void> {
+  const expected: [string, number][] = [
+    ['/', SMALL_BYTES],
+    ['/10k', LARGE_BYTES],
+  ]
+  if (peer.servesFiles) expected.push(['/static/10k.css', LARGE_BYTES])
+  for (const [path, bytes] of expected) {
+    const answer = await fetch(`http://127.0.0.1:${port}${path}`)
+    const body = await answer.arrayBuffer()
+    if (answer.status !== 200 || body.byteLength !== bytes) {
+      throw new Error(
+        `${peer.name} answered ${path} with ${answer.status} and ${body.byteLength} bytes, not ${bytes}`,
+      )
+    }
+  }
+}

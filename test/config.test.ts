@@ -1,0 +1,288 @@
+import { spawnSync } from 'node:child_process'
+import { chmodSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import t from 'tap'
+import { jsonSchema } from '../lib/config/json-schema.ts'
+import { type Loaded, loadConfig } from '../lib/config/load.ts'
+import type { Snapshot } from '../lib/config/model.ts'
+import { editDistance, nearest } from '../lib/config/nearest.ts'
+import { reference } from '../lib/config/reference.ts'
+
+const SMALL = `
+[listeners.web]
+address = "127.0.0.1:8080"
+[upstreams.app]
+endpoints = ["app:8000"]
+[routes.app]
+upstream = "app"
+`
+
+t.test('the smallest configuration has every documented default', async t => {
+  const { hash, ...snapshot } = await snapshotOf(t, SMALL)
+  t.match(hash, /^[0-9a-f]{12}$/)
+  t.strictSame(snapshot, {
+    server: { workers: undefined, drainMs: 30_000 },
+    log: { level: 'info', access: { kind: 'stdout' }, format: 'json' },
+    admin: { address: { kind: 'tcp', host: '127.0.0.1', port: 9180 }, token: undefined },
+    listeners: [
+      {
+        name: 'web',
+        address: { kind: 'tcp', host: '127.0.0.1', port: 8080 },
+        trustedProxies: [],
+        limits: { headersBytes: 32_768, headerCount: 100, bodyBytes: 104_857_600, connections: 10_000 },
+        timeouts: { headerMs: 10_000, bodyMs: 30_000, keepaliveMs: 75_000, writeMs: 60_000, minRateBytes: 240 },
+      },
+    ],
+    upstreams: [
+      {
+        name: 'app',
+        balance: 'p2c',
+        maxInflight: 0,
+        queue: { length: 1024, timeoutMs: 10_000 },
+        timeouts: { connectMs: 2000, responseMs: 60_000, idleMs: 30_000 },
+        body: 'stream',
+        keepalive: { idleMs: undefined, max: 128 },
+        retry: { attempts: 2, budgetShare: 0.2 },
+        passive: { failures: 3, ejectMs: 10_000 },
+        endpoints: [{ name: 'app:8000', address: { kind: 'tcp', host: 'app', port: 8000 }, weight: 1 }],
+        run: undefined,
+        hashOn: { on: 'client-ip' },
+        health: undefined,
+      },
+    ],
+    routes: [{ name: 'app', hosts: [], path: '/', action: { kind: 'proxy', upstream: 'app' } }],
+  })
+})
+
+t.test('every word of the configuration reaches the snapshot', async t => {
+  const { server, log, admin, listeners, upstreams, routes } = await snapshotOf(t, FULL)
+  t.strictSame(server, { workers: 4, drainMs: 90_000 })
+  t.strictSame(log, { level: 'debug', access: { kind: 'file', path: '/var/log/access.log' }, format: 'json' })
+  t.strictSame(admin, { address: { kind: 'tcp', host: '0.0.0.0', port: 9180 }, token: 's3cret' })
+  t.strictSame(listeners, [
+    {
+      name: 'web',
+      address: { kind: 'tcp', host: '::', port: 443 },
+      trustedProxies: ['10.0.0.0/8', '::1'],
+      limits: { headersBytes: 8192, headerCount: 50, bodyBytes: Number.POSITIVE_INFINITY, connections: 5 },
+      timeouts: { headerMs: 1000, bodyMs: 2000, keepaliveMs: 3000, writeMs: 4000, minRateBytes: 0 },
+    },
+    { ...listeners[1], name: 'local', address: { kind: 'unix', path: '/run/web.sock' } },
+  ])
+  t.strictSame(upstreams, FULL_UPSTREAMS)
+  t.strictSame(routes, [
+    {
+      name: 'files',
+      hosts: ['example.com', '*.example.com'],
+      path: '/static/',
+      action: { kind: 'static', root: resolve('.'), index: ['index.html', 'index.htm'] },
+    },
+    { name: 'app', hosts: [], path: '/', action: { kind: 'proxy', upstream: 'app' } },
+    { name: 'demo', hosts: ['demo.example.com'], path: '/', action: { kind: 'proxy', upstream: 'demo' } },
+  ])
+})
+
+t.test('a snapshot can be posted to a thread', async t => {
+  const snapshot = await snapshotOf(t, FULL)
+  t.strictSame(structuredClone(snapshot), snapshot)
+})
+
+t.test('variables and files stand in for strings, and for counts', async t => {
+  const secrets = t.testdir({ token: 'abc\n', two: 'x\ny\n\n' })
+  const text = `${SMALL}
+[admin]
+token = "$\{file:${secrets}/token}"
+[server]
+workers = "$\{WORKERS}"
+[log]
+access = "$\{DIR:-/none}/$\{EMPTY:-a}-$\{UNSET:-}-$$\{X}-$5-$$"
+[upstreams.run]
+run = { command = ["x"], env = { TEXT = "$\{file:${secrets}/two}", SET = "<$\{EMPTY}>" } }
+`
+  const snapshot = await snapshotOf(t, text, { WORKERS: '7', DIR: '/var', EMPTY: '' })
+  t.equal(snapshot.admin.token, 'abc', 'one line end is cut')
+  t.equal(snapshot.server.workers, 7)
+  t.strictSame(snapshot.log.access, { kind: 'file', path: '/var/a--$\{X}-$5-$' })
+  t.strictSame(snapshot.upstreams[1]?.run?.env, { TEXT: 'x\ny\n', SET: '<>' })
+})
+
+t.test('a variable can never become configuration, and is not looked up on Object.prototype', async t => {
+  const text = SMALL.replace('"app:8000"', '"$\{APP}"').replace('upstream = "app"', 'upstream = "$\{toString:-app}"')
+  const loaded = await load(t, text, { APP: 'a:1"]\n[admin]\naddress = "0.0.0.0:1' })
+  t.match(messages(loaded), [/upstreams.app.endpoints\[0\]: expected an address.* got the value of "\$\{APP\}"/])
+})
+
+t.test('a value out of a variable or a file is never shown', async t => {
+  const secrets = t.testdir({ token: 'hunter2 hunter2' })
+  const loaded = await load(t, `${SMALL}\n[admin]\ntoken = "$\{file:${secrets}/token}"\naddress = "$\{ADDRESS}"`, {
+    ADDRESS: 'hunter2',
+  })
+  t.notOk(loaded.ok)
+  t.notMatch(JSON.stringify(loaded), /hunter2/)
+})
+
+t.test('zero and "off" switch off what can be off', async t => {
+  for (const off of ['0', '"0"', '"off"']) {
+    const { listeners, upstreams } = await snapshotOf(
+      t,
+      `${SMALL}
+[upstreams.b]
+endpoints = ["b:1"]
+passive = { failures = ${off} }
+retry = { budget = ${off} }
+[listeners.b]
+address = "127.0.0.1:8081"
+limits = { body = ${off} }
+timeouts = { min_rate = ${off} }
+`,
+    )
+    t.equal(upstreams[1]?.passive.failures, Number.POSITIVE_INFINITY)
+    t.equal(upstreams[1]?.retry.budgetShare, 0)
+    t.equal(listeners[1]?.limits.bodyBytes, Number.POSITIVE_INFINITY)
+    t.equal(listeners[1]?.timeouts.minRateBytes, 0)
+  }
+})
+
+t.test('the admin listener needs a token unless only this machine can reach it', async t => {
+  for (const address of ['127.0.0.1:1', '127.8.8.8:1', '[::1]:1', 'localhost:1', 'unix:/run/a.sock']) {
+    t.ok((await load(t, `${SMALL}[admin]\naddress = "${address}"`)).ok, address)
+  }
+  for (const address of ['0.0.0.0:1', '[::]:1', '10.0.0.1:1', 'example.com:1', '[::ffff:10.0.0.1]:1']) {
+    t.match(messages(await load(t, `${SMALL}[admin]\naddress = "${address}"`)), [/has no token/], address)
+    t.ok((await load(t, `${SMALL}[admin]\naddress = "${address}"\ntoken = "x"`)).ok, `${address} with a token`)
+  }
+  t.match(messages(await load(t, `${SMALL}[admin]\ntoken = ""`)), [/admin.token: the token must be/])
+})
+
+t.test('names of Object.prototype work as names', async t => {
+  const text = SMALL.replaceAll('app]', 'constructor]')
+    .replace('upstream = "app"', 'upstream = "constructor"')
+    .replace('.web', '.__proto__')
+  const snapshot = await snapshotOf(t, `${text}[upstreams.valueOf]\nrun = { command = ["x"], env = { __proto__ = "1" } }`)
+  t.equal(snapshot.listeners[0]?.name, '__proto__')
+  t.same(
+    snapshot.upstreams.map(upstream => upstream.name),
+    ['constructor', 'valueOf'],
+  )
+  t.same(Object.entries(snapshot.upstreams[1]?.run?.env ?? {}), [['__proto__', '1']])
+})
+
+t.test('a folder is read in byte order, without the leftovers of editors and package managers', async t => {
+  const [listener = '', rest = ''] = SMALL.split('[upstreams.app]')
+  const dir = t.testdir({
+    'b.toml': `[upstreams.app]${rest}`,
+    'B.toml': listener,
+    '.hidden.toml': 'broken',
+    '.b.toml.swp': 'broken',
+    'b.toml~': 'broken',
+    'b.toml.bak': 'broken',
+    'b.toml.dpkg-old': 'broken',
+    'b.toml.rpmsave': 'broken',
+    'README.md': 'broken',
+  })
+  const loaded = await loadConfig(dir, {})
+  t.ok(loaded.ok)
+  t.same(loaded.ok && loaded.files, [join(dir, 'B.toml'), join(dir, 'b.toml')])
+})
+
+t.test('a mounted ConfigMap, links through a hidden folder, is read', async t => {
+  const dir = t.testdir({ '..data': { 'app.toml': SMALL }, '.lock.toml': t.fixture('symlink', 'nowhere') })
+  symlinkSync('..data/app.toml', join(dir, 'app.toml'))
+  t.ok((await loadConfig(dir, {})).ok)
+})
+
+t.test('a file that cannot be read says why', async t => {
+  const dir = t.testdir({ empty: {}, folder: { 'x.toml': {} }, latin: { 'a.toml': '' } })
+  writeFileSync(join(dir, 'latin/a.toml'), Buffer.from('a = 1\nb = "\xff"\n', 'latin1'))
+  const messageOf = async (path: string) => messages(await loadConfig(join(dir, path), {}))
+  t.match(await messageOf('missing.toml'), [`there is no configuration at ${dir}/missing.toml`])
+  t.match(await messageOf('empty'), ['the folder has no *.toml file'])
+  t.match(await messageOf('folder'), ['this is a folder, not a file'])
+  t.match(await messageOf('latin'), ['line 2 is not UTF-8 text'])
+})
+
+t.test('a file without read permission says so', { skip: process.getuid?.() === 0 && 'root reads all' }, async t => {
+  const dir = t.testdir({ 'a.toml': SMALL })
+  chmodSync(join(dir, 'a.toml'), 0)
+  t.match(messages(await loadConfig(dir, {})), ['the file may not be read by this user'])
+})
+
+t.test('a byte order mark is no mistake, and moves no column', async t => {
+  const loaded = await load(t, `\ufeff${SMALL.trim().replace('[listeners.web]', '[listeners.web] x')}`)
+  t.match(loaded, { problems: [{ line: 1, column: 17 }] })
+  t.ok((await load(t, `\ufeff${SMALL}`)).ok)
+})
+
+t.test('the hash follows the contents', async t => {
+  const first = await snapshotOf(t, SMALL)
+  const again = await snapshotOf(t, SMALL)
+  const other = await snapshotOf(t, `${SMALL}#`)
+  t.equal(first.hash, again.hash)
+  t.not(first.hash, other.hash)
+})
+
+t.test('conf.d/REFERENCE.md is printed from the rows: node lib/config/reference.ts > conf.d/REFERENCE.md', t => {
+  t.equal(readFileSync('conf.d/REFERENCE.md', 'utf8'), reference())
+  t.end()
+})
+
+t.test('the JSON Schema knows every section and refuses other keys', t => {
+  const schema = JSON.parse(JSON.stringify(jsonSchema()))
+  t.same(Object.keys(schema.properties), ['server', 'log', 'admin', 'listeners', 'upstreams', 'routes'])
+  const upstream = schema.properties.upstreams.additionalProperties
+  t.match(upstream, {
+    additionalProperties: false,
+    properties: {
+      endpoints: { type: 'array', items: { anyOf: [{ type: 'string' }, { required: ['address'] }] } },
+      max_inflight: { type: 'integer', default: 0 },
+      health: { properties: { interval: { default: '2s' } } },
+    },
+  })
+  t.end()
+})
+
+t.test('the nearest word is one that a slip of the finger explains', t => {
+  t.equal(nearest('djnago', ['app', 'django']), 'django')
+  t.equal(nearest('Endpoint', ['endpoints', 'balance']), 'endpoints')
+  t.equal(nearest('zzz', ['app', 'django']), undefined)
+  t.equal(nearest('x', []), undefined)
+  t.equal(editDistance('ab', 'ba'), 1, 'a swap is one step')
+  t.equal(editDistance('kitten', 'sitting'), 3)
+  t.equal(editDistance('', 'abc'), 3)
+  t.end()
+})
+
+t.test('check exits 0 with one line on stdout, or 78 with the problems', t => {
+  const dir = t.testdir({ 'good.toml': SMALL, 'bad.toml': 'x = 1', 'warn.toml': SMALL.replace('"app:8000"]', '"app:8000"]\nbody = "spool"') })
+  const good = check(join(dir, 'good.toml'), false)
+  t.match(good, { status: 0, stderr: '', stdout: `configuration is fine: 1 listener, 1 upstream, 1 route (${dir}/good.toml: 1 file)\n` })
+  t.match(check(join(dir, 'warn.toml'), false), { status: 0, stderr: /^.*warn.toml:6:8: warning: /, stdout: /^configuration is fine/ })
+  const bad = check(join(dir, 'bad.toml'), false)
+  t.match(bad, { status: 78, stdout: '', stderr: /bad.toml:1:1: error: unknown section "x"/ })
+  t.match(JSON.parse(check(join(dir, 'bad.toml'), true).stdout), {
+    ok: false,
+    problems: [{ severity: 'error' }, { severity: 'warning' }, { line: 1, column: 1, message: 'unknown section "x"' }],
+  })
+  t.same(JSON.parse(check(join(dir, 'good.toml'), true).stdout), { ok: true, problems: [] })
+  t.end()
+})
+
+function check(config: string, json: boolean) {
+  const module = JSON.stringify(resolve('cmd/check.ts'))
+  const script = `import { check } from ${module}; process.exitCode = await check(${JSON.stringify({ config, json })})`
+  return spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8', timeout: 60_000 })
+}
+
+function load(t: Tap.Test, text: string, env: Record<string, string> = {}): Promise<Loaded> {
+  return loadConfig(join(t.testdir({ 'c.toml': text }), 'c.toml'), env)
+}
+
+async function snapshotOf(t: Tap.Test, text: string, env: Record<string, string> = {}): Promise<Snapshot> {
+  const loaded = await load(t, text, env)
+  if (!loaded.ok) throw new Error(messages(loaded).join('\n'))
+  return loaded.snapshot
+}
+
+function messages(loaded: Loaded): readonly string[] {
+  return (loaded.ok ? loaded.warnings : loaded.problems).map(problem => problem.message)
+}

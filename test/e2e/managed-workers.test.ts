@@ -1,0 +1,84 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import t from 'tap'
+import { assertClean, startCauseway } from '../support/causeway.ts'
+import { ask, get, RawClient } from '../support/raw-client.ts'
+import { until } from '../support/until.ts'
+
+/** An app that says who it is, dies when it is told to, and leaves a word on stdout. */
+const APP = `
+const { createServer } = require('node:http')
+const { PORT, SOCKET } = process.env
+console.log('app listens on ' + (PORT ?? SOCKET))
+createServer((request, response) => {
+  if (request.url === '/die') process.kill(process.pid, 'SIGKILL')
+  response.end(String(process.pid))
+}).listen(SOCKET ?? { port: Number(PORT), host: '127.0.0.1' })
+process.on('SIGTERM', () => process.exit(0))
+`
+
+const config = (command: readonly string[]) => `
+[server]
+workers = 1
+drain = "1s"
+[admin]
+address = "127.0.0.1:0"
+[listeners.web]
+address = "127.0.0.1:0"
+[upstreams.app]
+balance = "round-robin"
+run = { command = ${JSON.stringify(command)}, count = 2 }
+health = { path = "/", interval = "100ms", timeout = "2s", rise = 1, fall = 2 }
+queue = { length = 100, timeout = "20s" }
+[routes.app]
+path = "/"
+upstream = "app"
+`
+
+for (const [handed, command] of [
+  ['a port', [process.execPath, '-e', APP]],
+  ['a socket', [process.execPath, '-e', APP, '{socket}']],
+] as const) {
+  t.test(`workers that are handed ${handed} are started, restarted and stopped`, async t => {
+    const causeway = await startCauseway(t, { config: config(command) })
+    await causeway.metric('causeway_upstream_server_up', {}, value => value === 2)
+    const pids = async () => {
+      const found = new Set<number>()
+      for (let n = 0; n < 8; n += 1) found.add(Number((await ask(causeway.port(), get('/pid'))).body))
+      return found
+    }
+    const first = await pids()
+    t.equal(first.size, 2, 'they take turns')
+    const client = await RawClient.connect(causeway.port())
+    client.send(get('/die'))
+    t.equal((await client.response()).status, 502)
+    t.equal((await ask(causeway.port(), get('/pid'))).status, 200, 'the other one serves')
+    const second = await until('a worker to take the place of the dead one', async () => {
+      const now = await pids()
+      return now.size === 2 && [...now].some(pid => !first.has(pid)) ? now : undefined
+    })
+    t.equal([...second].filter(pid => first.has(pid)).length, 1, 'the one that lived lives on')
+    client.destroy()
+    t.match(causeway.stdout, 'app listens on', 'their words are in the log')
+    await assertClean(t, causeway)
+    for (const pid of [...first, ...second]) t.notOk(await lives(pid), `worker ${pid} has gone, too`)
+  })
+}
+
+t.test('a command that cannot run is told, and ends nothing', async t => {
+  const causeway = await startCauseway(t, { config: config(['/nonexistent/app', '{port}']) })
+  await causeway.line('the worker that failed', line => JSON.stringify(line).includes('/nonexistent/app'))
+  t.equal(causeway.exited, false)
+  await assertClean(t, causeway)
+})
+
+async function lives(pid: number): Promise<boolean> {
+  for (let n = 0; n < 50; n += 1) {
+    try {
+      process.kill(pid, 0)
+    } catch {
+      return false
+    }
+    await pause(20)
+  }
+  return true
+}

@@ -1,0 +1,224 @@
+import t from 'tap'
+import { assertClean, startCauseway } from '../support/causeway.ts'
+import { configText } from '../support/config-text.ts'
+import { ask, get, RawClient } from '../support/raw-client.ts'
+import { never, RecordingUpstream, type Script } from '../support/recording-upstream.ts'
+import { until } from '../support/until.ts'
+
+const upstream = await RecordingUpstream.start(t)
+const causeway = await startCauseway(t, {
+  config: configText({
+    endpoints: [upstream.port],
+    upstream: 'passive = { failures = "off" }\nretry = { attempts = 1 }',
+  }),
+})
+const MIB = 1024 * 1024
+
+/** Where a client can leave: what it has sent by then, and what the app does. */
+const PHASES: readonly (readonly [
+  name: string,
+  sent: string,
+  script: Script | undefined,
+  await_: string | undefined,
+])[] = [
+  ['before a byte', '', undefined, undefined],
+  ['inside the request line', 'GET /ga', undefined, undefined],
+  ['inside the fields', 'GET /gone HTTP/1.1\r\nHost: exam', undefined, undefined],
+  ['while the app thinks', get('/gone'), never, 'head'],
+  [
+    'before the body',
+    'POST /gone HTTP/1.1\r\nHost: example.test\r\nContent-Length: 10\r\n\r\n',
+    never,
+    'head',
+  ],
+  [
+    'inside the body',
+    'POST /gone HTTP/1.1\r\nHost: example.test\r\nContent-Length: 10\r\n\r\nhalf',
+    never,
+    'head',
+  ],
+  [
+    'inside a chunk',
+    'POST /gone HTTP/1.1\r\nHost: example.test\r\nTransfer-Encoding: chunked\r\n\r\nff\r\nhalf',
+    never,
+    'head',
+  ],
+  [
+    'inside the answer',
+    get('/gone'),
+    line => line.send(`HTTP/1.1 200 OK\r\nContent-Length: ${64 * MIB}\r\n\r\n${'x'.repeat(MIB)}`),
+    'answer',
+  ],
+  [
+    'inside a chunked answer',
+    get('/gone'),
+    line => line.send(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\n${'x'.repeat(100)}`),
+    'answer',
+  ],
+  ['behind an interim answer', get('/gone'), line => line.send('HTTP/1.1 103 Early Hints\r\n\r\n'), 'answer'],
+  ['with requests in the pipe', get('/gone') + get('/piped') + get('/piped'), never, 'head'],
+]
+
+for (const way of ['reset', 'destroy'] as const) {
+  t.test(`clients that leave (${way}) in any phase harm nobody, and their upstream work ends`, async t => {
+    for (const [name, sent, script, wait] of PHASES) {
+      const before = upstream.requests.length
+      if (script !== undefined) upstream.on('/gone', script)
+      const client = await RawClient.connect(causeway.port())
+      client.send(sent)
+      if (wait !== undefined)
+        await until(`${name}: a request at the app`, () => upstream.requests.length > before)
+      if (wait === 'answer') await client.untilReceived('HTTP/1.1 ')
+      client[way]()
+      await causeway.metric('causeway_requests_in_flight', {}, value => value === 0)
+      await causeway.metric('causeway_upstream_in_flight', {}, value => value === 0)
+      t.equal((await ask(causeway.port(), get('/fine'))).status, 200, name)
+    }
+    t.equal(upstream.seen('/piped').length, 0)
+  })
+}
+
+t.test('a client that closes its half still gets its answer', async t => {
+  let release = () => {}
+  upstream.on('/half', async line => {
+    await new Promise<void>(done => {
+      release = done
+    })
+    line.send('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhalf')
+  })
+  const client = await RawClient.connect(causeway.port())
+  client.send(get('/half'))
+  client.halfClose()
+  await upstream.arrival('/half')
+  release()
+  t.equal((await client.response()).body.toString(), 'half')
+  await client.untilEnded()
+})
+
+t.test('a client that closes its half inside the answer is left when the answer is out', async t => {
+  let release = () => {}
+  upstream.on('/half-later', async line => {
+    line.send('HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nhalf')
+    await new Promise<void>(done => {
+      release = done
+    })
+    line.send('half')
+  })
+  const client = await RawClient.connect(causeway.port())
+  client.send(get('/half-later'))
+  await client.untilReceived('half')
+  client.halfClose()
+  // Its end has reached the proxy when a later client has been served there.
+  t.equal((await ask(causeway.port(), get('/fine'))).status, 200)
+  release()
+  t.equal((await client.response()).body.toString(), 'halfhalf')
+  await client.untilEnded()
+})
+
+t.test('a half-closed client with pipelined requests gets all answers', async t => {
+  const client = await RawClient.connect(causeway.port())
+  client.send(get('/half-piped?1') + get('/half-piped?2') + get('/half-piped?3'))
+  client.halfClose()
+  for (const n of [1, 2, 3]) t.equal((await client.response()).status, 200, String(n))
+  await client.untilEnded()
+})
+
+t.test('a half-closed client inside its request gets 400 or the end, never an answer of the app', async t => {
+  upstream.on('/half-body', never)
+  for (const sent of [
+    'GET /half-head HTTP/1.1\r\nHost: exam',
+    'POST /half-body HTTP/1.1\r\nHost: example.test\r\nContent-Length: 10\r\n\r\nhalf',
+    'POST /half-body HTTP/1.1\r\nHost: example.test\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n',
+  ]) {
+    const client = await RawClient.connect(causeway.port())
+    client.send(sent)
+    client.halfClose()
+    const all = await client.untilEnded()
+    t.ok(all === '' || all.startsWith('HTTP/1.1 400'), JSON.stringify(all.slice(0, 60)))
+  }
+  t.notOk(upstream.seen('/half-body').some(request => request.complete))
+})
+
+/** Where an app can leave, and what its client then gets: a status, or `cut` inside the answer. */
+const APP_PHASES: readonly (readonly [name: string, script: Script, outcome: number | 'cut'])[] = [
+  ['at once', line => line.reset(), 502],
+  [
+    'inside its status line',
+    line => {
+      line.send('HTTP/1.1 20')
+      setTimeout(() => line.reset(), 30)
+    },
+    502,
+  ],
+  [
+    'inside its fields',
+    line => {
+      line.send('HTTP/1.1 200 OK\r\nContent-Le')
+      setTimeout(() => line.reset(), 30)
+    },
+    502,
+  ],
+  [
+    'behind an interim answer',
+    line => {
+      line.send('HTTP/1.1 103 Early Hints\r\n\r\n')
+      setTimeout(() => line.reset(), 30)
+    },
+    502,
+  ],
+  [
+    'inside its body',
+    line => {
+      line.send('HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf')
+      setTimeout(() => line.reset(), 30)
+    },
+    'cut',
+  ],
+  [
+    'inside its chunks',
+    line => {
+      line.send('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\nhalf')
+      setTimeout(() => line.reset(), 30)
+    },
+    'cut',
+  ],
+  [
+    'inside a body that only its connection ends',
+    line => {
+      line.send('HTTP/1.1 200 OK\r\n\r\nhalf')
+      setTimeout(() => line.reset(), 30)
+    },
+    'cut',
+  ],
+]
+
+t.test('apps that reset in any phase harm nobody, and their clients are told', async t => {
+  for (const [name, script, outcome] of APP_PHASES) {
+    upstream.on('/app-gone', script)
+    const client = await RawClient.connect(causeway.port())
+    client.send(get('/app-gone'))
+    const answer = await client.response()
+    t.equal(answer.status, outcome === 'cut' ? 200 : outcome, name)
+    t.equal(answer.complete, outcome !== 'cut', `${name}: complete`)
+    client.destroy()
+    t.equal((await ask(causeway.port(), get('/fine'))).status, 200, `${name}: others are served`)
+  }
+})
+
+t.test('a thousand connections that come and go leave nothing behind', async t => {
+  for (let round = 0; round < 20; round += 1) {
+    const clients = await Promise.all(Array.from({ length: 50 }, () => RawClient.connect(causeway.port())))
+    for (const [n, client] of clients.entries()) {
+      client.send(get('/come-and-go'))
+      if (n % 2 === 0) client.reset()
+    }
+    await Promise.all(clients.filter((_, n) => n % 2 === 1).map(client => client.response()))
+    for (const client of clients) client.destroy()
+  }
+  await causeway.metric('causeway_connections_active', {}, value => value === 0)
+  t.equal((await ask(causeway.port(), get('/fine'))).status, 200)
+})
+
+t.test('nothing of all this harmed anybody', async t => {
+  await assertClean(t, causeway, [upstream])
+})

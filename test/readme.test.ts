@@ -1,0 +1,58 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { loadConfig } from '../lib/config/load.ts'
+import { formatProblems } from '../lib/config/problem.ts'
+
+// What the README promises: its configurations are valid, its links and scripts exist.
+
+const readme = readFileSync('README.md', 'utf8')
+const tomlBlocks = [...readme.matchAll(/^```toml\n([\s\S]*?)^```$/gm)].map(([, text = '']) => text)
+
+async function problemsOf(path: string): Promise<string> {
+  const loaded = await loadConfig(path, {})
+  return formatProblems(loaded.ok ? loaded.warnings : loaded.problems)
+}
+
+t.test('every configuration in the README passes the check, without a warning', async t => {
+  t.ok(tomlBlocks.length >= 2, 'the blocks are found')
+  for (const [i, text] of tomlBlocks.entries()) {
+    const folder = t.testdir({ polls: { staticfiles: {} } })
+    writeFileSync(join(folder, 'causeway.toml'), text.replaceAll('/srv', folder)) // the reader's folders
+    t.equal(await problemsOf(join(folder, 'causeway.toml')), '', `block ${i + 1}`)
+  }
+})
+
+t.test('the embedded default passes the check, without a warning', async t => {
+  t.equal(await problemsOf('conf.d'), '')
+})
+
+t.test('the demo command, its static root and its page exist', async t => {
+  const loaded = await loadConfig('conf.d', {})
+  if (!loaded.ok) return t.fail('conf.d does not load')
+  const { upstreams, routes } = loaded.snapshot
+  for (const { run } of upstreams)
+    t.ok(run === undefined || existsSync(run.command[1] ?? ''), run?.command.join(' '))
+  for (const { action } of routes) {
+    if (action.kind === 'static') t.ok(existsSync(join(action.root, 'about.html')), action.root)
+  }
+})
+
+t.test('every table that the README explains is in the reference', async t => {
+  const reference = readFileSync('conf.d/REFERENCE.md', 'utf8')
+  const tables = [...readme.matchAll(/^\| `(\[[^`]+\])`/gm)].map(([, table = '']) => table)
+  t.ok(tables.length >= 5, 'the tables are found')
+  for (const table of tables) t.match(reference, `\`${table}\``, table)
+})
+
+t.test('every file that the README links to exists', async t => {
+  const links = [...readme.matchAll(/\]\(([^)#][^)]*)\)/g)].map(([, link = '']) => link)
+  for (const link of links.filter(link => !link.includes('://'))) t.ok(existsSync(link), link)
+})
+
+t.test('every npm script that the README names exists', async t => {
+  const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as { readonly scripts: object }
+  const named = [...readme.matchAll(/npm (?:run )?([a-z:]+)/g)].map(([, name = '']) => name)
+  const own = new Set(named.filter(name => name !== 'ci' && name !== 'run'))
+  for (const name of own) t.ok(name in scripts, `npm run ${name}`)
+})

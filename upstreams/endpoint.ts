@@ -1,0 +1,135 @@
+import { LATENCY_BOUNDS } from '../lib/base/cells.ts'
+import { STATE } from '../lib/base/shared-state.ts'
+import type { ThreadEnv } from '../lib/base/thread-env.ts'
+import type { Address, EndpointConfig } from '../lib/config/model.ts'
+import type { NamedLoad } from './balancer/load.ts'
+import { PeakEwma } from './balancer/peak-ewma.ts'
+import { ATTEMPT_ERRORS, type AttemptError, ENDPOINT_BLOCK } from './measures.ts'
+
+const AT = ENDPOINT_BLOCK.at
+/** Cell of attempts that ended without an answer: behind the five status classes. */
+const NO_ANSWER = 5
+
+/** A connection that can wait in an endpoint's pool. */
+export interface Pooled {
+  readonly usable: boolean
+  destroy(): void
+}
+
+/** One address of an upstream as this thread sees it: its load, its idle connections, its counters. */
+export class Endpoint<C extends Pooled = Pooled> implements NamedLoad {
+  readonly name: string
+  readonly address: Address
+  readonly slot: number
+  readonly row: number
+  weight: number
+  readonly #env: ThreadEnv
+  readonly #latency: PeakEwma
+  /** Last in, first out: the busiest sockets stay warm, the others run out. */
+  readonly #idle: C[] = []
+  #retired = false
+
+  constructor(
+    config: EndpointConfig,
+    placement: { readonly slot: number; readonly row: number },
+    env: ThreadEnv,
+  ) {
+    this.name = config.name
+    this.address = config.address
+    this.weight = config.weight
+    this.slot = placement.slot
+    this.row = placement.row
+    this.#env = env
+    this.#latency = new PeakEwma(env.clock.now())
+  }
+
+  /** For hash policies: stays the same over reloads. */
+  get identity(): string {
+    return this.name
+  }
+
+  get inflight(): number {
+    return this.#env.shared.inflight(this.slot)
+  }
+
+  get latencyMs(): number {
+    return this.#latency.value(this.#env.clock.now())
+  }
+
+  /** STATE bits; 0 is ready. */
+  get state(): number {
+    return this.#env.shared.state(this.slot)
+  }
+
+  get draining(): boolean {
+    return (this.state & STATE.draining) !== 0
+  }
+
+  /** Takes one of `max` slots (0: no cap). */
+  acquire(max: number): boolean {
+    if (!this.#env.shared.acquire(this.slot, this.#env.thread, max)) return false
+    this.#env.cells.add(this.row + AT.inflight, 1)
+    return true
+  }
+
+  release(): void {
+    this.#env.shared.release(this.slot, this.#env.thread)
+    this.#env.cells.add(this.row + AT.inflight, -1)
+  }
+
+  takeIdle(): C | undefined {
+    for (let client = this.#idle.pop(); client !== undefined; client = this.#idle.pop()) {
+      this.#env.cells.add(this.row + AT.idle, -1)
+      if (client.usable) {
+        this.#env.cells.add(this.row + AT.reuses, 1)
+        return client
+      }
+    }
+    return undefined
+  }
+
+  /** False when the pool is full or closed: the caller then destroys the connection. */
+  putIdle(client: C, max: number): boolean {
+    if (this.#retired || this.#idle.length >= max) return false
+    this.#idle.push(client)
+    this.#env.cells.add(this.row + AT.idle, 1)
+    return true
+  }
+
+  removeIdle(client: C): void {
+    const index = this.#idle.indexOf(client)
+    if (index < 0) return
+    this.#idle.splice(index, 1)
+    this.#env.cells.add(this.row + AT.idle, -1)
+  }
+
+  /** Gone from the configuration: idle connections close now, those at work when they have finished. */
+  retire(): void {
+    this.#retired = true
+    this.closeIdle()
+  }
+
+  closeIdle(): void {
+    for (const client of [...this.#idle]) client.destroy()
+  }
+
+  countActive(by: 1 | -1): void {
+    this.#env.cells.add(this.row + AT.active, by)
+  }
+
+  countAnswer(status: number, tookMs: number): void {
+    const { cells } = this.#env
+    cells.add(this.row + AT.attempts + Math.floor(status / 100) - 1, 1)
+    cells.observe(this.row + AT.duration, LATENCY_BOUNDS, tookMs / 1000)
+  }
+
+  countError(kind: AttemptError): void {
+    this.#env.cells.add(this.row + AT.attempts + NO_ANSWER, 1)
+    this.#env.cells.add(this.row + AT.errors + ATTEMPT_ERRORS.indexOf(kind), 1)
+  }
+
+  /** For the peak-ewma policy: milliseconds from the attempt's start to its answer's head. */
+  observeFirstByte(tookMs: number): void {
+    this.#latency.observe(tookMs, this.#env.clock.now())
+  }
+}

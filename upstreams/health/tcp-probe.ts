@@ -1,0 +1,29 @@
+import { connect, type NetConnectOpts } from 'node:net'
+import type { Address } from '../../lib/config/model.ts'
+import { reasonOfError } from './failure-reason.ts'
+import type { Probe } from './health.ts'
+import type { ProbeTarget } from './probe-target.ts'
+
+/**
+ * Connects and closes at once, without a byte: proves that somebody listens, not that the app works. Never
+ * rejects. The caller aborts `signal` when the time is over.
+ */
+export function probeTcp({ address }: ProbeTarget, signal: AbortSignal): Promise<Probe> {
+  return new Promise(resolve => {
+    const socket = connect(optionsOf(address))
+    const finish = (probe: Probe) => {
+      signal.removeEventListener('abort', giveUp)
+      socket.destroy()
+      resolve(probe)
+    }
+    const giveUp = () => finish({ ok: false, reason: 'no connection' })
+    socket.once('connect', () => finish({ ok: true }))
+    // `on`: an error behind the first must not be thrown.
+    socket.on('error', error => finish({ ok: false, reason: reasonOfError(error, address) }))
+    signal.addEventListener('abort', giveUp)
+  })
+}
+
+function optionsOf(address: Address): NetConnectOpts {
+  return address.kind === 'unix' ? { path: address.path } : { host: address.host, port: address.port }
+}

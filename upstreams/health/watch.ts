@@ -1,0 +1,162 @@
+import type { Clock } from '../../lib/base/clock.ts'
+import type { Deadline, Timers } from '../../lib/base/timers.ts'
+import { formatDuration } from '../../lib/base/units.ts'
+import { afterProbe, type Health, newcomer, type Probe } from './health.ts'
+import { probeHttp } from './http-probe.ts'
+import type { ProbeTarget } from './probe-target.ts'
+import { probeTcp } from './tcp-probe.ts'
+
+/**
+ * Time between two probes varies by this share to both sides, so that probes of many endpoints and proxies
+ * spread out.
+ */
+const JITTER = 0.1
+/**
+ * Longest time between two probes of an endpoint that has not been up yet: apps start faster than most
+ * intervals.
+ */
+const STARTING_INTERVAL_MS = 500
+/** For so long after the watch began; then it is not starting but absent. */
+const STARTING_FOR_MS = 60_000
+
+/** What happened at the last probe, for people. */
+export interface ProbeStatus {
+  readonly health: Health
+  /** On the process clock: when the endpoint went up or down, or when the watch began. */
+  readonly sinceMs: number
+  /** End of the last probe; undefined before the first. */
+  readonly probedAtMs: number | undefined
+  readonly durationMs: number | undefined
+  /** A probe is under way now. */
+  readonly probing: boolean
+}
+
+/** What a watch needs of the outside. */
+export interface WatchContext {
+  readonly clock: Clock
+  readonly timers: Timers
+  random(): number
+  changed(target: ProbeTarget, health: Health, lastedMs: number): void
+  probed(target: ProbeTarget, probe: Probe, durationMs: number): void
+}
+
+/** Probes one endpoint for as long as it is watched: at once, then again and again, never two at a time. */
+export class Watch implements Deadline {
+  dueMs = Number.POSITIVE_INFINITY
+  slot: number | undefined = undefined
+  readonly #context: WatchContext
+  readonly #beganMs: number
+  #target: ProbeTarget
+  #health: Health
+  #sinceMs: number
+  #probedAtMs: number | undefined
+  #durationMs: number | undefined
+  /** Never been up in this watch. */
+  #starting = true
+  #stopped = false
+  #abort: AbortController | undefined
+  #running: Promise<void> | undefined
+
+  constructor(target: ProbeTarget, context: WatchContext) {
+    this.#target = target
+    this.#context = context
+    this.#health = newcomer(target.health)
+    this.#beganMs = context.clock.now()
+    this.#sinceMs = this.#beganMs
+    this.expired()
+  }
+
+  get target(): ProbeTarget {
+    return this.#target
+  }
+
+  get status(): ProbeStatus {
+    return {
+      health: this.#health,
+      sinceMs: this.#sinceMs,
+      probedAtMs: this.#probedAtMs,
+      durationMs: this.#durationMs,
+      probing: this.#running !== undefined,
+    }
+  }
+
+  /** The same endpoint by other rules: what is known of it stays, and the new rules are tried at once. */
+  retarget(target: ProbeTarget): void {
+    this.#target = target
+    if (this.#running === undefined) this.expired()
+  }
+
+  /** Ends the watch, and a probe that is under way; resolves when its socket has been given up. */
+  async stop(): Promise<void> {
+    this.#stopped = true
+    this.#context.timers.disarm(this)
+    this.#abort?.abort()
+    await this.#running
+  }
+
+  /** Time for the next probe. */
+  expired(): void {
+    this.#context.timers.disarm(this)
+    this.#running = this.#probe()
+  }
+
+  async #probe(): Promise<void> {
+    const { clock, timers } = this.#context
+    const target = this.#target
+    const abort = new AbortController()
+    const limit = new Limit(abort)
+    const startMs = clock.now()
+    this.#abort = abort
+    timers.arm(limit, target.health.timeoutMs)
+    const found = await (target.health.kind === 'tcp' ? probeTcp : probeHttp)(target, abort.signal)
+    timers.disarm(limit)
+    if (this.#stopped) return
+    const nowMs = clock.now()
+    this.#take(target, withinTime(found, abort.signal.aborted, nowMs - startMs, target), startMs, nowMs)
+  }
+
+  #take(target: ProbeTarget, probe: Probe, startMs: number, nowMs: number): void {
+    const before = this.#health
+    const lastedMs = nowMs - this.#sinceMs
+    const durationMs = nowMs - startMs
+    this.#health = afterProbe(before, probe, target.health)
+    this.#probedAtMs = nowMs
+    this.#durationMs = durationMs
+    if (probe.ok && this.#health.state === 'up') this.#starting = false
+    if (before.state !== this.#health.state) this.#sinceMs = nowMs
+    this.#running = undefined
+    this.#abort = undefined
+    this.#context.timers.arm(this, Math.max(0, this.#intervalMs() - durationMs))
+    this.#context.probed(target, probe, durationMs)
+    if (before.state !== this.#health.state) this.#context.changed(target, this.#health, lastedMs)
+  }
+
+  #intervalMs(): number {
+    const { intervalMs } = this.#target.health
+    const starting = this.#starting && this.#context.clock.now() - this.#beganMs < STARTING_FOR_MS
+    const chosen = starting ? Math.min(intervalMs, STARTING_INTERVAL_MS) : intervalMs
+    return chosen * (1 + JITTER * (2 * this.#context.random() - 1))
+  }
+}
+
+/** The absolute limit of one probe. */
+class Limit implements Deadline {
+  dueMs = Number.POSITIVE_INFINITY
+  slot: number | undefined = undefined
+  readonly #abort: AbortController
+
+  constructor(abort: AbortController) {
+    this.#abort = abort
+  }
+
+  expired(): void {
+    this.#abort.abort()
+  }
+}
+
+/** Timers are coarse: what came in the gap between the limit and its tick is late all the same. */
+function withinTime(probe: Probe, aborted: boolean, durationMs: number, { health }: ProbeTarget): Probe {
+  if (!aborted && durationMs <= health.timeoutMs) return probe
+  const detail = aborted && !probe.ok ? ` (${probe.reason})` : ''
+  return { ok: false, reason: `timed out after ${formatDuration(health.timeoutMs)}${detail}` }
+}

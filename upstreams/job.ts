@@ -1,0 +1,56 @@
+import type { ErrorCode } from '../lib/base/errors.ts'
+import type { ResponseHead } from '../lib/http/message.ts'
+import type { ExchangeRecord } from '../lib/http/record.ts'
+
+/**
+ * One request for the dispatcher, through as many attempts as it takes. The proxy handler implements it; dispatcher and
+ * transports call it. Events of an attempt come between `started` and `answerEnd`, `failed`, or a new `started`.
+ */
+export interface Job {
+  readonly method: string
+  /** RFC 9110 9.2.2: may be repeated even if it was acted on. */
+  readonly idempotent: boolean
+  /** The whole head, ready to be written. */
+  readonly headText: string
+  readonly bodyFraming: 'none' | 'length' | 'chunked'
+  /** False once the body began to flow to an attempt: the request cannot be sent a second time. */
+  readonly bodyUntouched: boolean
+  /** For hash policies; 0 for the others. */
+  readonly key: number
+  readonly record: ExchangeRecord
+
+  /** It waits in `line`, or no longer (undefined): whom to tell when its client leaves. */
+  waitsIn(line: WaitingLine | undefined): void
+  /** The head has been written to `attempt`; the job now lets its body flow there. */
+  started(attempt: Attempt): void
+  /** The upstream takes body bytes again after `sendBody` returned false. */
+  sendDrained(): void
+  /** An interim answer. */
+  informed(head: ResponseHead): void
+  answered(head: ResponseHead): void
+  /** Bytes are valid during the call. False: pause the upstream until `attempt.resumeAnswer()`. */
+  answerBytes(bytes: Uint8Array, start: number, end: number): boolean
+  /** No more bytes in this turn. */
+  answerFlush(): void
+  answerEnd(): void
+  /** Given up: no attempt is running and none will follow. */
+  failed(code: ErrorCode, detail: string): void
+}
+
+/** Where jobs wait for a slot. */
+export interface WaitingLine {
+  /** The client of a waiting job has gone. */
+  withdraw(job: Job): void
+}
+
+/** A running attempt as its job sees it. Calls after its end do nothing. */
+export interface Attempt {
+  /** False: the upstream is slow, wait for `job.sendDrained`. */
+  sendBody(bytes: Uint8Array, start: number, end: number): boolean
+  endBody(): void
+  /** No more body bytes in this turn. */
+  flushBody(): void
+  resumeAnswer(): void
+  /** The client has gone: ends the attempt without an answer. */
+  cancel(): void
+}

@@ -1,0 +1,407 @@
+import { ByteStream, type ByteStreamOwner } from '../../lib/base/byte-stream.ts'
+import type { ErrorCode } from '../../lib/base/errors.ts'
+import { latin1Slice } from '../../lib/base/latin1.ts'
+import type { ThreadEnv } from '../../lib/base/thread-env.ts'
+import type { Deadline } from '../../lib/base/timers.ts'
+import type { UpstreamTimeouts } from '../../lib/config/model.ts'
+import { FIELD } from '../../lib/http/field-ids.ts'
+import type { ResponseHead } from '../../lib/http/message.ts'
+import { ChunkedDecoder, type ChunkSink, chunkHead, LAST_CHUNK } from '../../lib/wire/chunked.ts'
+import type { HeadLimits } from '../../lib/wire/request-head.ts'
+import { parseResponseHead } from '../../lib/wire/response-head.ts'
+import type { Endpoint, Pooled } from '../endpoint.ts'
+import type { Attempt, Job } from '../job.ts'
+import type { AttemptError } from '../measures.ts'
+
+/** Whom a connection tells how its attempts end; the upstream. */
+export interface Http1Owner {
+  readonly timeouts: UpstreamTimeouts
+  connected(client: Http1Client, tookMs: number): void
+  /** The answer is complete. `reusable`: the connection may wait in the pool. Called before `job.answerEnd`. */
+  attemptEnded(client: Http1Client, job: Job, status: number, reusable: boolean): void
+  /** `answered`: the client has part of the answer already, so the job only needs to be told. */
+  attemptFailed(client: Http1Client, job: Job, failure: AttemptFailure): void
+  /** The client left before the end. */
+  attemptCancelled(client: Http1Client): void
+}
+
+export interface AttemptFailure {
+  readonly code: ErrorCode
+  readonly kind: AttemptError
+  readonly detail: string
+  readonly answered: boolean
+}
+
+/** What an app may send as a head: more than we take from clients, since apps set many cookies. */
+const RESPONSE_LIMITS: HeadLimits = { headersBytes: 64 * 1024, headerCount: 256, targetBytes: 8 * 1024 }
+
+const USUAL_HEAD_BYTES = 2048
+
+type State = 'connecting' | 'idle' | 'head' | 'body' | 'closed'
+
+/**
+ * One HTTP/1.1 connection to an endpoint: connects, runs one attempt at a time, never pipelines (uWSGI and gunicorn answer only the first),
+ * waits in the pool between two. Any byte that no request asked for destroys it (RFC 9112 9.2): it could be taken for the next answer.
+ */
+export class Http1Client implements Attempt, ByteStreamOwner, ChunkSink, Deadline, Pooled {
+  dueMs = Number.POSITIVE_INFINITY
+  slot: number | undefined = undefined
+  readonly endpoint: Endpoint<Http1Client>
+  #owner: Http1Owner
+  readonly #env: ThreadEnv
+  readonly #stream: ByteStream
+  readonly #startMs: number
+  #state: State = 'connecting'
+  #job: Job | undefined
+  /** Attempts begun on this connection. */
+  #runs = 0
+  #sending = false
+  #readPaused = false
+  /** Part of a head that has not arrived whole. */
+  #held: Buffer | undefined = undefined
+  #head: ResponseHead | undefined = undefined
+  #remaining = 0
+  #decoder: ChunkedDecoder | undefined = undefined
+  /** Milliseconds that the app says it keeps an idle connection (Keep-Alive: timeout). */
+  promisedIdleMs: number | undefined = undefined
+
+  constructor(endpoint: Endpoint<Http1Client>, owner: Http1Owner, env: ThreadEnv, job: Job) {
+    this.endpoint = endpoint
+    this.#owner = owner
+    this.#env = env
+    this.#job = job
+    this.#startMs = env.clock.now()
+    const { address } = endpoint
+    const to = address.kind === 'tcp' ? { host: address.host, port: address.port } : { path: address.path }
+    const stallMs = owner.timeouts.responseMs
+    this.#stream = ByteStream.connect(to, this, env.timers, stallMs, () => this.#connected())
+    env.timers.arm(this, owner.timeouts.connectMs)
+    endpoint.countActive(1)
+  }
+
+  get usable(): boolean {
+    return this.#state === 'idle'
+  }
+
+  /** Begins the next attempt on a connection from the pool; after a reload its upstream may be a newer one. */
+  run(job: Job, owner: Http1Owner): void {
+    this.#job = job
+    this.#owner = owner
+    this.endpoint.countActive(1)
+    this.#begin(job)
+  }
+
+  /** Waits in the pool for at most this long. */
+  rest(idleMs: number): void {
+    this.#env.timers.arm(this, idleMs)
+  }
+
+  destroy(): void {
+    this.#stream.destroy()
+  }
+
+  // Attempt: what the job calls.
+
+  sendBody(bytes: Uint8Array, start: number, end: number): boolean {
+    if (!this.#sending) return true
+    if (this.#job?.bodyFraming === 'chunked') {
+      this.#stream.writeText(chunkHead(end - start))
+      this.#stream.writeBytes(bytes, start, end)
+      this.#stream.writeText('\r\n')
+    } else this.#stream.writeBytes(bytes, start, end)
+    return !this.#stream.backedUp
+  }
+
+  endBody(): void {
+    if (!this.#sending) return
+    if (this.#job?.bodyFraming === 'chunked') this.#stream.writeText(LAST_CHUNK)
+    this.#stream.flush()
+    this.#sent()
+  }
+
+  flushBody(): void {
+    if (this.#sending) this.#stream.flush()
+  }
+
+  resumeAnswer(): void {
+    if (!this.#readPaused) return
+    this.#readPaused = false
+    this.#stream.resume()
+    if (this.#state === 'body') this.#env.timers.arm(this, this.#owner.timeouts.idleMs)
+  }
+
+  cancel(): void {
+    if (this.#job === undefined) return
+    this.#detach()
+    this.#owner.attemptCancelled(this)
+    this.#stream.destroy()
+  }
+
+  // ByteStreamOwner.
+
+  streamBytes(bytes: Buffer, end: number): void {
+    switch (this.#state) {
+      case 'head':
+        this.#readHead(bytes, end)
+        break
+      case 'body':
+        this.#env.timers.arm(this, this.#owner.timeouts.idleMs)
+        this.#readBody(bytes, 0, end)
+        break
+      case 'connecting':
+      case 'idle':
+      case 'closed':
+        this.#stream.destroy()
+    }
+  }
+
+  streamEnded(): void {
+    if (this.#state === 'body' && this.#head?.framing === 'close') this.#complete(false)
+    else if (this.#job !== undefined) this.#lost('closed the connection')
+    this.#stream.destroy()
+  }
+
+  streamDrained(): void {
+    if (this.#sending) this.#job?.sendDrained()
+  }
+
+  streamStalled(): void {
+    this.#fail('UPSTREAM_TIMEOUT', 'header_timeout', 'takes no more of the request')
+  }
+
+  streamClosed(error: Error | undefined): void {
+    const was = this.#state
+    this.#state = 'closed'
+    this.#env.timers.disarm(this)
+    if (was === 'idle') this.endpoint.removeIdle(this)
+    if (this.#job === undefined) return
+    const reason = error === undefined ? 'closed the connection' : reasonOf(error)
+    if (was === 'connecting') this.#fail('CONNECT_FAILED', 'connect', reason)
+    else this.#lost(reason, was)
+  }
+
+  expired(): void {
+    switch (this.#state) {
+      case 'connecting':
+        this.#fail(
+          'CONNECT_TIMEOUT',
+          'connect_timeout',
+          `no connection within ${this.#owner.timeouts.connectMs} ms`,
+        )
+        break
+      case 'idle':
+        this.#stream.destroy()
+        break
+      case 'head':
+        this.#fail(
+          'UPSTREAM_TIMEOUT',
+          'header_timeout',
+          `no answer within ${this.#owner.timeouts.responseMs} ms`,
+        )
+        break
+      case 'body':
+        // A client that reads slowly makes us pause: that is not the upstream's silence.
+        if (this.#readPaused) this.#env.timers.arm(this, this.#owner.timeouts.idleMs)
+        else
+          this.#fail(
+            'UPSTREAM_TIMEOUT',
+            'body_timeout',
+            `silent for ${this.#owner.timeouts.idleMs} ms inside its answer`,
+          )
+        break
+      case 'closed':
+        break
+    }
+  }
+
+  // ChunkSink.
+
+  chunkData(bytes: Uint8Array, start: number, end: number): void {
+    this.#deliver(bytes, start, end)
+  }
+
+  #connected(): void {
+    const job = this.#job
+    if (job === undefined || this.#state !== 'connecting') return this.#stream.destroy()
+    const tookMs = this.#env.clock.now() - this.#startMs
+    job.record.connectMs += tookMs
+    this.#owner.connected(this, tookMs)
+    this.#begin(job)
+  }
+
+  #begin(job: Job): void {
+    this.#runs += 1
+    this.#state = 'head'
+    this.#head = undefined
+    this.#sending = true
+    this.#stream.writeText(job.headText)
+    job.started(this)
+    if (!this.#sending) return
+    this.#stream.flush()
+    if (job.bodyFraming === 'none') this.#sent()
+    else this.#env.timers.disarm(this)
+  }
+
+  /** The request is written: from now on the answer is due. */
+  #sent(): void {
+    this.#sending = false
+    if (this.#job === undefined) return
+    this.#job.record.sentAtMs = this.#env.clock.now()
+    if (this.#state === 'head') this.#env.timers.arm(this, this.#owner.timeouts.responseMs)
+  }
+
+  #readHead(bytes: Buffer, size: number): void {
+    const all = this.#held === undefined ? bytes : Buffer.concat([this.#held, bytes.subarray(0, size)])
+    const end = this.#held === undefined ? size : all.length
+    this.#held = undefined
+    let at = 0
+    while (this.#state === 'head' && at < end) {
+      const job = this.#job as Job
+      const head = parseHead(all, at, end, job.method)
+      if (head === undefined) {
+        this.#held = Buffer.from(all.subarray(at, end))
+        return
+      }
+      if ('refused' in head) return this.#fail('UPSTREAM_BAD', 'protocol', head.detail)
+      if (head.status === 101) return this.#fail('UPSTREAM_BAD', 'protocol', 'unasked-upgrade')
+      at += head.size
+      if (head.status < 200) job.informed(head)
+      else this.#answered(job, head)
+    }
+    if (this.#state === 'body') this.#readBody(all, at, end)
+    else if (at < end) this.#stream.destroy()
+  }
+
+  #answered(job: Job, head: ResponseHead): void {
+    this.#head = head
+    this.#state = 'body'
+    this.#remaining = head.contentLength
+    this.#decoder = head.framing === 'chunked' ? new ChunkedDecoder(this) : undefined
+    this.promisedIdleMs = keepAliveTimeout(head) ?? this.promisedIdleMs
+    job.record.firstByteAtMs = this.#env.clock.now()
+    if (head.framing === 'close' || head.framing === 'chunked' || head.contentLength > 0) {
+      this.#env.timers.arm(this, this.#owner.timeouts.idleMs)
+    }
+    job.answered(head)
+  }
+
+  /** Bytes from `at` on belong to the body; what is behind it is surplus. */
+  #readBody(bytes: Uint8Array, at: number, end: number): void {
+    const head = this.#head as ResponseHead
+    switch (head.framing) {
+      case 'none':
+        return this.#complete(at === end)
+      case 'length': {
+        const stop = Math.min(end, at + this.#remaining)
+        this.#remaining -= stop - at
+        if (stop > at) this.#deliver(bytes, at, stop)
+        if (this.#remaining === 0) return this.#complete(stop === end)
+        break
+      }
+      case 'chunked': {
+        const decoder = this.#decoder as ChunkedDecoder
+        const stop = decoder.decode(bytes, at, end)
+        if (decoder.state === 'bad') return this.#fail('UPSTREAM_BAD', 'protocol', decoder.detail ?? 'chunk')
+        if (decoder.state === 'done') return this.#complete(stop === end)
+        break
+      }
+      case 'close':
+        if (end > at) this.#deliver(bytes, at, end)
+        break
+    }
+    this.#job?.answerFlush()
+  }
+
+  #deliver(bytes: Uint8Array, start: number, end: number): void {
+    if (this.#job === undefined) return
+    if (!this.#job.answerBytes(bytes, start, end) && !this.#readPaused && this.#state === 'body') {
+      this.#readPaused = true
+      this.#stream.pause()
+    }
+  }
+
+  /** `clean`: nothing arrived behind the answer. */
+  #complete(clean: boolean): void {
+    const job = this.#job
+    const head = this.#head
+    if (job === undefined || head === undefined) return this.#stream.destroy()
+    // An answer before the end of the request: the app will not read the rest, and may have reset us for it.
+    const reusable = clean && head.keepAlive && head.framing !== 'close' && !this.#sending
+    job.record.upstreamEndAtMs = this.#env.clock.now()
+    this.#detach()
+    this.resumeAnswer()
+    if (reusable) this.#state = 'idle'
+    else this.#stream.destroy()
+    this.#owner.attemptEnded(this, job, head.status, reusable)
+    job.answerEnd()
+  }
+
+  #lost(reason: string, was: State = this.#state): void {
+    if (was === 'body') this.#fail('UPSTREAM_TRUNCATED', 'reset', `${reason} inside its answer`)
+    else if (this.#runs > 1 && this.#held === undefined) {
+      this.#fail('REUSED_CLOSED', 'reset', `${reason} before its answer, on a reused connection`)
+    } else this.#fail('UPSTREAM_CLOSED', 'reset', `${reason} before its answer`)
+  }
+
+  #fail(code: ErrorCode, kind: AttemptError, detail: string): void {
+    const job = this.#job
+    const answered = this.#head !== undefined
+    this.#detach()
+    this.#stream.destroy()
+    if (job !== undefined) this.#owner.attemptFailed(this, job, { code, kind, detail, answered })
+  }
+
+  /** Cuts the tie between the attempt and its job: nothing of this connection reaches it any more. */
+  #detach(): void {
+    if (this.#job !== undefined) this.endpoint.countActive(-1)
+    this.#job = undefined
+    this.#sending = false
+    this.#held = undefined
+    this.#decoder = undefined
+  }
+}
+
+/** Most heads are short: the bytes of a body behind it need not become text to be looked at. */
+function parseHead(
+  bytes: Buffer,
+  at: number,
+  end: number,
+  method: string,
+): ReturnType<typeof parseResponseHead> {
+  const near = Math.min(end, at + USUAL_HEAD_BYTES)
+  const head = parseResponseHead(latin1Slice(bytes, at, near), method, RESPONSE_LIMITS)
+  return head === undefined && near < end
+    ? parseResponseHead(latin1Slice(bytes, at, end), method, RESPONSE_LIMITS)
+    : head
+}
+
+/** Keep-Alive: timeout=5, in milliseconds. */
+function keepAliveTimeout(head: ResponseHead): number | undefined {
+  const index = head.fields.indexOf(FIELD['keep-alive'])
+  if (index < 0) return undefined
+  const seconds = /(?:^|[,;\s])timeout=(\d{1,6})/i.exec(head.fields.value(index))?.[1]
+  return seconds === undefined ? undefined : Number(seconds) * 1000
+}
+
+function reasonOf(error: Error): string {
+  switch ('code' in error ? error.code : undefined) {
+    case 'ECONNREFUSED':
+      return 'connection refused'
+    case 'ECONNRESET':
+    case 'EPIPE':
+      return 'reset the connection'
+    case 'ENOENT':
+      return 'no such socket'
+    case 'EACCES':
+      return 'no permission for the socket'
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return 'name not found'
+    case 'ETIMEDOUT':
+    case 'EHOSTUNREACH':
+    case 'ENETUNREACH':
+      return 'host unreachable'
+    default:
+      return error.message
+  }
+}
