@@ -10,24 +10,37 @@ import type { CommandArgs } from './main.ts'
 export async function run({ config }: Pick<CommandArgs, 'config'>): Promise<number> {
   const { env } = process
   const loaded = await loadConfig(config, env)
-  process.stderr.write(formatProblems(loaded.ok ? loaded.warnings : loaded.problems))
-  if (!loaded.ok) return EXIT.config
+  if (!loaded.ok) {
+    process.stderr.write(`${formatProblems(loaded.problems)}\n`)
+    return EXIT.config
+  }
   try {
-    const control = new ControlThread(
-      { path: config, env, compileCache: compileCacheFolder(env) },
-      loaded.snapshot,
+    return await serve(
+      new ControlThread({ path: config, env, compileCache: compileCacheFolder(env) }, loaded),
     )
-    const stopped = followSignals(control)
-    const started = await control.start()
-    if (process.stderr.isTTY || env['npm_lifecycle_event'] === 'start')
-      process.stderr.write(whereToLook(started))
-    await stopped
-    return EXIT.fine
   } catch (error) {
     if (!(error instanceof StartFailed)) throw error
     process.stderr.write(`causeway: ${error.message}\n`)
     return EXIT.failed
   }
+}
+
+async function serve(control: ControlThread): Promise<number> {
+  const stopped = followSignals(control)
+  try {
+    const started = await control.start()
+    if (isForPerson(process.env)) process.stderr.write(whereToLook(started))
+  } catch (error) {
+    // Ended while it started: that is no failure.
+    if (!control.stopping) throw error
+  }
+  await stopped
+  return EXIT.fine
+}
+
+/** A terminal, or `npm start`: somebody wants to know where to look. The log on stdout is for machines. */
+function isForPerson(env: NodeJS.ProcessEnv): boolean {
+  return process.stderr.isTTY || env['npm_lifecycle_event'] === 'start'
 }
 
 /** Resolves when a signal has ended the process's work. */

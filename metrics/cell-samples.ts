@@ -60,13 +60,13 @@ function pushCells(
 }
 
 function axisLabels(axes: readonly Axis[], index: number): Labels {
-  const labels: Record<string, string> = {}
+  const pairs: [string, string][] = []
   let rest = index
-  for (const axis of axes.toReversed()) {
-    labels[axis.label] = axis.values[rest % axis.values.length] as string
-    rest = Math.floor(rest / axis.values.length)
+  for (const { label, values } of axes.toReversed()) {
+    pairs.unshift([label, values[rest % values.length] as string])
+    rest = Math.floor(rest / values.length)
   }
-  return labels
+  return Object.fromEntries(pairs)
 }
 
 function labelsOf(names: readonly string[], values: readonly string[]): Labels {

@@ -1,5 +1,6 @@
-import { parse } from 'toml'
+import fc from 'fast-check'
 import t from 'tap'
+import { parse } from 'toml'
 import { readToml } from '../lib/config/positions.ts'
 import { Report } from '../lib/config/problem.ts'
 import { placeText } from '../lib/config/source.ts'
@@ -34,8 +35,8 @@ t.test('every value stands where the file has it', t => {
     [['server'], '3:2'],
     [['server', 'workers'], '4:13'],
     [['listeners', 'web.site'], '5:15'],
-    [['listeners', 'web.site', 'limits', 'deep', 'er', 1], '7:53'],
-    [['listeners', 'web.site', 'limits', 'deep', 'er', 2, 'three'], '7:70'],
+    [['listeners', 'web.site', 'limits', 'deep', 'er', 1], '7:49'],
+    [['listeners', 'web.site', 'limits', 'deep', 'er', 2, 'three'], '7:66'],
     [['listeners', 'web.site', 'timeouts', 'body'], '9:18'],
     [['upstreams', 'app', 'health', 'interval'], '12:12'],
     [['upstreams', 'app', 'endpoints', 0, 'address'], '16:11'],
@@ -72,7 +73,12 @@ t.test('what is not written stands at the nearest table that is', t => {
 })
 
 t.test('the tree holds the same values as the library makes', t => {
-  for (const text of [SAMPLE, 'a.b.c = 1\na.b.d = 2\n[x.y]\n[x]\nz=1', 'a = [[1], [], [[2.5]]]\nb = {}\n', '"" = -0x0\n'.replace('-', '')]) {
+  for (const text of [
+    SAMPLE,
+    'a.b.c = 1\na.b.d = 2\n[x.y]\n[x]\nz=1',
+    'a = [[1], [], [[2.5]]]\nb = {}\n',
+    '"" = -0x0\n'.replace('-', ''),
+  ]) {
     t.same(plain(read(text)), parse(text))
   }
   t.end()
@@ -114,6 +120,47 @@ t.test('what the library refuses is refused, whatever our own walk thinks of it'
   t.end()
 })
 
+t.test('broken text is refused with a place inside it, and never crashes', t => {
+  const scrap = fc.constantFrom(
+    '"',
+    "'",
+    '[',
+    ']',
+    '{',
+    '}',
+    '=',
+    '.',
+    '#',
+    '\n',
+    '\\',
+    ',',
+    'x',
+    '7',
+    '"""',
+    ' ',
+    'é',
+  )
+  const cut = fc.record({
+    at: fc.nat(SAMPLE.length),
+    skip: fc.nat(8),
+    scraps: fc.array(scrap, { maxLength: 4 }),
+  })
+  fc.assert(
+    fc.property(cut, ({ at, skip, scraps }) => {
+      const text = SAMPLE.slice(0, at) + scraps.join('') + SAMPLE.slice(at + skip)
+      const report = new Report()
+      const tree = readToml({ name: 'f.toml', text }, report)
+      const lines = text.split('\n').length
+      const placed = report
+        .sorted()
+        .every(({ line, column }) => line !== undefined && line <= lines && (column ?? 0) > 0)
+      return placed && (report.failed ? !accepted(text) : tree !== undefined && accepted(text))
+    }),
+    { numRuns: 500 },
+  )
+  t.end()
+})
+
 t.test('names of Object.prototype are keys like any other', t => {
   const tree = read('__proto__ = 1\nconstructor = { toString = 2 }\n')
   t.same([...tree.entries.keys()], ['__proto__', 'constructor'])
@@ -121,6 +168,15 @@ t.test('names of Object.prototype are keys like any other', t => {
   t.equal(Object.getPrototypeOf(plain(tree)), null)
   t.end()
 })
+
+function accepted(text: string): boolean {
+  try {
+    parse(text)
+    return true
+  } catch {
+    return false
+  }
+}
 
 function read(text: string): Table {
   const report = new Report()

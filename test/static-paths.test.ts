@@ -8,7 +8,8 @@ import t from 'tap'
 import { closeQuietly, openInside } from '../lib/static/open-file.ts'
 import { openFilesBelow, TestSite } from './support/static-site.ts'
 
-// Threats: Apache CVE-2021-41773 and 42013, nginx "alias off by slash", send CVE-2017-14849, Django CVE-2018-14574.
+// Threats: Apache CVE-2021-41773 and 42013, nginx "alias off by slash", send CVE-2017-14849, Django
+// CVE-2018-14574.
 
 const TREE = {
   'secret.txt': 'secret',
@@ -240,11 +241,15 @@ t.test('the root may be a link itself, and be switched', async t => {
   t.equal((await site.get('/new.txt')).body.toString(), 'new')
 })
 
-/** Puts a link in the place of a folder and back until it finds the file `stop`. In a process of its own, to hit any moment. */
+/**
+ * Puts a link in the place of a folder and back until it finds the file `stop`. In a process of its own, to
+ * hit any moment.
+ */
 const SWAPPER = `
   const { existsSync, renameSync } = require('node:fs')
+  const moves = [['real', 'spare'], ['link', 'real'], ['real', 'link'], ['spare', 'real']]
   while (!existsSync('../stop')) {
-    for (const [from, to] of [['real', 'spare'], ['link', 'real'], ['real', 'link'], ['spare', 'real']]) renameSync(from, to)
+    for (const [from, to] of moves) renameSync(from, to)
   }
 `
 

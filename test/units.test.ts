@@ -25,7 +25,21 @@ t.test('durations are read in every unit and in falling combinations', t => {
 })
 
 t.test('what only looks like a duration is none', t => {
-  for (const text of ['', '5', 's', '5 s', '5S', '30s1m', '1s1s', '-5s', '.5s', '5s ', '1e3s', '5sec', 'ms']) {
+  for (const text of [
+    '',
+    '5',
+    's',
+    '5 s',
+    '5S',
+    '30s1m',
+    '1s1s',
+    '-5s',
+    '.5s',
+    '5s ',
+    '1e3s',
+    '5sec',
+    'ms',
+  ]) {
     t.equal(parseDuration(text), undefined, JSON.stringify(text))
   }
   t.end()
@@ -64,7 +78,9 @@ t.test('a size without a known unit is none', t => {
 })
 
 t.test('a printed size is read back as the same number of bytes', t => {
-  fc.assert(fc.property(fc.integer({ min: 0, max: 2 ** 45 }), bytes => parseSize(formatSize(bytes)) === bytes))
+  fc.assert(
+    fc.property(fc.integer({ min: 0, max: 2 ** 45 }), bytes => parseSize(formatSize(bytes)) === bytes),
+  )
   t.equal(formatSize(65_536), '64KiB')
   t.equal(formatSize(1000), '1kB')
   t.end()

@@ -27,6 +27,7 @@ const RETRY_MS = 100
 /** Longest that `flushSync` waits for a reader that does not read. */
 const PATIENCE_MS = 500
 const NAP_MS = 10
+const MAX_NAPS = PATIENCE_MS / NAP_MS
 
 /**
  * A bounded, never blocking end of all logging. Lines gather in one string and leave in writes of 64 KiB, one at a time; a
@@ -111,7 +112,7 @@ export class LogDestination {
     if (!this.#writing) this.#bytes = undefined
     this.#chunks.length = 0
     this.#backlog = 0
-    writePatiently(this.#fd, rest, this.#clock)
+    writePatiently(this.#fd, rest)
   }
 
   /** After the file was moved away (SIGUSR2). Throws when it cannot be opened again, and then goes on with the old one. */
@@ -129,6 +130,8 @@ export class LogDestination {
     this.#closed = true
     this.#timers.disarm(this.#tick)
     if (this.#writing) await this.#finishedWrite()
+    // Still not back: the descriptor blocks, and would block us.
+    if (this.#writing) return
     this.flushSync()
     if (this.#fd > 2 && this.#target.kind !== 'fd') closeSync(this.#fd)
   }
@@ -224,15 +227,15 @@ function unblocked(fd: number): number {
   }
 }
 
-function writePatiently(fd: number, bytes: Buffer, clock: Clock): void {
-  const untilMs = clock.now() + PATIENCE_MS
+function writePatiently(fd: number, bytes: Buffer): void {
   const nap = new Int32Array(new SharedArrayBuffer(4))
   let written = 0
-  while (written < bytes.length) {
+  for (let naps = 0; written < bytes.length && naps < MAX_NAPS; ) {
     try {
       written += writeSync(fd, bytes, written)
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN' || clock.now() >= untilMs) return
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') return
+      naps += 1
       Atomics.wait(nap, 0, 0, NAP_MS)
     }
   }

@@ -4,7 +4,7 @@ import type { Clock } from './clock.ts'
 export interface Deadline {
   /** When it runs out, on the clock's scale; Infinity while disarmed. Written by `Timers` only. */
   dueMs: number
-  /** The wheel slot that holds it; undefined while in none. Written by `Timers` only. */
+  /** The tick at which the wheel looks at it; undefined while it is in no slot. Written by `Timers` only. */
   slot: number | undefined
   /** Runs once when it is due. May arm itself again. */
   expired(): void
@@ -42,8 +42,8 @@ export class Timers {
 
   arm(deadline: Deadline, delayMs: number): void {
     const dueMs = this.#clock.now() + delayMs
-    // Already in a slot that comes round no later: it is put on from there.
-    if (deadline.slot !== undefined && dueMs >= deadline.dueMs) {
+    // Looked at no later than that: it is put on from there.
+    if (deadline.slot !== undefined && deadline.slot * TICK_MS <= dueMs) {
       deadline.dueMs = dueMs
       return
     }
@@ -53,7 +53,7 @@ export class Timers {
   }
 
   disarm(deadline: Deadline): void {
-    if (deadline.slot !== undefined) this.#slots[deadline.slot]?.delete(deadline)
+    if (deadline.slot !== undefined) this.#slots[deadline.slot % SLOTS]?.delete(deadline)
     deadline.slot = undefined
     deadline.dueMs = Number.POSITIVE_INFINITY
   }
@@ -65,17 +65,17 @@ export class Timers {
     if (target - this.#tick > SLOTS) this.#tick = target - SLOTS
     while (this.#tick < target) {
       this.#tick += 1
-      this.#visit(this.#tick % SLOTS)
+      this.#visit(this.#tick)
     }
   }
 
-  #visit(slot: number): void {
-    const held = this.#slots[slot]
+  #visit(tick: number): void {
+    const held = this.#slots[tick % SLOTS]
     if (held === undefined || held.size === 0) return
     const now = this.#clock.now()
     // A copy: expired() may arm into this very slot.
     for (const deadline of [...held]) {
-      if (deadline.slot !== slot) continue
+      if (deadline.slot === undefined || deadline.slot > tick) continue
       held.delete(deadline)
       deadline.slot = undefined
       if (deadline.dueMs > now) {
@@ -88,9 +88,8 @@ export class Timers {
   }
 
   #place(deadline: Deadline): void {
-    const due = Math.ceil(deadline.dueMs / TICK_MS)
-    const slot = Math.max(due, this.#tick + 1) % SLOTS
-    deadline.slot = slot
-    this.#slots[slot]?.add(deadline)
+    const tick = Math.max(Math.ceil(deadline.dueMs / TICK_MS), this.#tick + 1)
+    deadline.slot = tick
+    this.#slots[tick % SLOTS]?.add(deadline)
   }
 }

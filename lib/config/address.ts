@@ -40,7 +40,7 @@ export function parseEndpointAddress(text: string): AddressReading {
   if (scheme === undefined) return hostAddress(text, 1, 'app:8000')
   if (scheme !== 'http:' || !text.startsWith('http://')) {
     return {
-      fault: `an endpoint cannot be of the kind "${scheme}"`,
+      fault: 'an endpoint cannot be of this kind',
       hint: 'write "app:8000" or "unix:/run/app.sock"',
     }
   }
@@ -70,7 +70,7 @@ function hostAddress(text: string, minPort: number, example: string): AddressRea
   if (portText === undefined)
     return { fault: 'the address has no port', hint: `write it with one, such as "${text}:8000"` }
   const port = Number(portText)
-  if (port < minPort || port > 65535) return { fault: `port ${portText} is not within ${minPort} to 65535` }
+  if (port < minPort || port > 65535) return { fault: `the port is not within ${minPort} to 65535` }
   return { value: { kind: 'tcp', host, port } }
 }
 

@@ -92,7 +92,7 @@ export interface UpstreamConfig {
   readonly body: 'spool' | 'stream'
   readonly keepalive: { readonly idleMs: number | undefined; readonly max: number }
   readonly retry: { readonly attempts: number; readonly budgetShare: number }
-  /** Passive marking: consecutive failures that eject an endpoint, and for how long. */
+  /** Passive marking: consecutive failures that eject an endpoint (0: never), and for how long. */
   readonly passive: { readonly failures: number; readonly ejectMs: number }
 }
 

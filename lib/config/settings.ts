@@ -97,7 +97,9 @@ function reportIssue(root: Table, path: Path, message: string, report: Report): 
   }
   const shown = fault.startsWith('expected') && node !== undefined && !looksSecret(String(path.at(-1)))
   const got = shown ? `, got ${describe(node)}` : ''
-  report.error(at, `${pathText(path)}: ${fault}${got}`, hint)
+  // A hint may quote the value, and what came out of `${…}` may be a secret.
+  const quotable = node?.kind !== 'leaf' || node.template === undefined
+  report.error(at, `${pathText(path)}: ${fault}${got}`, quotable ? hint : undefined)
 }
 
 function findUnknownKeys(node: Node, path: Path, section: Section, report: Report): void {

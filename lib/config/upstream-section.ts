@@ -82,7 +82,7 @@ export const keepaliveSection = {
 
 /** [upstreams.<name>.retry] */
 export const retrySection = {
-  attempts: count('Attempts of one request in all, the first included; 1: no retry.', 2, { min: 1, max: 10 }),
+  attempts: count('Further attempts after a failed one; 0: none.', 2, { min: 0, max: 10 }),
   budgetShare: percent('Retries, as a share of the requests.', '20%'),
 }
 
@@ -91,7 +91,7 @@ export const passiveSection = {
   failures: count('Consecutive failures in traffic that eject an endpoint.', 3, {
     min: 1,
     max: 1000,
-    off: Number.POSITIVE_INFINITY,
+    off: 0,
   }),
   ejectMs: duration('How long an ejected endpoint gets no traffic.', '10s', { min: '100ms', max: '1h' }),
 }

@@ -8,6 +8,7 @@ import { originOf } from '../http/forwarded.ts'
 import type { RequestHead } from '../http/message.ts'
 import { ExchangeRecord } from '../http/record.ts'
 import { parseRequestHead } from '../wire/request-head.ts'
+import { ByteRate } from './byte-rate.ts'
 import type { ConnectionHost } from './connection-host.ts'
 import { type Ending, Http1Exchange, type Http1Wire } from './http1-exchange.ts'
 import { REFUSED_REQUEST, refusalText } from './refusal.ts'
@@ -46,9 +47,8 @@ export class Http1Connection implements ByteStreamOwner, Http1Wire, Deadline {
   /** The client has half-closed: it sends no more, but still reads. */
   #inputEnded = false
   #headStartMs = 0
-  /** The window over which a body's rate is measured. */
-  #rateStartMs = 0
-  #rateBytes = 0
+  /** How fast the body comes in; undefined while the client owes us none. */
+  #rate: ByteRate | undefined = undefined
 
   constructor(socket: Socket, client: ClientFacts, host: ConnectionHost) {
     this.client = client
@@ -179,7 +179,7 @@ export class Http1Connection implements ByteStreamOwner, Http1Wire, Deadline {
   pumpBody(): void {
     const exchange = this.#exchange
     if (exchange === undefined) return
-    this.#watchBody()
+    this.#watchBody(0)
     if (this.#taking) {
       // Called from inside the handler's first look at the request: the rest of this very read is the body.
       if (this.#bytes !== undefined && this.#at < this.#end)
@@ -203,6 +203,7 @@ export class Http1Connection implements ByteStreamOwner, Http1Wire, Deadline {
         // Inside #take its loop goes on; otherwise requests that have already arrived are next.
         if (!this.#taking) this.#takeHeld()
         this.#readOn()
+        this.#closeIfDone()
         return
       case 'close':
       case 'cut':
@@ -226,6 +227,13 @@ export class Http1Connection implements ByteStreamOwner, Http1Wire, Deadline {
     this.#bytes = undefined
     if (this.#at < this.#end && this.#phase !== 'linger' && this.#phase !== 'closed')
       this.#hold(bytes, this.#at, this.#end)
+    this.#closeIfDone()
+  }
+
+  /** Between two requests, when no further one may follow: the client has half-closed, or the listener drains. */
+  #closeIfDone(): void {
+    if (this.#phase === 'idle' && !this.#taking && this.#held === undefined && !this.mayKeepAlive)
+      this.#linger()
   }
 
   /** True if it got on. */
@@ -239,8 +247,7 @@ export class Http1Connection implements ByteStreamOwner, Http1Wire, Deadline {
       case 'busy':
         if (exchange === undefined) return false
         this.#at = exchange.body.take(bytes, before, this.#end)
-        this.#rateBytes += this.#at - before
-        if (this.#at > before) this.#watchBody()
+        if (this.#at > before) this.#watchBody(this.#at - before)
         this.#checkBody(exchange)
         return this.#at > before
       case 'linger':
@@ -323,33 +330,21 @@ export class Http1Connection implements ByteStreamOwner, Http1Wire, Deadline {
     this.#host.env.timers.arm(this, Math.max(0, leftMs))
   }
 
-  #watchBody(): void {
-    const exchange = this.#exchange
-    if (exchange === undefined || exchange.body.state !== 'flowing') return
-    if (this.#rateStartMs === 0) this.#startRate()
+  #watchBody(arrived: number): void {
+    if (this.#exchange?.body.state !== 'flowing') return
+    this.#rate ??= new ByteRate(this.#host.env.clock)
+    this.#rate.add(arrived)
     this.#host.env.timers.arm(this, this.#host.config.timeouts.bodyMs)
-  }
-
-  #startRate(): void {
-    this.#rateStartMs = this.#host.env.clock.now()
-    this.#rateBytes = 0
   }
 
   /** After each arrival of body bytes: framing, size and rate. */
   #checkBody(exchange: Http1Exchange): void {
     const { body } = exchange
-    if (body.failure !== undefined) exchange.fail(body.failure.code, body.failure.detail)
-    else if (body.state === 'done') this.#rateStartMs = 0
-    // While the upstream is slow the client owes us nothing.
-    else if (body.state === 'paused') this.#rateStartMs = 0
-    else if (this.#tooSlow()) exchange.fail('CLIENT_TIMEOUT', 'body-rate')
-  }
-
-  #tooSlow(): boolean {
     const { bodyMs, minRateBytes } = this.#host.config.timeouts
-    if (minRateBytes === 0 || this.#rateStartMs === 0) return false
-    const tookMs = this.#host.env.clock.now() - this.#rateStartMs
-    return tookMs > bodyMs && this.#rateBytes < (tookMs / 1000) * minRateBytes
+    if (body.failure !== undefined) exchange.fail(body.failure.code, body.failure.detail)
+    // While the upstream is slow the client owes us nothing.
+    else if (body.state === 'done' || body.state === 'paused') this.#rate = undefined
+    else if (this.#rate?.isBelow(minRateBytes, bodyMs) === true) exchange.fail('CLIENT_TIMEOUT', 'body-rate')
   }
 
   #bodyTimeout(): void {

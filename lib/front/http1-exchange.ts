@@ -111,6 +111,8 @@ export class Http1Exchange implements Exchange {
     if (this.#ended || this.answered) return
     const { request, record } = this
     this.#dropUnreadBody()
+    // The dropped bytes may have been a broken body: that has its own answer.
+    if (this.#ended) return
     record.status = head.status
     this.#writing = writingOf(request, head)
     if (this.#writing === 'length') this.#owed = head.length as number

@@ -8,9 +8,9 @@ const SPACE = 0x20
 const TAB = 0x09
 
 /**
- * The coding to answer with, by Accept-Encoding (RFC 9110 12.5.3); undefined for the plain form. Highest weight wins, then
- * the order of `offered`. The plain form wins only where it is named with a higher weight; it also answers where nothing
- * is acceptable, as 12.5.3 allows.
+ * The coding to answer with, by Accept-Encoding (RFC 9110 12.5.3); undefined for the plain form. Highest
+ * weight wins, then the order of `offered`. The plain form wins only where it is named with a higher weight;
+ * it also answers where nothing is acceptable, as 12.5.3 allows.
  */
 export function chooseCoding(accept: string | undefined, offered: readonly Coding[]): Coding | undefined {
   if (accept === undefined) return undefined

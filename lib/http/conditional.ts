@@ -29,7 +29,10 @@ const CONDITIONAL = new Uint8Array(FIELD_COUNT)
 for (const id of [IF_MATCH, IF_NONE_MATCH, IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE, FIELD.range])
   CONDITIONAL[id] = 1
 
-/** True if the answer may be anything but the whole representation. Hot: one pass, so that a plain request pays no more. */
+/**
+ * True if the answer may be anything but the whole representation. Hot: one pass, so that a plain request
+ * pays no more.
+ */
 export function isConditional(fields: FieldList): boolean {
   for (let i = 0; i < fields.count; i += 1) {
     if (CONDITIONAL[fields.id(i)] === 1) return true
@@ -51,8 +54,9 @@ export function checkPreconditions(fields: FieldList, now: Validators, wallMs: n
 }
 
 /**
- * RFC 9110 13.1.5: true if Range counts, because there is no If-Range or it names the present state. A date counts only when it
- * is the very Last-Modified, and not of this second, in which the file could change once more.
+ * RFC 9110 13.1.5: true if Range counts, because there is no If-Range or it names the present state. A date
+ * counts only when it is the very Last-Modified, and not of this second, in which the file could change once
+ * more.
  */
 export function ifRangeHolds(fields: FieldList, now: Validators, wallMs: number): boolean {
   const value = fields.joined(IF_RANGE)
@@ -61,8 +65,8 @@ export function ifRangeHolds(fields: FieldList, now: Validators, wallMs: number)
 }
 
 /**
- * Does a list of entity tags (or `*`) name this one? `weak` ignores a `W/` (RFC 9110 8.8.3.2); without it a weak tag
- * never matches. Reading stops at the first thing that is no tag.
+ * Does a list of entity tags (or `*`) name this one? `weak` ignores a `W/` (RFC 9110 8.8.3.2); without it a
+ * weak tag never matches. Reading stops at the first thing that is no tag.
  */
 export function listsTag(list: string, etag: string, weak: boolean): boolean {
   if (list === '*') return true

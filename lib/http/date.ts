@@ -12,8 +12,9 @@ const FORMS = [
 type DateParts = Readonly<Record<'day' | 'month' | 'year' | 'hour' | 'minute' | 'second', string>>
 
 /**
- * Milliseconds since the epoch of an HTTP-date in any of its three forms (RFC 9110 5.6.7); undefined for anything else, so that
- * the field counts as absent. `Date.parse` would take far more. `wallMs` is now: it settles the century of a two-digit year.
+ * Milliseconds since the epoch of an HTTP-date in any of its three forms (RFC 9110 5.6.7); undefined for
+ * anything else, so that the field counts as absent. `Date.parse` would take far more. `wallMs` is now: it
+ * settles the century of a two-digit year.
  */
 export function parseHttpDate(text: string, wallMs: number): number | undefined {
   for (const form of FORMS) {

@@ -9,8 +9,8 @@ const ADDED = [['ico', 'image/x-icon']] as const
 const BY_ENDING = new Map<string, string>([...Object.entries(mimes), ...ADDED])
 
 /**
- * Value of Content-Type for a file of this name. Text is taken to be UTF-8: what Django and every bundler write, and
- * without the word a browser guesses.
+ * Value of Content-Type for a file of this name. Text is taken to be UTF-8: what Django and every bundler
+ * write, and without the word a browser guesses.
  */
 export function mediaTypeOf(fileName: string): string {
   const dot = fileName.lastIndexOf('.')

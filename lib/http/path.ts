@@ -7,8 +7,9 @@ const BACKSLASH = 0x5c
 const HEX = '0123456789abcdef'
 
 /**
- * What becomes of each escaped byte. `%2f`, `%5c` and `%00` mean different things to different apps, so they stay escaped and
- * never equal a real separator; `%25` stays, so that `%252f` does not turn into the `%2f` that we kept.
+ * What becomes of each escaped byte. `%2f`, `%5c` and `%00` mean different things to different apps, so they
+ * stay escaped and never equal a real separator; `%25` stays, so that `%252f` does not turn into the `%2f`
+ * that we kept.
  */
 const KEEPS_ESCAPE: Uint8Array = Uint8Array.from({ length: 256 }, (_, byte) =>
   byte === 0 || byte === PERCENT || byte === SLASH || byte === BACKSLASH ? 1 : 0,
@@ -16,9 +17,10 @@ const KEEPS_ESCAPE: Uint8Array = Uint8Array.from({ length: 256 }, (_, byte) =>
 const KEEPS_NOTHING = new Uint8Array(256)
 
 /**
- * The path as routes compare it: decoded once, `//` merged, dot segments resolved and never above the root (RFC 3986 5.2.4 and 6.2.2).
- * Only for matching: what goes to an app is the path as it came. Undefined for a broken escape or one that is no
- * UTF-8: answer 400. The `*` of `OPTIONS *` counts as `/`. Hot: an ordinary path comes back as it is.
+ * The path as routes compare it: decoded once, `//` merged, dot segments resolved and never above the root
+ * (RFC 3986 5.2.4 and 6.2.2). Only for matching: what goes to an app is the path as it came. Undefined for a
+ * broken escape or one that is no UTF-8: answer 400. The `*` of `OPTIONS *` counts as `/`. Hot: an ordinary
+ * path comes back as it is.
  */
 export function matchPath(path: string): string | undefined {
   if (path === '*') return '/'

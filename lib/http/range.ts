@@ -7,8 +7,9 @@ export interface ByteRange {
 const UNIT = 'bytes='
 
 /**
- * What a Range field asks of `length` bytes (RFC 9110 14.1.2 and 14.2). One range is honoured; several, another unit or bad syntax give
- * the full answer, which is always allowed and cannot be abused (CVE-2011-3192).
+ * What a Range field asks of `length` bytes (RFC 9110 14.1.2 and 14.2). One range is honoured; several,
+ * another unit or bad syntax give the full answer, which is always allowed and cannot be abused
+ * (CVE-2011-3192).
  */
 export function selectRange(value: string, length: number): ByteRange | 'full' | 'unsatisfiable' {
   if (value.slice(0, UNIT.length).toLowerCase() !== UNIT) return 'full'

@@ -20,8 +20,9 @@ interface Prefix<T> {
 type Prefixes<T> = readonly Prefix<T>[]
 
 /**
- * Finds a request's route: the most specific host that has a matching path wins (exact name, longest wildcard, any), then its longest path;
- * the order of the rules does not matter. Built once per snapshot, never changed.
+ * Finds a request's route: the most specific host that has a matching path wins (exact name, longest
+ * wildcard, any), then its longest path; the order of the rules does not matter. Built once per snapshot,
+ * never changed.
  */
 export class Router<T> {
   readonly #exact: ReadonlyMap<string, Prefixes<T>>

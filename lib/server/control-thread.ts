@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os'
-import type { ControlFacts, RestartReason, ThreadKind, UncaughtKind } from '../../metrics/facts.ts'
+import type { RestartReason, UncaughtKind } from '../../metrics/facts.ts'
 import { HealthTally } from '../../metrics/health-tally.ts'
 import { Scrape } from '../../metrics/scrape.ts'
 import { Prober } from '../../upstreams/health/prober.ts'
@@ -7,21 +7,21 @@ import { CellColumn, type CellMemory, CellReader, createCellMemory, DEFAULT_ROWS
 import { type Clock, systemClock } from '../base/clock.ts'
 import { createSharedState, SharedState } from '../base/shared-state.ts'
 import { Timers } from '../base/timers.ts'
-import { type Loaded, loadConfig } from '../config/load.ts'
 import type { Address, Snapshot } from '../config/model.ts'
-import { formatProblems } from '../config/problem.ts'
 import { addressText } from './address-text.ts'
 import { Admin } from './admin.ts'
 import { within } from './alarm.ts'
+import { controlFacts, type UncaughtCounts } from './control-facts.ts'
 import { HealthBoard } from './health-board.ts'
 import { Logs } from './logs.ts'
 import { ManagedWorkers } from './managed-workers.ts'
 import { maskedConfig } from './masked-config.ts'
-import type { FromDataThread, ListenFailure } from './messages.ts'
+import type { FromDataThread } from './messages.ts'
 import { Placer } from './placement.ts'
 import { releaseVersion } from './release.ts'
-import { type ReloadResult, Reloads } from './reloads.ts'
-import { Rollout, RolloutRefused } from './rollout.ts'
+import { failureText, type LoadedWell, problemText, Reloader } from './reloader.ts'
+import type { ReloadResult } from './reloads.ts'
+import { Rollout } from './rollout.ts'
 import { statusDocument } from './status.ts'
 import { statusPage } from './status-page.ts'
 import { ThreadPool } from './thread-pool.ts'
@@ -79,22 +79,23 @@ export class ControlThread {
   readonly #scrape: Scrape
   readonly #rollout: Rollout
   readonly #admin: Admin
-  readonly #reloads = new Reloads(() => this.#reload())
-  readonly #uncaught: Record<ThreadKind, Record<UncaughtKind, number>> = {
+  readonly #reloader: Reloader
+  readonly #uncaught: UncaughtCounts = {
     control: { exception: 0, rejection: 0 },
     data: { exception: 0, rejection: 0 },
   }
   readonly #cutNow = Promise.withResolvers<false>()
   /** What the process was started with: some of it only a restart can change. */
   readonly #first: Snapshot
+  readonly #firstWarnings: readonly string[]
   #phase: Phase = 'starting'
   #cutting = false
-  #takenWallMs = systemClock.wall()
 
   /** Takes what `loadConfig` gave. Throws StartFailed if a log file cannot be opened. */
-  constructor(options: ControlOptions, snapshot: Snapshot) {
+  constructor(options: ControlOptions, { snapshot, warnings }: LoadedWell) {
     this.#options = options
     this.#first = snapshot
+    this.#firstWarnings = warnings.map(problemText)
     this.#timers.start()
     this.#threads = Math.min(snapshot.server.workers ?? availableParallelism(), MAX_THREADS)
     this.#cells = createCellMemory(this.#threads)
@@ -115,8 +116,16 @@ export class ControlThread {
     })
     this.#managed = new ManagedWorkers({ ...parts, env: options.env, observer: this })
     this.#prober = this.#createProber()
-    const reader = new CellReader(this.#cells)
-    this.#scrape = new Scrape({ reader, shared: this.#shared, facts: this.#facts(), clock: this.#clock })
+    const facts = controlFacts({
+      version: this.#version,
+      hash: () => this.#snapshot.hash,
+      reloader: () => this.#reloader,
+      pool: this.#pool,
+      logs: this.#logs,
+      uncaught: this.#uncaught,
+      health: this.#tally,
+    })
+    this.#scrape = new Scrape({ ...parts, reader: new CellReader(this.#cells), facts })
     this.#rollout = new Rollout({
       placer: new Placer(DEFAULT_ROWS),
       managed: this.#managed,
@@ -128,6 +137,26 @@ export class ControlThread {
       timers: this.#timers,
     })
     this.#admin = new Admin(snapshot.admin, this, log)
+    this.#reloader = new Reloader({
+      path: options.path,
+      env: options.env,
+      first: snapshot,
+      clock: this.#clock,
+      logs: this.#logs,
+      board: this.#board,
+      rollout: this.#rollout,
+      admin: this.#admin,
+    })
+  }
+
+  /** What runs, or shall. */
+  get #snapshot(): Snapshot {
+    return this.#rollout.snapshot ?? this.#first
+  }
+
+  /** True once `stop` was called. */
+  get stopping(): boolean {
+    return this.#phase === 'draining' || this.#phase === 'stopped'
   }
 
   /** Resolves once every listener accepts. Throws StartFailed, and then everything has been stopped again. */
@@ -137,8 +166,9 @@ export class ControlThread {
       const failures = await this.#rollout.take(this.#first)
       const failed = failures[0]
       if (failed !== undefined) throw new StartFailed(failureText(failed))
+      if (this.stopping) throw new StartFailed('ended by a signal while it started')
     } catch (error) {
-      await this.#stopAll()
+      if (!this.stopping) await this.#stopAll()
       throw new StartFailed(error instanceof Error ? error.message : String(error), { cause: error })
     }
     this.#phase = 'ready'
@@ -156,13 +186,14 @@ export class ControlThread {
       },
       'ready',
     )
+    this.#reloader.logWarnings(this.#firstWarnings)
     this.#logs.flush()
     return started
   }
 
   /** Takes the configuration as it stands in the files now. Never rejects. */
-  reload(): Promise<ReloadResult> {
-    return this.#reloads.request()
+  async reload(): Promise<ReloadResult> {
+    return this.#reloader.request()
   }
 
   reopenLogs(): void {
@@ -171,14 +202,14 @@ export class ControlThread {
 
   /** Drains, then ends everything; true once that is done. A second call cuts at once, and gives false. */
   async stop(): Promise<boolean> {
-    if (this.#phase === 'draining' || this.#phase === 'stopped') {
+    if (this.stopping) {
       this.#cutNow.resolve(false)
       this.#cutting = true
       if (this.#phase === 'stopped') this.#managed.kill()
       return false
     }
     this.#phase = 'draining'
-    const drainMs = (this.#rollout.snapshot ?? this.#first).server.drainMs
+    const drainMs = this.#snapshot.server.drainMs
     this.#logs.logger.info({ drain_ms: drainMs }, 'draining')
     await within(this.#timers, LINGER_MS, this.#cutNow.promise, true)
     const drained = this.#pool.drain().then(() => true)
@@ -215,7 +246,7 @@ export class ControlThread {
   }
 
   config(): object {
-    return maskedConfig(this.#rollout.snapshot ?? this.#first)
+    return maskedConfigthis.#snapshot
   }
 
   page(): { readonly html: string; readonly styleHash: string } {
@@ -271,57 +302,6 @@ export class ControlThread {
     this.#logs.logger.info({ upstream, endpoint: worker, stream, line: text }, 'worker output')
   }
 
-  async #reload(): Promise<ReloadResult> {
-    try {
-      const loaded = await loadConfig(this.#options.path, this.#options.env)
-      if (!loaded.ok) return this.#refused(loaded.problems.map(problem => formatProblems([problem]).trim()))
-      return await this.#take(loaded)
-    } catch (error) {
-      if (!(error instanceof RolloutRefused)) this.#logs.logger.error({ err: error }, 'reload failed')
-      return this.#refused([error instanceof Error ? error.message : String(error)])
-    }
-  }
-
-  async #take({ snapshot, warnings }: Extract<Loaded, { ok: true }>): Promise<ReloadResult> {
-    if (this.#phase !== 'ready') throw new RolloutRefused(`not now: the process is ${this.#phase}`)
-    const slotsBefore = this.#board.slots()
-    this.#logs.apply(snapshot.log)
-    const failures = await this.#rollout.take(snapshot)
-    this.#admin.setToken(snapshot.admin.token)
-    this.#takenWallMs = this.#clock.wall()
-    const drainMs = snapshot.server.drainMs
-    this.#rollout.stopLeaving(slotsBefore, drainMs).catch(error => this.uncaught('rejection', error))
-    const problems = failures.map(failureText)
-    const result = this.#result(true, problems, [
-      ...this.#restartWarnings(snapshot),
-      ...warnings.map(it => formatProblems([it]).trim()),
-    ])
-    for (const problem of problems) this.#logs.logger.error({ problem }, 'listener not opened')
-    for (const warning of result.warnings) this.#logs.logger.warn({ warning }, 'configuration warning')
-    this.#logs.logger.info({ generation: result.generation, hash: result.hash }, 'reloaded')
-    return result
-  }
-
-  #refused(problems: readonly string[]): ReloadResult {
-    for (const problem of problems) this.#logs.logger.warn({ problem }, 'reload refused')
-    return this.#result(false, problems, [])
-  }
-
-  #result(ok: boolean, problems: readonly string[], warnings: readonly string[]): ReloadResult {
-    const { generation, snapshot } = this.#rollout
-    const at = new Date(this.#clock.wall()).toISOString()
-    return { ok, at, generation, hash: (snapshot ?? this.#first).hash, problems, warnings }
-  }
-
-  /** What changed but cannot be changed in a running process. */
-  #restartWarnings({ server, admin }: Snapshot): string[] {
-    const warnings: string[] = []
-    const note = (what: string) => warnings.push(`${what} has changed: that needs a restart`)
-    if (server.workers !== this.#first.server.workers) note('server.workers')
-    if (addressText(admin.address) !== addressText(this.#first.admin.address)) note('admin.address')
-    return warnings
-  }
-
   async #stopAll(): Promise<void> {
     const { logger } = this.#logs
     const cut = await this.#pool.stop()
@@ -351,34 +331,8 @@ export class ControlThread {
     })
   }
 
-  #facts(): ControlFacts {
-    const control = this
-    return {
-      version: this.#version,
-      get configHash() {
-        return (control.#rollout.snapshot ?? control.#first).hash
-      },
-      reloads: this.#reloads.counts,
-      get lastReloadOk() {
-        return control.#reloads.last?.ok ?? true
-      },
-      get lastReloadOkAtMs() {
-        return control.#takenWallMs
-      },
-      get workers() {
-        return control.#pool.facts
-      },
-      workerRestarts: this.#pool.restarts,
-      get logLinesDropped() {
-        return control.#logs.dropped
-      },
-      uncaught: this.#uncaught,
-      health: this.#tally,
-    }
-  }
-
   #started(): Started {
-    const snapshot = this.#rollout.snapshot ?? this.#first
+    const snapshot = this.#snapshot
     const listeners = snapshot.listeners.map(({ name, address }) => [name, addressText(address)])
     const adminAddress = this.#admin.address
     return {
@@ -396,14 +350,14 @@ export class ControlThread {
       startedWallMs: this.#startedWallMs,
       nowWallMs: this.#clock.wall(),
       generation: this.#rollout.generation,
-      snapshot: this.#rollout.snapshot ?? this.#first,
+      snapshot: this.#snapshot,
       admin: this.#admin.address,
       threads: this.#pool.facts,
       beats: thread => this.#shared.beats(thread),
       restarts: this.#pool.restarts,
       board: this.#board,
       managed: this.#managed.status(),
-      reload: this.#reloads.last,
+      reload: this.#reloader.last,
     })
   }
 }
@@ -421,8 +375,4 @@ function openLogs(snapshot: Snapshot, timers: Timers): Logs {
 /** Data threads read no environment of their own; Node takes the place of its code cache from there. */
 function threadEnvironment({ env, compileCache }: ControlOptions): NodeJS.ProcessEnv {
   return compileCache === undefined ? { ...env } : { ...env, NODE_COMPILE_CACHE: compileCache }
-}
-
-function failureText({ listener, message }: ListenFailure): string {
-  return `listener "${listener}": ${message}`
 }

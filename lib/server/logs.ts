@@ -27,6 +27,11 @@ export class Logs {
     this.logger = createLogger(config.level, this.#stdout)
   }
 
+  /** What is in force. */
+  get config(): LogConfig {
+    return this.#config
+  }
+
   /** Lines that were lost, for the metrics. */
   get dropped(): { readonly app: number; readonly access: number } {
     return { app: this.#stdout.dropped - this.#accessDroppedOnStdout, access: this.#accessDropped }

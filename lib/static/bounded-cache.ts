@@ -10,8 +10,9 @@ export interface CacheBounds {
 }
 
 /**
- * A map that stays within bounds by second chance: what was used since its last turn goes to the back once more, what was not is
- * thrown out. Nearly as good as least-recently-used, and a hit is one look-up and one flag.
+ * A map that stays within bounds by second chance: what was used since its last turn goes to the back once
+ * more, what was not is thrown out. Nearly as good as least-recently-used, and a hit is one look-up and one
+ * flag.
  */
 export class BoundedCache<V> {
   readonly #bounds: CacheBounds

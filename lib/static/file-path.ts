@@ -9,9 +9,10 @@ export interface FilePath {
 }
 
 /**
- * Reads a request path strictly; undefined for whatever can name no file of ours. Refused are escaped separators, control
- * characters, broken UTF-8, empty segments, and segments that start with a dot: `..` for what it does, the others for what stands
- * in such files (`.env`, `.git`). A path is decoded once and never again.
+ * Reads a request path strictly; undefined for whatever can name no file of ours. Refused are escaped
+ * separators, control characters, broken UTF-8, empty segments, and segments that start with a dot: `..` for
+ * what it does, the others for what stands in such files (`.env`, `.git`). A path is decoded once and never
+ * again.
  */
 export function readFilePath(path: string): FilePath | undefined {
   if (!path.startsWith('/') || hasEscapedSeparator(path) || !isAscii(path)) return undefined
@@ -20,7 +21,10 @@ export function readFilePath(path: string): FilePath | undefined {
   return { decoded, canonical: encodePath(decoded) }
 }
 
-/** The part of a decoded path behind the route's own, which the root stands for; undefined if it is not below the route. */
+/**
+ * The part of a decoded path behind the route's own, which the root stands for; undefined if it is not below
+ * the route.
+ */
 export function belowRoute(decoded: string, routePath: string): string | undefined {
   if (!decoded.startsWith(routePath)) return undefined
   const rest = decoded.slice(routePath.length)

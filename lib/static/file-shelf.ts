@@ -57,8 +57,8 @@ export class FileShelf {
   }
 
   /**
-   * What a request path stands for, if that is known well enough to answer at once; else `wait` for it. Hot: for a
-   * file in memory that was asked for in its usual spelling this is one look-up.
+   * What a request path stands for, if that is known well enough to answer at once; else `wait` for it. Hot:
+   * for a file in memory that was asked for in its usual spelling this is one look-up.
    */
   find(path: string): Resource | undefined {
     const entry = this.#files.get(path)

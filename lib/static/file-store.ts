@@ -10,8 +10,8 @@ const MAX_LOADS = 32
 const DEFAULT_BOUNDS: CacheBounds = { entries: 8192, bytes: 32 * 1024 * 1024 }
 
 /**
- * The static files that one data thread has in memory. It outlives snapshots: a route that did not change finds its files still there, and
- * what no route uses any more is left to the garbage collector.
+ * The static files that one data thread has in memory. It outlives snapshots: a route that did not change
+ * finds its files still there, and what no route uses any more is left to the garbage collector.
  */
 export class FileStore {
   readonly #env: ThreadEnv

@@ -17,7 +17,9 @@ export interface StaticOptions {
   readonly env: ThreadEnv
 }
 
-/** Answers GET and HEAD from a folder. What is not there is 404: a static route never falls through to an app. */
+/**
+ * Answers GET and HEAD from a folder. What is not there is 404: a static route never falls through to an app.
+ */
 export class StaticHandler implements Handler {
   readonly #shelf: FileShelf
   readonly #clock: Clock

@@ -32,13 +32,16 @@ const ABSENT = new Set([
   'EISDIR',
 ])
 
-/** O_NOFOLLOW: links were resolved already, so one here was put there since. O_NONBLOCK: a FIFO without a writer would hang the thread pool. */
+/**
+ * O_NOFOLLOW: links were resolved already, so one here was put there since. O_NONBLOCK: a FIFO without a
+ * writer would hang the thread pool.
+ */
 const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
 
 /**
- * Opens a name below `root`. Links are followed as long as they stay inside the real root, which is resolved anew each time: a
- * deploy may switch a `current` link. What is trusted afterwards (kind, size, time) comes from the open descriptor. Throws only what is
- * no answer about the file, such as EMFILE.
+ * Opens a name below `root`. Links are followed as long as they stay inside the real root, which is resolved
+ * anew each time: a deploy may switch a `current` link. What is trusted afterwards (kind, size, time) comes
+ * from the open descriptor. Throws only what is no answer about the file, such as EMFILE.
  */
 export async function openInside(root: string, relative: string): Promise<Opened> {
   let fd: number | undefined
@@ -87,8 +90,8 @@ async function describe(fd: number, realRoot: string, real: string): Promise<Ope
 }
 
 /**
- * Where an open file really stands: a folder on the way may have become a link between the look and the open. Linux knows; elsewhere we look
- * a second time.
+ * Where an open file really stands: a folder on the way may have become a link between the look and the open.
+ * Linux knows; elsewhere we look a second time.
  */
 async function pathOf(fd: number, real: string): Promise<string> {
   try {

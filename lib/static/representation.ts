@@ -75,8 +75,8 @@ export class Representation {
 }
 
 /**
- * Size and time to the nanosecond, not the inode: the same file is the same on every machine behind a balancer. A coding is
- * another representation, so it has a tag of its own (RFC 9110 8.8.3.3).
+ * Size and time to the nanosecond, not the inode: the same file is the same on every machine behind a
+ * balancer. A coding is another representation, so it has a tag of its own (RFC 9110 8.8.3.3).
  */
 function validatorsOf({ stat, coding, wallMs }: RepresentationFacts): Validators {
   const state = `${stat.size.toString(16)}-${stat.mtimeNs.toString(16)}`

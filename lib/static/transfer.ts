@@ -9,8 +9,8 @@ const MAX_SPARE = 16
 const spare: Buffer[] = []
 
 /**
- * Sends bytes of an open file at the pace of its client, one read at a time. The descriptor is closed exactly once,
- * and never under a running read: its number could by then be another file.
+ * Sends bytes of an open file at the pace of its client, one read at a time. The descriptor is closed exactly
+ * once, and never under a running read: its number could by then be another file.
  */
 export class Transfer {
   readonly #exchange: Exchange

@@ -133,7 +133,7 @@ t.test(
       config: configText({
         endpoints: [gone.port],
         upstream: `
-        health = { path = "/healthz", interval = "50ms", timeout = "500ms", rise = 1, fall = 1 }
+        health = { path = "/healthz", interval = "250ms", timeout = "250ms", rise = 1, fall = 1 }
         queue = { length = 100, timeout = "20s" }`,
       }),
     })

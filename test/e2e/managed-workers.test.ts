@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import t from 'tap'
 import { assertClean, startCauseway } from '../support/causeway.ts'
-import { ask, get, RawClient } from '../support/raw-client.ts'
+import { ask, get, post, RawClient } from '../support/raw-client.ts'
 import { until } from '../support/until.ts'
 
 /** An app that says who it is, dies when it is told to, and leaves a word on stdout. */
@@ -49,8 +49,8 @@ for (const [handed, command] of [
     const first = await pids()
     t.equal(first.size, 2, 'they take turns')
     const client = await RawClient.connect(causeway.port())
-    client.send(get('/die'))
-    t.equal((await client.response()).status, 502)
+    client.send(post('/die', ''))
+    t.equal((await client.response('POST')).status, 502)
     t.equal((await ask(causeway.port(), get('/pid'))).status, 200, 'the other one serves')
     const second = await until('a worker to take the place of the dead one', async () => {
       const now = await pids()

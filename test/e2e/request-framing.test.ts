@@ -29,7 +29,7 @@ const BOTH: Refusal[] = [
 const CODINGS: Refusal[] = [
   ['unknown coding', coding(' xchunked'), 501],
   ['gzip', coding(' gzip'), 501],
-  ['gzip, chunked', coding(' gzip, chunked'), 501],
+  ['gzip, chunked', coding(' gzip, chunked'), 400],
   ['identity', coding(' identity'), 501],
   ['chunked twice', coding(' chunked, chunked'), 400],
   ['chunked, identity', coding(' chunked, identity'), 400],

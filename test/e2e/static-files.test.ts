@@ -22,7 +22,6 @@ const folder = t.testdir({
     empty: {},
     'sp ace.txt': 'space',
     'é.txt': 'accent',
-    __proto__: 'proto',
     constructor: 'constructor',
   },
 })
@@ -31,6 +30,8 @@ symlinkSync(join(folder, 'secret.txt'), join(root, 'link-out.txt'))
 symlinkSync(folder, join(root, 'link-dir'))
 symlinkSync(join(root, 'a.txt'), join(root, 'link-in.txt'))
 execFileSync('mkfifo', [join(root, 'fifo')])
+// In an object literal it would be no key.
+writeFileSync(join(root, '__proto__'), 'proto')
 writeFileSync(join(root, 'big.bin'), Buffer.alloc(3_000_000, 'big'))
 
 const upstream = await RecordingUpstream.start(t)

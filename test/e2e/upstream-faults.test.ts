@@ -98,12 +98,13 @@ const SHORT: readonly (readonly [name: string, script: Script])[] = [
 t.test('an answer that was cut never looks complete to the client (RFC 9112 8)', async t => {
   for (const version of ['1.1', '1.0']) {
     for (const [name, script] of SHORT) {
-      // Its head must be out before its fault is seen, else it is an ordinary 502.
       upstream.on('/short', script)
       const client = await RawClient.connect(causeway.port())
       client.send(get('/short').replace('1.1', version))
-      const got = await client.response()
-      if (got.status !== 502) {
+      const got = await client.response().catch(() => undefined)
+      // An answer that was not out yet may be lost with the reset: also no complete one.
+      if (got === undefined) t.equal(client.ended, 'reset', `${name}: nothing but a reset`)
+      else if (got.status !== 502) {
         t.equal(got.status, 200, name)
         if (got.framing === 'close')
           t.equal(client.ended, 'reset', `${name}: an HTTP/1.0 client sees a reset`)

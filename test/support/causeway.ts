@@ -89,10 +89,13 @@ export class Running {
     test: (value: number) => boolean,
   ): Promise<number> {
     let value = Number.NaN
-    await until(`metric ${name} ${JSON.stringify(labels)}, last seen`, async () => {
-      value = (await this.metrics()).sum(name, labels)
-      return test(value)
-    })
+    await until(
+      () => `metric ${name} ${JSON.stringify(labels)}, last seen as ${value}`,
+      async () => {
+        value = (await this.metrics()).sum(name, labels)
+        return test(value)
+      },
+    )
     return value
   }
 

@@ -22,8 +22,10 @@ export class RawClient {
   readonly socket: Socket
   /** How the server ended the connection; undefined while it is open. */
   ended: 'fin' | 'reset' | undefined = undefined
-  #all = Buffer.alloc(0)
-  #read = 0
+  readonly #all: Buffer[] = []
+  /** What no answer has taken yet. */
+  #rest: Buffer = Buffer.alloc(0)
+  receivedBytes = 0
   #wake: (() => void) | undefined
 
   private constructor(socket: Socket) {
@@ -37,7 +39,7 @@ export class RawClient {
   static async connect(port: number, host = '127.0.0.1'): Promise<RawClient> {
     const socket = connect({ port, host, noDelay: true, allowHalfOpen: true })
     await within(
-      `a connection to port ${port}`,
+      () => `a connection to port ${port}`,
       new Promise<void>((done, failed) => socket.once('connect', done).once('error', failed)),
     )
     return new RawClient(socket)
@@ -45,11 +47,7 @@ export class RawClient {
 
   /** Everything received so far. */
   get received(): string {
-    return this.#all.toString('latin1')
-  }
-
-  get receivedBytes(): number {
-    return this.#all.length
+    return Buffer.concat(this.#all).toString('latin1')
   }
 
   /** latin1 text: one character a byte. */
@@ -108,12 +106,12 @@ export class RawClient {
   async #next(method: string): Promise<RawResponse> {
     const reader = new ResponseReader(method)
     return within(
-      `an answer; so far ${JSON.stringify(this.received.slice(this.#read, this.#read + 300))}`,
+      () => `an answer; so far ${JSON.stringify(this.#rest.toString('latin1', 0, 300))}`,
       (async () => {
         for (;;) {
-          const answer = reader.read(this.#all.subarray(this.#read), this.ended !== undefined)
+          const answer = reader.read(this.#rest, this.ended !== undefined)
           if (answer !== undefined) {
-            this.#read += reader.used
+            this.#rest = this.#rest.subarray(reader.used)
             return { ...answer, interim: [] }
           }
           if (this.ended !== undefined) throw new Error(`connection ended (${this.ended}) without an answer`)
@@ -126,7 +124,9 @@ export class RawClient {
   }
 
   #arrived(bytes: Buffer): void {
-    this.#all = Buffer.concat([this.#all, bytes])
+    this.#all.push(bytes)
+    this.receivedBytes += bytes.length
+    this.#rest = this.#rest.length === 0 ? bytes : Buffer.concat([this.#rest, bytes])
     this.#wake?.()
   }
 

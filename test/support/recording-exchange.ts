@@ -31,7 +31,9 @@ const ORIGIN: Origin = {
   port: '8080',
 }
 
-/** An exchange without a connection: keeps what a handler answers, and behaves towards it as the front does. */
+/**
+ * An exchange without a connection: keeps what a handler answers, and behaves towards it as the front does.
+ */
 export class RecordingExchange implements Exchange {
   readonly request: RequestHead
   readonly client = CLIENT

@@ -2,7 +2,8 @@ import { closeSync, openSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { TestSite } from './static-site.ts'
 
-// Run by static-transfer.test.ts under a small limit of descriptors: what does a static route answer when none is left?
+// Run by static-transfer.test.ts under a small limit of descriptors: what does a static route answer when
+// none is left?
 const root = process.argv[2] as string
 writeFileSync(join(root, 'held.css'), 'held')
 const site = new TestSite(root)

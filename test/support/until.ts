@@ -5,7 +5,7 @@ export const PATIENCE_MS = 10_000
 
 /** Polls until `probe` gives something truthy, and gives that; throws with `what` after the deadline. */
 export async function until<T>(
-  what: string,
+  what: string | (() => string),
   probe: () => T | Promise<T>,
   patienceMs = PATIENCE_MS,
 ): Promise<NonNullable<T>> {
@@ -13,17 +13,21 @@ export async function until<T>(
   for (;;) {
     const value = await probe()
     if (value) return value
-    if (performance.now() > end) throw new Error(`waited ${patienceMs} ms in vain: ${what}`)
+    if (performance.now() > end) throw new Error(`waited ${patienceMs} ms in vain: ${textOf(what)}`)
     await pause(10)
   }
 }
 
 /** The promise's value, or an error that names what did not come in time. */
-export async function within<T>(what: string, promise: Promise<T>, patienceMs = PATIENCE_MS): Promise<T> {
+export async function within<T>(
+  what: string | (() => string),
+  promise: Promise<T>,
+  patienceMs = PATIENCE_MS,
+): Promise<T> {
   const stop = new AbortController()
   const late = pause(patienceMs, undefined, { signal: stop.signal }).then(
     () => {
-      throw new Error(`waited ${patienceMs} ms in vain: ${what}`)
+      throw new Error(`waited ${patienceMs} ms in vain: ${textOf(what)}`)
     },
     () => undefined as never,
   )
@@ -32,4 +36,8 @@ export async function within<T>(what: string, promise: Promise<T>, patienceMs = 
   } finally {
     stop.abort()
   }
+}
+
+function textOf(what: string | (() => string)): string {
+  return typeof what === 'string' ? what : what()
 }

@@ -26,6 +26,7 @@ export class HashPicker<E extends NamedLoad> implements Picker<E> {
     const ready = this.#ready
     if (ready.length < 2) return ready[0]
     const running = this.#running()
+    const mixedKey = mixBits(key)
     let best: E | undefined
     let bestScore = Number.NEGATIVE_INFINITY
     let spare: E | undefined
@@ -33,7 +34,7 @@ export class HashPicker<E extends NamedLoad> implements Picker<E> {
     for (let i = 0; i < ready.length; i += 1) {
       const endpoint = ready[i] as E
       if (endpoint === avoid) continue
-      const score = scoreOf(key, this.#seeds[i] as number, endpoint.weight)
+      const score = scoreOf(mixedKey, this.#seeds[i] as number, endpoint.weight)
       const mostRequests = Math.ceil((this.#bounds[i] as number) * (running + 1))
       if (endpoint.inflight < mostRequests) {
         if (score > bestScore) {
@@ -60,7 +61,7 @@ export class HashPicker<E extends NamedLoad> implements Picker<E> {
  * Weighted rendezvous (Schindelhauer and Schomaker, SPAA 2005): with u uniform in (0, 1), the largest of
  * ln(u) / weight falls on an endpoint in proportion to its weight.
  */
-function scoreOf(key: number, seed: number, weight: number): number {
-  const uniform = (mixBits(mixBits(key) ^ seed) + 0.5) / 2 ** 32
+function scoreOf(mixedKey: number, seed: number, weight: number): number {
+  const uniform = (mixBits(mixedKey ^ seed) + 0.5) / 2 ** 32
   return Math.log(uniform) / weight
 }

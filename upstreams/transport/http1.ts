@@ -1,17 +1,15 @@
 import { ByteStream, type ByteStreamOwner } from '../../lib/base/byte-stream.ts'
 import type { ErrorCode } from '../../lib/base/errors.ts'
-import { latin1Slice } from '../../lib/base/latin1.ts'
 import type { ThreadEnv } from '../../lib/base/thread-env.ts'
 import type { Deadline } from '../../lib/base/timers.ts'
 import type { UpstreamTimeouts } from '../../lib/config/model.ts'
-import { FIELD } from '../../lib/http/field-ids.ts'
 import type { ResponseHead } from '../../lib/http/message.ts'
 import { ChunkedDecoder, type ChunkSink, chunkHead, LAST_CHUNK } from '../../lib/wire/chunked.ts'
-import type { HeadLimits } from '../../lib/wire/request-head.ts'
-import { parseResponseHead } from '../../lib/wire/response-head.ts'
 import type { Endpoint, Pooled } from '../endpoint.ts'
 import type { Attempt, Job } from '../job.ts'
 import type { AttemptError } from '../measures.ts'
+import { keepAliveTimeout, parseHeadAt } from './http1-head.ts'
+import { reasonOf } from './socket-error.ts'
 
 /** Whom a connection tells how its attempts end; the upstream. */
 export interface Http1Owner {
@@ -31,11 +29,6 @@ export interface AttemptFailure {
   readonly detail: string
   readonly answered: boolean
 }
-
-/** What an app may send as a head: more than we take from clients, since apps set many cookies. */
-const RESPONSE_LIMITS: HeadLimits = { headersBytes: 64 * 1024, headerCount: 256, targetBytes: 8 * 1024 }
-
-const USUAL_HEAD_BYTES = 2048
 
 type State = 'connecting' | 'idle' | 'head' | 'body' | 'closed'
 
@@ -257,7 +250,7 @@ export class Http1Client implements Attempt, ByteStreamOwner, ChunkSink, Deadlin
     let at = 0
     while (this.#state === 'head' && at < end) {
       const job = this.#job as Job
-      const head = parseHead(all, at, end, job.method)
+      const head = parseHeadAt(all, at, end, job.method)
       if (head === undefined) {
         this.#held = Buffer.from(all.subarray(at, end))
         return
@@ -358,50 +351,5 @@ export class Http1Client implements Attempt, ByteStreamOwner, ChunkSink, Deadlin
     this.#sending = false
     this.#held = undefined
     this.#decoder = undefined
-  }
-}
-
-/** Most heads are short: the bytes of a body behind it need not become text to be looked at. */
-function parseHead(
-  bytes: Buffer,
-  at: number,
-  end: number,
-  method: string,
-): ReturnType<typeof parseResponseHead> {
-  const near = Math.min(end, at + USUAL_HEAD_BYTES)
-  const head = parseResponseHead(latin1Slice(bytes, at, near), method, RESPONSE_LIMITS)
-  return head === undefined && near < end
-    ? parseResponseHead(latin1Slice(bytes, at, end), method, RESPONSE_LIMITS)
-    : head
-}
-
-/** Keep-Alive: timeout=5, in milliseconds. */
-function keepAliveTimeout(head: ResponseHead): number | undefined {
-  const index = head.fields.indexOf(FIELD['keep-alive'])
-  if (index < 0) return undefined
-  const seconds = /(?:^|[,;\s])timeout=(\d{1,6})/i.exec(head.fields.value(index))?.[1]
-  return seconds === undefined ? undefined : Number(seconds) * 1000
-}
-
-function reasonOf(error: Error): string {
-  switch ('code' in error ? error.code : undefined) {
-    case 'ECONNREFUSED':
-      return 'connection refused'
-    case 'ECONNRESET':
-    case 'EPIPE':
-      return 'reset the connection'
-    case 'ENOENT':
-      return 'no such socket'
-    case 'EACCES':
-      return 'no permission for the socket'
-    case 'ENOTFOUND':
-    case 'EAI_AGAIN':
-      return 'name not found'
-    case 'ETIMEDOUT':
-    case 'EHOSTUNREACH':
-    case 'ENETUNREACH':
-      return 'host unreachable'
-    default:
-      return error.message
   }
 }

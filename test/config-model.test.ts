@@ -1,0 +1,198 @@
+import { join, resolve } from 'node:path'
+import t, { type Test } from 'tap'
+import { loadConfig } from '../lib/config/load.ts'
+import type { Snapshot } from '../lib/config/model.ts'
+import { formatProblems } from '../lib/config/problem.ts'
+
+const SMALL = `
+[listeners.web]
+address = "127.0.0.1:8080"
+[upstreams.app]
+endpoints = ["app:8000"]
+[routes.app]
+upstream = "app"
+`
+
+const FULL = `
+[server]
+workers = 4
+drain = "1m30s"
+[log]
+level = "debug"
+access = "/var/log/access.log"
+format = "json"
+[admin]
+address = "0.0.0.0:9180"
+token = "s3cret"
+[listeners.web]
+address = "[::]:443"
+trusted_proxies = ["10.0.0.0/8", "::1"]
+limits = { headers = "8KiB", header_count = 50, body = "off", connections = 5 }
+timeouts = { header = "1s", body = "2s", keepalive = "3s", write = "4s", min_rate = 0 }
+[listeners.local]
+address = "unix:/run/web.sock"
+[upstreams.app]
+endpoints = ["app:8000", { address = "http://10.0.0.1:80/", weight = 2 }, "unix:/run/app.sock", "[::1]:1"]
+balance = "hash"
+hash_on = "header:X-User"
+max_inflight = 4
+queue = { length = 0, timeout = "1s" }
+health = { type = "http", path = "/ping?x=1", host = "example.com", headers = { X-Probe = "1" }, interval = "5s", timeout = "2s", rise = 1, fall = 2, expect = [200, 204] }
+timeouts = { connect = "100ms", response = "1h", idle = "1m" }
+body = "stream"
+keepalive = { idle = "4s", max = 0 }
+retry = { attempts = 3, budget = "10%" }
+passive = { failures = 5, eject = "30s" }
+[upstreams.demo]
+run = { command = ["node", "app.ts", "{socket}"], count = 3, env = { MODE = "demo" } }
+health = { type = "tcp" }
+[routes.files]
+hosts = ["EXAMPLE.com", "*.example.com."]
+path = "/static/"
+static = { root = ".", index = ["index.html", "index.htm"] }
+[routes.app]
+upstream = "app"
+[routes.demo]
+hosts = ["demo.example.com"]
+upstream = "demo"
+`
+
+const FULL_UPSTREAMS = [
+  {
+    name: 'app',
+    balance: 'hash',
+    maxInflight: 4,
+    queue: { length: 0, timeoutMs: 1000 },
+    timeouts: { connectMs: 100, responseMs: 3_600_000, idleMs: 60_000 },
+    body: 'stream',
+    keepalive: { idleMs: 4000, max: 0 },
+    retry: { attempts: 3, budgetShare: 0.1 },
+    passive: { failures: 5, ejectMs: 30_000 },
+    endpoints: [
+      { name: 'app:8000', address: { kind: 'tcp', host: 'app', port: 8000 }, weight: 1 },
+      { name: 'http://10.0.0.1:80/', address: { kind: 'tcp', host: '10.0.0.1', port: 80 }, weight: 2 },
+      { name: 'unix:/run/app.sock', address: { kind: 'unix', path: '/run/app.sock' }, weight: 1 },
+      { name: '[::1]:1', address: { kind: 'tcp', host: '::1', port: 1 }, weight: 1 },
+    ],
+    run: undefined,
+    hashOn: { on: 'header', name: 'x-user' },
+    health: {
+      kind: 'http',
+      path: '/ping?x=1',
+      host: 'example.com',
+      headers: { 'X-Probe': '1' },
+      intervalMs: 5000,
+      timeoutMs: 2000,
+      rise: 1,
+      fall: 2,
+      expect: [200, 204],
+    },
+  },
+  {
+    name: 'demo',
+    balance: 'p2c',
+    maxInflight: 0,
+    queue: { length: 1024, timeoutMs: 10_000 },
+    timeouts: { connectMs: 2000, responseMs: 60_000, idleMs: 30_000 },
+    body: 'stream',
+    keepalive: { idleMs: undefined, max: 128 },
+    retry: { attempts: 2, budgetShare: 0.2 },
+    passive: { failures: 3, ejectMs: 10_000 },
+    endpoints: [],
+    run: { command: ['node', 'app.ts', '{socket}'], count: 3, env: { MODE: 'demo' }, transport: 'socket' },
+    hashOn: { on: 'client-ip' },
+    health: {
+      kind: 'tcp',
+      path: '/healthz',
+      host: undefined,
+      headers: {},
+      intervalMs: 2000,
+      timeoutMs: 1000,
+      rise: 2,
+      fall: 3,
+      expect: [200],
+    },
+  },
+]
+
+t.test('the smallest configuration has every documented default', async t => {
+  const { hash, ...snapshot } = await snapshotOf(t, SMALL)
+  t.match(hash, /^[0-9a-f]{12}$/)
+  t.strictSame(snapshot, {
+    server: { workers: undefined, drainMs: 30_000 },
+    log: { level: 'info', access: { kind: 'stdout' }, format: 'json' },
+    admin: { address: { kind: 'tcp', host: '127.0.0.1', port: 9180 }, token: undefined },
+    listeners: [
+      {
+        name: 'web',
+        address: { kind: 'tcp', host: '127.0.0.1', port: 8080 },
+        trustedProxies: [],
+        limits: { headersBytes: 32_768, headerCount: 100, bodyBytes: 104_857_600, connections: 10_000 },
+        timeouts: {
+          headerMs: 10_000,
+          bodyMs: 30_000,
+          keepaliveMs: 75_000,
+          writeMs: 60_000,
+          minRateBytes: 240,
+        },
+      },
+    ],
+    upstreams: [
+      {
+        name: 'app',
+        balance: 'p2c',
+        maxInflight: 0,
+        queue: { length: 1024, timeoutMs: 10_000 },
+        timeouts: { connectMs: 2000, responseMs: 60_000, idleMs: 30_000 },
+        body: 'stream',
+        keepalive: { idleMs: undefined, max: 128 },
+        retry: { attempts: 2, budgetShare: 0.2 },
+        passive: { failures: 3, ejectMs: 10_000 },
+        endpoints: [{ name: 'app:8000', address: { kind: 'tcp', host: 'app', port: 8000 }, weight: 1 }],
+        run: undefined,
+        hashOn: { on: 'client-ip' },
+        health: undefined,
+      },
+    ],
+    routes: [{ name: 'app', hosts: [], path: '/', action: { kind: 'proxy', upstream: 'app' } }],
+  })
+})
+
+t.test('every word of the configuration reaches the snapshot', async t => {
+  const { server, log, admin, listeners, upstreams, routes } = await snapshotOf(t, FULL)
+  t.strictSame(server, { workers: 4, drainMs: 90_000 })
+  t.strictSame(log, { level: 'debug', access: { kind: 'file', path: '/var/log/access.log' }, format: 'json' })
+  t.strictSame(admin, { address: { kind: 'tcp', host: '0.0.0.0', port: 9180 }, token: 's3cret' })
+  t.strictSame(listeners, [
+    {
+      name: 'web',
+      address: { kind: 'tcp', host: '::', port: 443 },
+      trustedProxies: ['10.0.0.0/8', '::1'],
+      limits: { headersBytes: 8192, headerCount: 50, bodyBytes: Number.POSITIVE_INFINITY, connections: 5 },
+      timeouts: { headerMs: 1000, bodyMs: 2000, keepaliveMs: 3000, writeMs: 4000, minRateBytes: 0 },
+    },
+    { ...listeners[1], name: 'local', address: { kind: 'unix', path: '/run/web.sock' } },
+  ])
+  t.strictSame(upstreams, FULL_UPSTREAMS)
+  t.strictSame(routes, [
+    {
+      name: 'files',
+      hosts: ['example.com', '*.example.com'],
+      path: '/static/',
+      action: { kind: 'static', root: resolve('.'), index: ['index.html', 'index.htm'] },
+    },
+    { name: 'app', hosts: [], path: '/', action: { kind: 'proxy', upstream: 'app' } },
+    { name: 'demo', hosts: ['demo.example.com'], path: '/', action: { kind: 'proxy', upstream: 'demo' } },
+  ])
+})
+
+t.test('a snapshot can be posted to a thread', async t => {
+  const snapshot = await snapshotOf(t, FULL)
+  t.strictSame(structuredClone(snapshot), snapshot)
+})
+
+async function snapshotOf(t: Test, text: string): Promise<Snapshot> {
+  const loaded = await loadConfig(join(t.testdir({ 'c.toml': text }), 'c.toml'), {})
+  if (!loaded.ok) throw new Error(formatProblems(loaded.problems))
+  return loaded.snapshot
+}
