@@ -113,7 +113,8 @@ t.test('what may not stand in Host', async t => {
     ['too many groups', '[1:2:3:4:5:6:7:8:9]'],
     ['more than a DNS name can be', `${'a.'.repeat(130)}com`],
   ]
-  for (const [promise, text] of bad) t.equal(hostnameOf(text), undefined, `${promise}: ${JSON.stringify(text)}`)
+  for (const [promise, text] of bad)
+    t.equal(hostnameOf(text), undefined, `${promise}: ${JSON.stringify(text)}`)
 })
 
 t.test('a host that was asked for before is not taken for one that begins like it', async t => {

@@ -1,119 +1,22 @@
 import { once } from 'node:events'
-import { createServer, type IncomingMessage, type RequestListener } from 'node:http'
-import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from 'node:net'
+import type { IncomingMessage } from 'node:http'
+import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
-import { Timers } from '../lib/base/timers.ts'
 import type { Address, HealthConfig } from '../lib/config/model.ts'
-import type { Health } from '../upstreams/health/health.ts'
-import { type ProbeTarget, probeKey } from '../upstreams/health/probe-target.ts'
+import { probeKey } from '../upstreams/health/probe-target.ts'
 import { Prober } from '../upstreams/health/prober.ts'
+import {
+  Bench,
+  type Result,
+  serve,
+  serveRaw,
+  serveSilence,
+  type Tap,
+  target,
+} from './support/prober-bench.ts'
 
-const HEALTH: HealthConfig = {
-  kind: 'http',
-  path: '/healthz',
-  host: undefined,
-  headers: {},
-  intervalMs: 2000,
-  timeoutMs: 1000,
-  rise: 2,
-  fall: 3,
-  expect: [200],
-}
 const KEY = probeKey('app', 'one')
-
-type Tap = Pick<typeof t, 'teardown'>
-interface Result {
-  readonly endpoint: string
-  readonly ok: boolean
-  readonly durationMs: number
-  readonly reason: string
-}
-
-/** A prober whose clock stands still until the test moves it, on real sockets. */
-class Bench {
-  nowMs = 1_000_000
-  readonly changes: { readonly endpoint: string; readonly health: Health; readonly lastedMs: number }[] = []
-  readonly results: Result[] = []
-  readonly timers: Timers
-  readonly prober: Prober
-  random = 0.5
-  #notify = () => {}
-
-  constructor(t: Tap) {
-    const clock = { now: () => this.nowMs, wall: () => this.nowMs }
-    this.timers = new Timers(clock)
-    this.prober = new Prober({
-      clock,
-      timers: this.timers,
-      random: () => this.random,
-      onChange: (_upstream, endpoint, health, lastedMs) => this.changes.push({ endpoint, health, lastedMs }),
-      onResult: (_upstream, endpoint, ok, durationMs, reason) => {
-        this.results.push({ endpoint, ok, durationMs, reason })
-        this.#notify()
-      },
-    })
-    t.teardown(() => this.prober.stop())
-  }
-
-  /** Resolves with the newest result once there are `count`. */
-  async result(count: number): Promise<Result> {
-    while (this.results.length < count) {
-      await new Promise<void>(resolve => {
-        this.#notify = resolve
-      })
-    }
-    return this.results.at(-1) as Result
-  }
-
-  advance(ms: number): void {
-    for (const endMs = this.nowMs + ms; this.nowMs < endMs; ) {
-      this.nowMs = Math.min(endMs, this.nowMs + 50)
-      this.timers.advance()
-    }
-  }
-}
-
-async function listen(t: Tap, server: Server, path?: string): Promise<Address> {
-  const sockets = new Set<Socket>()
-  server.on('connection', socket => sockets.add(socket))
-  server.listen(path === undefined ? { port: 0, host: '127.0.0.1' } : { path })
-  await once(server, 'listening')
-  t.teardown(() => {
-    for (const socket of sockets) socket.destroy()
-    server.close()
-  })
-  if (path !== undefined) return { kind: 'unix', path }
-  return { kind: 'tcp', host: '127.0.0.1', port: (server.address() as AddressInfo).port }
-}
-
-const serve = (t: Tap, handler: RequestListener, path?: string) => listen(t, createServer(handler), path)
-const serveRaw = (t: Tap, handler: (socket: Socket) => void) =>
-  listen(
-    t,
-    createTcpServer(socket => {
-      socket.on('error', () => {})
-      handler(socket)
-    }),
-  )
-
-/** A server that takes a request and says nothing. */
-async function serveSilence(t: Tap) {
-  let onAsked = () => {}
-  let onClosed = () => {}
-  const asked = new Promise<void>(resolve => {
-    onAsked = resolve
-  })
-  const closed = new Promise<void>(resolve => {
-    onClosed = resolve
-  })
-  const address = await serveRaw(t, socket => socket.once('data', onAsked).once('close', onClosed))
-  return { address, asked, closed }
-}
-
-function target(address: Address, health: Partial<HealthConfig> = {}, endpoint = 'one'): ProbeTarget {
-  return { upstream: 'app', endpoint, address, health: { ...HEALTH, ...health }, host: 'example.com' }
-}
 
 /** One probe of a server with this handler. */
 async function probeOnce(t: Tap, address: Address, health: Partial<HealthConfig> = {}): Promise<Result> {

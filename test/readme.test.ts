@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
@@ -29,13 +30,16 @@ t.test('the embedded default passes the check, without a warning', async t => {
 
 t.test('the demo command, its static root and its page exist', async t => {
   const loaded = await loadConfig('conf.d', {})
-  if (!loaded.ok) return t.fail('conf.d does not load')
-  const { upstreams, routes } = loaded.snapshot
-  for (const { run } of upstreams)
-    t.ok(run === undefined || existsSync(run.command[1] ?? ''), run?.command.join(' '))
-  for (const { action } of routes) {
-    if (action.kind === 'static') t.ok(existsSync(join(action.root, 'about.html')), action.root)
-  }
+  t.ok(loaded.ok, 'conf.d loads')
+  const { upstreams, routes } = loaded.ok ? loaded.snapshot : { upstreams: [], routes: [] }
+  const scripts = upstreams.flatMap(({ run }) => run?.command[1] ?? [])
+  const roots = routes.flatMap(({ action }) => (action.kind === 'static' ? action.root : []))
+  t.same(scripts.map(existsSync), [true], scripts.join())
+  t.same(
+    roots.map(root => existsSync(join(root, 'about.html'))),
+    [true],
+    roots.join(),
+  )
 })
 
 t.test('every table that the README explains is in the reference', async t => {
@@ -43,6 +47,16 @@ t.test('every table that the README explains is in the reference', async t => {
   const tables = [...readme.matchAll(/^\| `(\[[^`]+\])`/gm)].map(([, table = '']) => table)
   t.ok(tables.length >= 5, 'the tables are found')
   for (const table of tables) t.match(reference, `\`${table}\``, table)
+})
+
+t.test('the commands of the README are those that exist', async t => {
+  const [, section = ''] = readme.split('| command | does |')
+  const named = [...(section.split('| signal |')[0] ?? '').matchAll(/^\| `([a-z]+)`/gm)].map(
+    ([, name]) => name,
+  )
+  const { stdout } = spawnSync(process.execPath, ['cmd/causeway.ts', '--help'], { encoding: 'utf8' })
+  const offered = [...stdout.matchAll(/^ {2}([a-z]+) {2,}/gm)].map(([, name]) => name)
+  t.same(named, offered)
 })
 
 t.test('every file that the README links to exists', async t => {

@@ -4,7 +4,7 @@ import type { ExchangeRecord } from '../lib/http/record.ts'
 
 /**
  * One request for the dispatcher, through as many attempts as it takes. The proxy handler implements it; dispatcher and
- * transports call it. Events of an attempt come between `started` and `answerEnd`, `failed`, or a new `started`.
+ * transports call it. Events of an attempt come between `attempting` and `answerEnd`, `failed`, or a new `attempting`.
  */
 export interface Job {
   readonly method: string
@@ -21,8 +21,10 @@ export interface Job {
 
   /** It waits in `line`, or no longer (undefined): whom to tell when its client leaves. */
   waitsIn(line: WaitingLine | undefined): void
-  /** The head has been written to `attempt`; the job now lets its body flow there. */
-  started(attempt: Attempt): void
+  /** `attempt` now works for it, from connecting on. */
+  attempting(attempt: Attempt): void
+  /** The head has been written; the job now lets its body flow to the attempt. */
+  bodyWanted(): void
   /** The upstream takes body bytes again after `sendBody` returned false. */
   sendDrained(): void
   /** An interim answer. */

@@ -12,8 +12,11 @@ const LONGEST_DELAY_MS = 60_000
 let count = 0
 let stopping = false
 
+/** `worker-1` where Causeway says so: the name that its metrics and logs use. */
+const name = process.env['CAUSEWAY_WORKER'] ?? `worker ${process.pid}`
 /** A colour of its own for each worker: neighbouring numbers land far apart on the wheel (golden angle). */
-const hue = Math.round(((typeof place === 'number' ? place : process.pid) * 137.508) % 360)
+const number = Number(/\d+$/.exec(name)?.[0] ?? 0)
+const hue = Math.round((number * 137.508 + 70) % 360)
 
 const ESCAPES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' }
 const escapeHtml = (text: string) => text.replace(/[&<>"]/g, char => ESCAPES[char] ?? char)
@@ -34,6 +37,7 @@ const sendJson = (res: ServerResponse, value: unknown) =>
   send(res, 200, 'application/json', `${JSON.stringify(value)}\n`)
 
 const facts = () => ({
+  name,
   pid: process.pid,
   place: placeText,
   hue,
@@ -46,6 +50,7 @@ const TOLD = ['host', 'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host'
 
 function page(req: IncomingMessage): string {
   const { pid, requests, uptime_s } = facts()
+  const who = escapeHtml(name)
   const told = TOLD.flatMap(name => {
     const value = req.headers[name]
     return value === undefined ? [] : [`<dt>${name}</dt><dd>${escapeHtml(String(value))}</dd>`]
@@ -55,7 +60,7 @@ function page(req: IncomingMessage): string {
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Causeway: worker ${pid}</title>
+<title>Causeway: ${who}</title>
 <link rel="icon" href="/static/logo.svg" type="image/svg+xml">
 <link rel="stylesheet" href="/static/style.css">
 <script src="/static/turns.js" defer></script>
@@ -68,9 +73,10 @@ function page(req: IncomingMessage): string {
 <main>
   <section class="worker">
     <p class="label">This page was answered by</p>
-    <p class="name">worker ${pid}</p>
+    <p class="name">${who}</p>
     <ul>
       <li><b>${escapeHtml(placeText)}</b><span>its address</span></li>
+      <li><b>${pid}</b><span>its process</span></li>
       <li><b>${requests}</b><span>requests so far</span></li>
       <li><b>${uptime_s} s</b><span>up</span></li>
     </ul>
@@ -80,8 +86,8 @@ function page(req: IncomingMessage): string {
     <p>Causeway started three of these workers, checks their health every second and shares the requests
       among them. Reload the page, or ask twelve times at once:</p>
     <p><button id="ask" type="button">Ask 12 times</button> <span id="turns" aria-live="polite"></span></p>
-    <p class="hint">Then end one of them with <code>kill -9 ${pid}</code> and go on refreshing: it is left out at
-      once, and a new one takes its place.</p>
+    <p class="hint">Then end one of them with <code>kill -9 ${pid}</code> and go on refreshing: it is left
+      out at once, and a new one takes its place.</p>
   </section>
   <section>
     <h2>Look around</h2>
@@ -107,14 +113,16 @@ function page(req: IncomingMessage): string {
 
 /** The request as it arrived; a body comes back byte for byte. */
 function echo(req: IncomingMessage, res: ServerResponse): void {
-  const hasBody = req.headers['content-length'] !== undefined || req.headers['transfer-encoding'] !== undefined
+  const hasBody =
+    req.headers['content-length'] !== undefined || req.headers['transfer-encoding'] !== undefined
   if (hasBody) {
     res.writeHead(200, { 'content-type': 'application/octet-stream', 'cache-control': 'no-store' })
     req.pipe(res)
     return
   }
   const lines = [`${req.method} ${req.url} HTTP/${req.httpVersion}`]
-  for (let i = 0; i + 1 < req.rawHeaders.length; i += 2) lines.push(`${req.rawHeaders[i]}: ${req.rawHeaders[i + 1]}`)
+  const { rawHeaders: raw } = req
+  for (let i = 0; i + 1 < raw.length; i += 2) lines.push(`${raw[i]}: ${raw[i + 1]}`)
   send(res, 200, 'text/plain; charset=utf-8', `${lines.join('\n')}\n`)
 }
 
@@ -122,12 +130,12 @@ async function slow(url: URL, res: ServerResponse): Promise<void> {
   const asked = Number(url.searchParams.get('ms') ?? 1000)
   const ms = Math.min(Number.isFinite(asked) ? Math.max(0, asked) : 1000, LONGEST_DELAY_MS)
   await delay(ms)
-  send(res, 200, 'text/plain; charset=utf-8', `worker ${process.pid} took ${ms} ms\n`)
+  send(res, 200, 'text/plain; charset=utf-8', `${name} took ${ms} ms\n`)
 }
 
 async function answer(req: IncomingMessage, res: ServerResponse): Promise<void> {
   const url = new URL(req.url ?? '/', 'http://demo')
-  if (url.pathname === '/healthz') return send(res, 200, 'text/plain', 'ok\n') // not counted: nobody asked for it
+  if (url.pathname === '/healthz') return send(res, 200, 'text/plain', 'ok\n') // not counted
   count += 1
   switch (url.pathname) {
     case '/':
@@ -158,6 +166,6 @@ function stop(): void {
 
 process.on('SIGTERM', stop)
 process.on('SIGINT', stop)
-const announce = () => process.stdout.write(`demo worker ${process.pid} listens on ${placeText}\n`)
+const announce = () => process.stdout.write(`demo app ${process.pid} listens on ${placeText}\n`)
 if (typeof place === 'number') server.listen(place, '127.0.0.1', announce)
 else server.listen(place, announce)

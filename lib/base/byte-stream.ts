@@ -1,4 +1,4 @@
-import { connect as connectSocket, Socket } from 'node:net'
+import { Socket } from 'node:net'
 import { latin1Slice, latin1Write } from './latin1.ts'
 import type { Deadline, Timers } from './timers.ts'
 
@@ -10,6 +10,8 @@ export interface ByteStreamOwner {
   streamEnded(): void
   /** `flush` may write freely again after it returned false. */
   streamDrained(): void
+  /** The peer takes no more bytes, though what it sent may still be read. Only on streams that were connected. */
+  streamWriteFailed?(): void
   /** The peer has taken none of our bytes for the stall time. */
   streamStalled(): void
   /** Once, and last. */
@@ -46,6 +48,7 @@ export class ByteStream {
   #stall: StallDeadline | undefined = undefined
   #error: Error | undefined = undefined
   #closed = false
+  #writeFailed = false
 
   private constructor(socket: Socket, owner: ByteStreamOwner, timers: Timers, stallMs: number) {
     this.#socket = socket
@@ -76,9 +79,12 @@ export class ByteStream {
     onConnect: () => void,
   ): ByteStream {
     const onread = { buffer: READ_BUFFER, callback: onSharedRead }
-    const socket = connectSocket({ ...to, noDelay: true, allowHalfOpen: true, onread })
+    const socket = new ReadingSocket({ allowHalfOpen: true, onread })
+    const stream = new ByteStream(socket, owner, timers, stallMs)
     socket.once('connect', onConnect)
-    return new ByteStream(socket, owner, timers, stallMs)
+    socket.setNoDelay(true)
+    socket.connect(to)
+    return stream
   }
 
   set owner(owner: ByteStreamOwner) {
@@ -91,7 +97,7 @@ export class ByteStream {
 
   /** True while written bytes wait for the peer. */
   get backedUp(): boolean {
-    return this.#socket.writableNeedDrain
+    return this.#socket.writableNeedDrain && !this.#writeFailed
   }
 
   writeText(text: string): void {
@@ -157,6 +163,13 @@ export class ByteStream {
     this.#owner.streamEnded()
   }
 
+  writeFailed(): void {
+    if (this.#writeFailed) return
+    this.#writeFailed = true
+    if (this.#stall !== undefined) this.#timers.disarm(this.#stall)
+    this.#owner.streamWriteFailed?.()
+  }
+
   drained(): void {
     if (this.#stall !== undefined) this.#timers.disarm(this.#stall)
     if (!this.#closed) this.#owner.streamDrained()
@@ -184,12 +197,29 @@ export class ByteStream {
   }
 
   #write(data: string | Buffer): void {
-    if (this.#closed || this.#socket.destroyed || this.#socket.writableEnded) return
+    if (this.#closed || this.#writeFailed || this.#socket.destroyed || this.#socket.writableEnded) return
     const free = typeof data === 'string' ? this.#socket.write(data, 'latin1') : this.#socket.write(data)
     if (!free && this.#stallMs > 0) {
       this.#stall ??= new StallDeadline(this, this.#timers, this.#stallMs)
       this.#stall.watch()
     }
+  }
+}
+
+/**
+ * A socket that outlives a failed write: Node destroys one at EPIPE or ECONNRESET, and with it what the peer has sent before it closed. Reading
+ * goes on until it ends by itself.
+ */
+class ReadingSocket extends Socket {
+  causewayStream?: ByteStream
+
+  override destroy(error?: Error): this {
+    if (error === undefined || !('syscall' in error) || error.syscall !== 'write') return super.destroy(error)
+    // The failed write has marked the reading side as well, which would keep its end from being told.
+    const reading: unknown = Reflect.get(this, '_readableState')
+    if (typeof reading === 'object' && reading !== null) Reflect.set(reading, 'errored', null)
+    this.causewayStream?.writeFailed()
+    return this
   }
 }
 

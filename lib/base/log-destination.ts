@@ -46,7 +46,7 @@ export class LogDestination {
   /** Opened by `reopen` while a write into the old one runs. */
   #nextFd: number | undefined
   #rope = ''
-  readonly #chunks: string[] = []
+  readonly #chunks: (string | Buffer)[] = []
   /** Being written, and how much of it has been. */
   #bytes: Buffer | undefined
   #written = 0
@@ -85,6 +85,19 @@ export class LogDestination {
     else if (this.#tick.slot === undefined) this.#timers.arm(this.#tick, FLUSH_MS)
   }
 
+  /** The same for lines that are bytes already; the buffer is the destination's from now on. */
+  writeBytes(bytes: Buffer): void {
+    if (this.#closed || this.#backlog + bytes.length > this.#maxBacklog) {
+      this.drop(countLines(bytes))
+      return
+    }
+    this.#backlog += bytes.length
+    if (this.#rope !== '') this.#chunks.push(this.#rope)
+    this.#rope = ''
+    this.#chunks.push(bytes)
+    this.#writeNext()
+  }
+
   /** Counts lines that were lost before they came here. */
   drop(lines: number): void {
     this.#dropped += lines
@@ -108,7 +121,8 @@ export class LogDestination {
     if (this.#rope !== '') this.#chunks.push(this.#rope)
     this.#rope = ''
     const bytes = this.#writing ? undefined : this.#bytes?.subarray(this.#written)
-    const rest = Buffer.concat([bytes ?? Buffer.alloc(0), Buffer.from(this.#chunks.join(''))])
+    const chunks = this.#chunks.map(chunk => (typeof chunk === 'string' ? Buffer.from(chunk) : chunk))
+    const rest = Buffer.concat([bytes ?? Buffer.alloc(0), ...chunks])
     if (!this.#writing) this.#bytes = undefined
     this.#chunks.length = 0
     this.#backlog = 0
@@ -155,7 +169,7 @@ export class LogDestination {
     if (this.#bytes === undefined) {
       const chunk = this.#chunks.shift()
       if (chunk === undefined) return
-      this.#bytes = Buffer.from(chunk)
+      this.#bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk
       this.#written = 0
       this.#backlog -= chunk.length
     }
@@ -200,6 +214,14 @@ export class LogDestination {
     this.#fd = this.#nextFd as number
     this.#nextFd = undefined
   }
+}
+
+const LINE_FEED = 10
+
+function countLines(bytes: Buffer): number {
+  let lines = 0
+  for (let at = bytes.indexOf(LINE_FEED); at >= 0; at = bytes.indexOf(LINE_FEED, at + 1)) lines += 1
+  return lines
 }
 
 function openTarget(target: LogTarget): number {

@@ -1,6 +1,6 @@
 import type { Clock } from '../base/clock.ts'
 import { jsonSlice, jsonText } from '../base/json-text.ts'
-import type { Exchange } from '../http/exchange.ts'
+import type { ExchangeFacts } from '../http/exchange.ts'
 import { FIELD } from '../http/field-ids.ts'
 import { type FieldList, STRIDE } from '../http/field-list.ts'
 import type { ExchangeRecord } from '../http/record.ts'
@@ -40,7 +40,7 @@ export class AccessLine {
   }
 
   /** One line with its line end. What is not known is left out. Hot. */
-  text(exchange: Exchange, endMs: number): string {
+  text(exchange: ExchangeFacts, endMs: number): string {
     const { client, record, request } = exchange
     let line = `${this.#start()}${jsonText(record.requestId, MAX.id)}"${this.#listeners.text(client.listener)}`
     line += requestText(exchange) + resultText(record, endMs) + headersText(request.fields)
@@ -101,7 +101,7 @@ class NameTexts {
 }
 
 /** Who asks for what. Of a request whose head was refused, some of this is not known. */
-function requestText({ record, request }: Exchange): string {
+function requestText({ record, request }: ExchangeFacts): string {
   const { clientIp, scheme } = record
   const { protocol, method, host, path } = request
   if (clientIp === '' || method === '' || host === '' || path === '') {

@@ -9,7 +9,7 @@ import {
 import { FINE_BOUNDS, LATENCY_BOUNDS } from '../base/cells.ts'
 import { END_CAUSES, ERROR_CODES, traitsOf } from '../base/errors.ts'
 import type { ThreadEnv } from '../base/thread-env.ts'
-import type { Exchange } from '../http/exchange.ts'
+import type { ExchangeFacts } from '../http/exchange.ts'
 import type { ExchangeRecord } from '../http/record.ts'
 import { AccessLine } from './access-line.ts'
 
@@ -41,7 +41,7 @@ export class AccessRecorder {
   }
 
   /** To be called exactly once an exchange, also for one that was refused. Hot. */
-  finished(exchange: Exchange): void {
+  finished(exchange: ExchangeFacts): void {
     const { record } = exchange
     const endMs = this.#env.clock.now()
     if (record.status === 0) record.status = END_STATUS[endIndex(record)] as number
@@ -50,7 +50,7 @@ export class AccessRecorder {
     if (writeLine !== undefined) writeLine(this.#line.text(exchange, endMs))
   }
 
-  #count(exchange: Exchange, endMs: number): void {
+  #count(exchange: ExchangeFacts, endMs: number): void {
     const { record, request } = exchange
     const { cells } = this.#env
     const row = this.#options.rowOf(exchange.client.listener, record.route)
@@ -64,7 +64,7 @@ export class AccessRecorder {
     } else this.#countFailure(exchange, row)
   }
 
-  #countFailure(exchange: Exchange, row: number): void {
+  #countFailure(exchange: ExchangeFacts, row: number): void {
     const { record } = exchange
     const { cells } = this.#env
     const end = endIndex(record)
@@ -76,7 +76,7 @@ export class AccessRecorder {
   }
 
   /** Only where nobody but us and one endpoint could take time: no body to wait for, one attempt, a small answer. */
-  #countOverhead(exchange: Exchange, row: number, endMs: number): void {
+  #countOverhead(exchange: ExchangeFacts, row: number, endMs: number): void {
     const { record, request } = exchange
     if (record.attempts > 1 || record.bytesOut > SMALL_BYTES || request.framing !== 'none') return
     const { sentAtMs, upstreamEndAtMs, startMs, queueMs, connectMs } = record
@@ -91,7 +91,7 @@ function endIndex(record: ExchangeRecord): number {
 }
 
 /** What was going on when the client left. */
-function abortPhase(exchange: Exchange): AbortPhase {
+function abortPhase(exchange: ExchangeFacts): AbortPhase {
   const { record } = exchange
   if (exchange.answered) return 'response'
   if (record.attempts === 0 && record.queueMs > 0) return 'queue'

@@ -24,6 +24,8 @@ type Phase = 'idle' | 'head' | 'busy' | 'linger' | 'closed'
 const HELD_LIMIT = 64 * 1024
 /** How long a client that was answered before it had sent everything may go on sending (nginx: lingering_close). */
 const LINGER_MS = 5000
+/** How long a client that has half-closed may go without a byte of answer before it counts as gone. */
+const HALF_CLOSED_MS = 5000
 const LINE_FEED = 10
 
 /** A client's HTTP/1 connection: requests in their order, one exchange at a time. */
@@ -46,6 +48,8 @@ export class Http1Connection implements ByteStreamOwner, Http1Wire, Deadline {
   #end = 0
   /** The client has half-closed: it sends no more, but still reads. */
   #inputEnded = false
+  /** Bytes written at the last look after that. */
+  #bytesOutSeen = 0
   #headStartMs = 0
   /** How fast the body comes in; undefined while the client owes us none. */
   #rate: ByteRate | undefined = undefined
@@ -103,12 +107,9 @@ export class Http1Connection implements ByteStreamOwner, Http1Wire, Deadline {
       case 'head':
         return this.#refuse('CLIENT_GONE', 'closed inside the request head')
       case 'busy':
-        // RFC 9112 8: a request cut short is not complete. A whole one still gets its answer: half-closing is legal.
-        if (this.#exchange?.bodyDone === false) {
-          this.#exchange.lost('CLIENT_GONE', 'closed inside the request body')
-          this.#stream.destroy()
-        }
-        return
+        // RFC 9112 8: a request cut short is not complete. A whole one may still want its answer: half-closing is legal.
+        if (this.#exchange?.bodyDone === false) return this.destroy('CLIENT_GONE')
+        return this.#watchHalfClosed()
       case 'idle':
       case 'linger':
       case 'closed':
@@ -145,7 +146,7 @@ export class Http1Connection implements ByteStreamOwner, Http1Wire, Deadline {
       case 'head':
         return this.#refuse('CLIENT_TIMEOUT', 'head-timeout')
       case 'busy':
-        return this.#bodyTimeout()
+        return this.#inputEnded ? this.#halfClosedTimeout() : this.#bodyTimeout()
       case 'closed':
     }
   }
@@ -157,7 +158,8 @@ export class Http1Connection implements ByteStreamOwner, Http1Wire, Deadline {
   }
 
   get mayKeepAlive(): boolean {
-    return !this.#host.draining && !this.#inputEnded
+    // A half-closed client may have sent further requests before: they still get their answers.
+    return !this.#host.draining && (!this.#inputEnded || this.#held !== undefined)
   }
 
   get backedUp(): boolean {
@@ -264,7 +266,8 @@ export class Http1Connection implements ByteStreamOwner, Http1Wire, Deadline {
     }
     const head = parseRequestHead(latin1Slice(bytes, this.#at, this.#end), this.#host.headLimits)
     if (head === undefined) {
-      this.#watchHead()
+      if (this.#inputEnded) this.#refuse('CLIENT_GONE', 'closed inside the request head')
+      else this.#watchHead()
       return false
     }
     if ('refused' in head) {
@@ -309,7 +312,13 @@ export class Http1Connection implements ByteStreamOwner, Http1Wire, Deadline {
     record.end = endCauseOf(code)
     record.detail = detail
     record.bytesIn = this.#held?.length ?? this.#end
-    this.#host.refused({ request: REFUSED_REQUEST, client: this.client, record })
+    this.#host.refused({
+      request: REFUSED_REQUEST,
+      client: this.client,
+      record,
+      answered: false,
+      bodyDone: false,
+    })
     return record.requestId
   }
 
@@ -347,6 +356,21 @@ export class Http1Connection implements ByteStreamOwner, Http1Wire, Deadline {
     else if (this.#rate?.isBelow(minRateBytes, bodyMs) === true) exchange.fail('CLIENT_TIMEOUT', 'body-rate')
   }
 
+  /**
+   * FIN says "I send no more" and also "I am gone"; only a write tells which, by the reset that it draws. So a client to which nothing
+   * was written for some time after its FIN counts as gone, and its upstream slot comes free.
+   */
+  #watchHalfClosed(): void {
+    this.#bytesOutSeen = this.#exchange?.record.bytesOut ?? 0
+    this.#host.env.timers.arm(this, HALF_CLOSED_MS)
+  }
+
+  #halfClosedTimeout(): void {
+    const written = this.#exchange?.record.bytesOut ?? 0
+    if (written > this.#bytesOutSeen) this.#watchHalfClosed()
+    else this.destroy('CLIENT_GONE')
+  }
+
   #bodyTimeout(): void {
     const exchange = this.#exchange
     if (exchange?.body.state === 'flowing') exchange.fail('CLIENT_TIMEOUT', 'body-silence')
@@ -370,14 +394,19 @@ export class Http1Connection implements ByteStreamOwner, Http1Wire, Deadline {
   #hold(bytes: Buffer, start: number, end: number): void {
     const rest = Buffer.from(bytes.subarray(start, end))
     this.#held = this.#held === undefined ? rest : Buffer.concat([this.#held, rest])
-    if (this.#held.length > HELD_LIMIT && !this.#paused) {
+    if (this.#held.length > this.#heldLimit && !this.#paused) {
       this.#paused = true
       this.#stream.pause()
     }
   }
 
+  /** A head has to fit, whatever its limit. */
+  get #heldLimit(): number {
+    return Math.max(HELD_LIMIT, this.#host.headLimits.headersBytes)
+  }
+
   #readOn(): void {
-    if (!this.#paused || (this.#held !== undefined && this.#held.length > HELD_LIMIT)) return
+    if (!this.#paused || (this.#held !== undefined && this.#held.length > this.#heldLimit)) return
     this.#paused = false
     this.#stream.resume()
   }

@@ -60,7 +60,7 @@ export interface Exchange {
 }
 
 /** What is left to say of an exchange once it is over. A refused head has these and nothing else. */
-export type ExchangeFacts = Pick<Exchange, 'request' | 'client' | 'record'>
+export type ExchangeFacts = Pick<Exchange, 'request' | 'client' | 'record' | 'answered' | 'bodyDone'>
 
 export interface ExchangeOwner {
   /** The client's buffer has room again after `write` returned false. */

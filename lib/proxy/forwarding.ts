@@ -40,8 +40,11 @@ export class Forwarding implements Job, ExchangeOwner, BodyReader {
     this.#line = line
   }
 
-  started(attempt: Attempt): void {
+  attempting(attempt: Attempt): void {
     this.#attempt = attempt
+  }
+
+  bodyWanted(): void {
     if (this.bodyFraming === 'none') return
     this.bodyUntouched = false
     this.#exchange.receiveBody(this)

@@ -62,7 +62,6 @@ type Phase = 'starting' | 'ready' | 'draining' | 'stopped'
  * and answers operators. No client's traffic comes through here, so nothing here is hot.
  */
 export class ControlThread {
-  readonly #options: ControlOptions
   readonly #clock: Clock = systemClock
   readonly #timers = new Timers(systemClock)
   readonly #version = releaseVersion()
@@ -84,16 +83,18 @@ export class ControlThread {
     control: { exception: 0, rejection: 0 },
     data: { exception: 0, rejection: 0 },
   }
+  /** Resolved once the start is over, well or not. */
+  readonly #startup = Promise.withResolvers<void>()
   readonly #cutNow = Promise.withResolvers<false>()
   /** What the process was started with: some of it only a restart can change. */
   readonly #first: Snapshot
   readonly #firstWarnings: readonly string[]
   #phase: Phase = 'starting'
+  #stopCalled = false
   #cutting = false
 
   /** Takes what `loadConfig` gave. Throws StartFailed if a log file cannot be opened. */
   constructor(options: ControlOptions, { snapshot, warnings }: LoadedWell) {
-    this.#options = options
     this.#first = snapshot
     this.#firstWarnings = warnings.map(problemText)
     this.#timers.start()
@@ -156,7 +157,7 @@ export class ControlThread {
 
   /** True once `stop` was called. */
   get stopping(): boolean {
-    return this.#phase === 'draining' || this.#phase === 'stopped'
+    return this.#stopCalled
   }
 
   /** Resolves once every listener accepts. Throws StartFailed, and then everything has been stopped again. */
@@ -172,6 +173,7 @@ export class ControlThread {
       throw new StartFailed(error instanceof Error ? error.message : String(error), { cause: error })
     }
     this.#phase = 'ready'
+    this.#startup.resolve()
     const started = this.#started()
     const { generation } = this.#rollout
     const { hash } = started.snapshot
@@ -193,7 +195,8 @@ export class ControlThread {
 
   /** Takes the configuration as it stands in the files now. Never rejects. */
   async reload(): Promise<ReloadResult> {
-    return this.#reloader.request()
+    await this.#startup.promise
+    return this.stopping ? this.#reloader.refuse(['the process is ending']) : this.#reloader.request()
   }
 
   reopenLogs(): void {
@@ -208,6 +211,7 @@ export class ControlThread {
       if (this.#phase === 'stopped') this.#managed.kill()
       return false
     }
+    this.#stopCalled = true
     this.#phase = 'draining'
     const drainMs = this.#snapshot.server.drainMs
     this.#logs.logger.info({ drain_ms: drainMs }, 'draining')
@@ -246,7 +250,7 @@ export class ControlThread {
   }
 
   config(): object {
-    return maskedConfigthis.#snapshot
+    return maskedConfig(this.#snapshot)
   }
 
   page(): { readonly html: string; readonly styleHash: string } {

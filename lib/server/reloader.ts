@@ -60,10 +60,10 @@ export class Reloader {
     const { path, env, logs } = this.#options
     try {
       const loaded = await loadConfig(path, env)
-      return loaded.ok ? await this.#take(loaded) : this.#refused(loaded.problems.map(problemText))
+      return loaded.ok ? await this.#take(loaded) : this.refuse(loaded.problems.map(problemText))
     } catch (error) {
       if (!(error instanceof RolloutRefused)) logs.logger.error({ err: error }, 'reload failed')
-      return this.#refused([error instanceof Error ? error.message : String(error)])
+      return this.refuse([error instanceof Error ? error.message : String(error)])
     }
   }
 
@@ -100,7 +100,8 @@ export class Reloader {
     }
   }
 
-  #refused(problems: readonly string[]): ReloadResult {
+  /** Says no to a reload, and why. */
+  refuse(problems: readonly string[]): ReloadResult {
     for (const problem of problems) this.#options.logs.logger.warn({ problem }, 'reload refused')
     return this.#result(false, problems, [])
   }

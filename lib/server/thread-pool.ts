@@ -24,6 +24,8 @@ export interface ThreadPoolOptions {
   readonly observer: PoolObserver
   /** For tests; else STUCK_MS. */
   readonly stuckMs?: number
+  /** For tests: another program than the data thread's. */
+  readonly entry?: URL
 }
 
 /** What the pool tells the control thread. */
@@ -49,13 +51,22 @@ export class ThreadPool implements SeatObserver {
 
   constructor(options: ThreadPoolOptions) {
     const { cells, shared, env, clock, timers } = options
+    const entry = options.entry === undefined ? {} : { entry: options.entry }
     this.#options = options
     this.#shared = new SharedState(shared)
     this.#seats = Array.from({ length: options.count }, (_, thread) => {
-      return new ThreadSeat({ init: { thread, cells, shared }, env, clock, timers, observer: this })
+      return new ThreadSeat({ init: { thread, cells, shared }, env, clock, timers, observer: this, ...entry })
     })
     this.#pulses = this.#seats.map(() => ({ beats: 0, silentMs: 0 }))
     this.#watch = new Alarm(timers, () => this.#lookAtBeats())
+  }
+
+  get #stuckMs(): number {
+    return this.#options.stuckMs ?? STUCK_MS
+  }
+
+  get #lookMs(): number {
+    return Math.min(WATCH_MS, this.#stuckMs / 4)
   }
 
   get facts(): WorkerFacts[] {
@@ -65,7 +76,7 @@ export class ThreadPool implements SeatObserver {
   /** Hands a configuration to all threads, which are started if they do not run. Resolves with what could not be bound. */
   async apply(message: SnapshotMessage): Promise<ListenFailure[]> {
     const all = await Promise.all(this.#seats.map(seat => seat.apply(message)))
-    if (!this.#watch.pending) this.#watch.set(WATCH_MS)
+    if (!this.#watch.pending) this.#watch.set(this.#lookMs)
     return all.flat()
   }
 
@@ -108,8 +119,8 @@ export class ThreadPool implements SeatObserver {
 
   /** Counts looks, not time: after a sleep of the whole machine nobody is stuck. */
   #lookAtBeats(): void {
-    const stuckMs = this.#options.stuckMs ?? STUCK_MS
-    const lookMs = Math.min(WATCH_MS, stuckMs / 4)
+    const stuckMs = this.#stuckMs
+    const lookMs = this.#lookMs
     for (const [thread, seat] of this.#seats.entries()) {
       const pulse = this.#pulses[thread] as Pulse
       const beats = this.#shared.beats(thread)

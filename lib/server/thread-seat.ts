@@ -35,6 +35,8 @@ export interface SeatOptions {
   readonly clock: Clock
   readonly timers: Timers
   readonly observer: SeatObserver
+  /** For tests: another program than the data thread's. */
+  readonly entry?: URL
 }
 
 interface Waiting {
@@ -137,7 +139,11 @@ export class ThreadSeat {
     this.#exited = Promise.withResolvers<void>()
     this.#reason = 'exit'
     this.#error = ''
-    const worker = new Worker(ENTRY, { workerData: init, env, name: `data-${init.thread}` })
+    const worker = new Worker(this.#options.entry ?? ENTRY, {
+      workerData: init,
+      env,
+      name: `data-${init.thread}`,
+    })
     this.#worker = worker
     worker.on('message', (message: FromDataThread) => this.#take(message))
     worker.on('error', error => {

@@ -1,3 +1,4 @@
+import { hashStep } from '../http/field-ids.ts'
 import {
   BACKSLASH,
   COLON,
@@ -54,6 +55,10 @@ const MAX_SIZE_DIGITS = 15
  */
 const MAX_OVERHEAD_BYTES = 16 * 1024
 
+// Trailers that would frame the message anew are no slip. A hash is enough: to hit one by chance or on purpose gets a name
+// refused that nobody uses.
+const FRAMING_NAMES: ReadonlySet<number> = new Set(['content-length', 'transfer-encoding'].map(hashOf))
+
 /**
  * Takes a chunked body apart (RFC 9112 7.1) without copying it. Digits, CRLF and nothing else: no sign, prefix or white
  * space, no bare LF. Extensions and trailers are checked and dropped (RFC 9110 6.5.1). One decoder serves one body.
@@ -69,6 +74,7 @@ export class ChunkedDecoder {
   #left = 0
   #digits = 0
   #overhead = 0
+  #nameHash = 0
 
   constructor(sink: ChunkSink) {
     this.#sink = sink
@@ -118,8 +124,7 @@ export class ChunkedDecoder {
       case 'trailer-value':
       case 'trailer-lf':
       case 'last-lf':
-        this.#countOverhead()
-        this.#moveTo(afterTrailer(this.#step, code), 'chunk-trailer')
+        this.#takeTrailer(code)
         break
       default:
         this.#countOverhead()
@@ -144,6 +149,17 @@ export class ChunkedDecoder {
     this.#digits += 1
     this.#step = 'size'
     if (this.#digits > MAX_SIZE_DIGITS || this.#left > Number.MAX_SAFE_INTEGER) this.#refuse('chunk-size')
+  }
+
+  #takeTrailer(code: number): void {
+    this.#countOverhead()
+    const next = afterTrailer(this.#step, code)
+    if (next === 'trailer-name') {
+      const hash = this.#step === 'trailer-first' ? 0 : this.#nameHash
+      this.#nameHash = hashStep(hash, LOWER_TOKEN[code] as number)
+    }
+    const isFraming = code === COLON && this.#step === 'trailer-name' && FRAMING_NAMES.has(this.#nameHash)
+    this.#moveTo(isFraming ? undefined : next, 'chunk-trailer')
   }
 
   #countOverhead(): void {
@@ -212,6 +228,12 @@ function afterTrailer(step: Step, code: number): Step | 'done' | undefined {
     default:
       return code === LF ? 'done' : undefined
   }
+}
+
+function hashOf(name: string): number {
+  let hash = 0
+  for (let at = 0; at < name.length; at += 1) hash = hashStep(hash, name.charCodeAt(at))
+  return hash
 }
 
 function isTokenCode(code: number): boolean {

@@ -14,6 +14,7 @@ const REQUEST_CODES = {
   // Line ends and lines, RFC 9112 2.2.
   'bare-cr': 'BAD_REQUEST',
   'bare-lf': 'BAD_REQUEST',
+  /** Anything but one CRLF before the request line. */
   'empty-lines': 'BAD_REQUEST',
   // Request line, RFC 9112 3.
   method: 'BAD_REQUEST',

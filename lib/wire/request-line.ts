@@ -57,6 +57,8 @@ export class RequestLine {
     this.authority = undefined
     if (this.method === 'CONNECT') return 'connect'
     if (this.method === 'TRACE') return 'trace'
+    // RFC 9113 11.6: reserved, so that HTTP/2 sent to a server of HTTP/1.1 is not taken for a request.
+    if (this.method === 'PRI') return 'method'
     return this.#readTarget(text, this.#targetStart - start, this.#pathEnd - start, this.#targetEnd - start)
   }
 
@@ -64,11 +66,11 @@ export class RequestLine {
   #skipEmptyLine(bytes: Uint8Array, start: number, end: number): Outcome {
     this.#methodStart = start
     if (start >= end) return 'partial'
-    if (bytes[start] === LF) return 'bare-lf'
+    if (bytes[start] === LF) return 'empty-lines'
     if (bytes[start] !== CR) return 'complete'
     if (start + 1 >= end) return 'partial'
-    if (bytes[start + 1] !== LF) return 'bare-cr'
-    if (start + 2 < end && bytes[start + 2] === CR) return 'empty-lines'
+    if (bytes[start + 1] !== LF) return 'empty-lines'
+    if (start + 2 < end && isLineEnd(bytes[start + 2])) return 'empty-lines'
     this.#methodStart = start + 2
     return 'complete'
   }
@@ -147,6 +149,10 @@ export class RequestLine {
     this.query = whole ? undefined : target.slice(pathLength + 1)
     return 'complete'
   }
+}
+
+function isLineEnd(code: number | undefined): boolean {
+  return code === CR || code === LF
 }
 
 /** The usual methods as the one string that `===` compares by address. Methods are case-sensitive (RFC 9110 9.1). */

@@ -50,7 +50,9 @@ function measure(name: string, bytes: number, run: () => void): void {
     const { user, system } = process.threadCpuUsage(before)
     best = Math.min(best, ((user + system) * 1000) / RUNS)
   }
-  process.stdout.write(`${name.padEnd(28)} ${String(bytes).padStart(5)} bytes ${best.toFixed(0).padStart(6)} ns\n`)
+  process.stdout.write(
+    `${name.padEnd(28)} ${String(bytes).padStart(5)} bytes ${best.toFixed(0).padStart(6)} ns\n`,
+  )
 }
 
 const request = Buffer.from(`${BROWSER}\r\n\r\n`, 'latin1')

@@ -119,6 +119,30 @@ t.test('fields of one hop stay on it', async t => {
   t.match(request.field('connection') ?? 'keep-alive', /^(keep-alive|close)$/i)
 })
 
+t.test('an Upgrade is not offered to the app, to whatever it is', async t => {
+  for (const protocol of ['websocket', 'h2c', 'TLS/1.0']) {
+    const request = await seenWith(
+      direct.port(),
+      `Connection: Upgrade\r\nUpgrade: ${protocol}\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n`,
+    )
+    t.equal(request.field('upgrade'), undefined, protocol)
+    t.notMatch(request.field('connection') ?? '', /upgrade/i, protocol)
+  }
+})
+
+t.test('bodies and what caches read pass as they are', async t => {
+  const fields =
+    'Cache-Control: private, max-age=0\r\nContent-Encoding: gzip\r\nVary: Cookie\r\nETag: W/"1"\r\nServer: app\r\n'
+  upstream.on('/as-it-is', ok('not really gzip', fields))
+  const answer = await ask(direct.port(), get('/as-it-is', 'Accept-Encoding: gzip, br\r\n'))
+  for (const line of fields.split('\r\n').slice(0, -2)) {
+    const [name = '', value] = line.split(': ')
+    t.equal(fieldOf(answer, name.toLowerCase()), value, name)
+  }
+  t.equal(answer.body.toString(), 'not really gzip')
+  t.equal(upstream.seen('/as-it-is')[0]?.field('accept-encoding'), 'gzip, br')
+})
+
 t.test('several Cookie lines become one (RFC 6265 5.4, RFC 9113 8.2.3)', async t => {
   const request = await seenWith(direct.port(), 'Cookie: a=1\r\nX: y\r\nCookie: b=2\r\ncookie: c=3\r\n')
   t.equal(request.field('cookie'), 'a=1; b=2; c=3')

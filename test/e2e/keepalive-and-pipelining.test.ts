@@ -4,6 +4,7 @@ import { assertClean, startCauseway } from '../support/causeway.ts'
 import { configText } from '../support/config-text.ts'
 import { ask, fieldOf, get, post, RawClient } from '../support/raw-client.ts'
 import { ok, RecordingUpstream, raw, rawThenClose } from '../support/recording-upstream.ts'
+import { until } from '../support/until.ts'
 
 const upstream = await RecordingUpstream.start(t)
 const causeway = await startCauseway(t, { config: configText({ endpoints: [upstream.port] }) })
@@ -31,6 +32,37 @@ t.test('pipelined requests are answered in order, and reach the app one by one',
   client.send(Array.from({ length: 20 }, (_, n) => get(`/pipe?${n}`)).join(''))
   for (let n = 0; n < 20; n += 1) t.equal((await client.response()).body.toString(), `/pipe?${n}`)
   client.destroy()
+})
+
+t.test('requests that pile up behind a slow one wait in the kernel, not in our memory', async t => {
+  const COUNT = 100_000
+  let release = () => {}
+  upstream.on('/slow', async (line, request) => {
+    await new Promise<void>(done => {
+      release = done
+    })
+    await ok()(line, request)
+  })
+  const client = await RawClient.connect(causeway.port())
+  client.send(get('/slow'))
+  await upstream.arrival('/slow')
+  const before = causeway.rssBytes()
+  const padding = `Padding: ${'x'.repeat(400)}\r\n`
+  for (let n = 0; n < COUNT; n += 100) client.send(get('/flood', padding).repeat(100))
+  let taken = -1
+  await until('the flow to stop', async () => {
+    const stopped = taken === client.sentBytes
+    taken = client.sentBytes
+    await pause(200)
+    return stopped && taken === client.sentBytes
+  })
+  const grown = causeway.rssBytes() - before
+  t.ok(grown < 16 * 1024 * 1024, `RSS grew by ${grown} bytes`)
+  release()
+  const statuses = new Set<number>()
+  for (let n = 0; n < 500; n += 1) statuses.add((await client.response()).status)
+  t.same([...statuses], [200], 'and are answered in their turn')
+  client.reset()
 })
 
 t.test('pipelined requests with bodies of both kinds keep their borders', async t => {

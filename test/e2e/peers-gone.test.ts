@@ -1,6 +1,7 @@
 import t from 'tap'
 import { assertClean, startCauseway } from '../support/causeway.ts'
 import { configText } from '../support/config-text.ts'
+import { startDeafServer } from '../support/deaf-server.ts'
 import { ask, get, RawClient } from '../support/raw-client.ts'
 import { never, RecordingUpstream, type Script } from '../support/recording-upstream.ts'
 import { until } from '../support/until.ts'
@@ -92,6 +93,27 @@ t.test('clients that close inside their request harm nobody, and their upstream 
   }
 })
 
+t.test('clients that reset while we still connect to the app take no slot', async t => {
+  const deaf = await startCauseway(t, {
+    config: configText({
+      endpoints: [await startDeafServer(t)],
+      upstream: 'timeouts = { connect = "60s" }',
+    }),
+  })
+  for (const request of [
+    get('/'),
+    'POST / HTTP/1.1\r\nHost: example.test\r\nContent-Length: 9\r\n\r\nhalf',
+  ]) {
+    const client = await RawClient.connect(deaf.port())
+    client.send(request)
+    await deaf.metric('causeway_upstream_in_flight', {}, value => value === 1)
+    client.reset()
+    await deaf.metric('causeway_requests_in_flight', {}, value => value === 0)
+    await deaf.metric('causeway_upstream_in_flight', {}, value => value === 0)
+  }
+  await assertClean(t, deaf)
+})
+
 t.test('a client that closes while the app thinks is let go when the answer cannot be delivered', async t => {
   let release = () => {}
   upstream.on('/thinks', async line => {
@@ -153,6 +175,37 @@ t.test('a half-closed client with pipelined requests gets all answers', async t 
   client.halfClose()
   for (const n of [1, 2, 3]) t.equal((await client.response()).status, 200, String(n))
   await client.untilEnded()
+})
+
+t.test('a slow client that closes its half gets its answer to the last byte', async t => {
+  // Of so many lengths some end just where our buffer still holds what the kernel has no room for.
+  const lengths = Array.from({ length: 60 }, (_, n) => 1_000_000 + n * 70_000)
+  upstream.on('/slow-half', line => {
+    const length = Number(upstream.requests.at(-1)?.target.split('?')[1])
+    line.send(`HTTP/1.1 200 OK\r\nContent-Length: ${length}\r\n\r\n`)
+    line.send(Buffer.alloc(length, 'x'))
+  })
+  const clients: RawClient[] = []
+  for (const length of lengths) {
+    const client = await RawClient.connect(causeway.port())
+    clients.push(client)
+    client.send(get(`/slow-half?${length}`, 'Connection: close\r\n'))
+    await client.untilReceived('\r\n\r\n')
+    client.stall()
+  }
+  await until('the flow to stop', async () => {
+    const sent = upstream.bytesSent
+    await new Promise(done => setTimeout(done, 200))
+    return sent === upstream.bytesSent
+  })
+  for (const client of clients) client.halfClose()
+  t.equal((await ask(causeway.port(), get('/fine'))).status, 200)
+  for (const [n, client] of clients.entries()) {
+    client.socket.resume()
+    const answer = await client.response()
+    t.equal(answer.body.length, lengths[n])
+    client.destroy()
+  }
 })
 
 t.test('a half-closed client inside its request gets 400 or the end, never an answer of the app', async t => {

@@ -3,6 +3,7 @@ import { assertClean, startCauseway } from '../support/causeway.ts'
 import { configText } from '../support/config-text.ts'
 import { ask, fieldOf, get, post, RawClient } from '../support/raw-client.ts'
 import { ok, RecordingUpstream, raw, type Script } from '../support/recording-upstream.ts'
+import { until } from '../support/until.ts'
 
 const first = await RecordingUpstream.start(t)
 const second = await RecordingUpstream.start(t)
@@ -59,6 +60,27 @@ t.test('a reused connection that closes before its answer: GET is repeated, POST
   const targets = seen('/hangs-up-post').map(request => request.target)
   t.equal(new Set(targets).size, targets.length, 'none was sent twice')
   client.destroy()
+})
+
+t.test('one stale connection is not followed by another: the repeat is sent on a fresh one', async t => {
+  const lonely = await startCauseway(t, { config: configText({ endpoints: [first.port] }) })
+  const release: (() => void)[] = []
+  first.on('/warm', async (line, request) => {
+    await new Promise<void>(done => release.push(done))
+    await ok()(line, request)
+  })
+  const warm = Array.from({ length: 5 }, () => ask(lonely.port(), get('/warm')))
+  await until('five connections in use', () => release.length === 5)
+  const served = new Set(first.seen('/warm').map(request => request.connection))
+  for (const done of release) done()
+  await Promise.all(warm)
+  first.on('/stale', async (line, request) => {
+    if (served.has(line.number)) return line.end()
+    await ok()(line, request)
+  })
+  t.equal((await ask(lonely.port(), get('/stale'))).status, 200)
+  t.equal(first.seen('/stale').length, 2)
+  await assertClean(t, lonely)
 })
 
 t.test(

@@ -124,7 +124,9 @@ async function start(
   return server
 }
 
-/** What to send. Fields go out as they stand here, doubles too; Host is added where it is missing. */
+/**
+ * What to send. Fields go out as they stand here, doubles too; a missing Host or length of a text is added.
+ */
 export interface Ask {
   readonly method?: string
   readonly path: string
@@ -145,13 +147,17 @@ export interface Answer {
 /** Sends a request; resolves with its answer's head. */
 export async function open(port: number, ask: Ask): Promise<IncomingMessage> {
   const fields = ask.fields ?? []
-  const host = fields.some(([name]) => name.toLowerCase() === 'host') ? [] : ['Host', `127.0.0.1:${port}`]
+  const has = (field: string) => fields.some(([name]) => name.toLowerCase() === field)
+  const host = has('host') ? [] : ['Host', `127.0.0.1:${port}`]
+  const plain = typeof ask.body === 'string' || Buffer.isBuffer(ask.body)
+  const length =
+    plain && !has('content-length') ? ['Content-Length', String(Buffer.byteLength(ask.body as string))] : []
   const outgoing = request({
     host: '127.0.0.1',
     port,
     method: ask.method ?? 'GET',
     path: ask.path,
-    headers: [...host, ...fields.flat()],
+    headers: [...host, ...fields.flat(), ...length],
     agent: ask.agent ?? false,
   })
   const answered = responseOf(outgoing)

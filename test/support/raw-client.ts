@@ -50,6 +50,11 @@ export class RawClient {
     return Buffer.concat(this.#all).toString('latin1')
   }
 
+  /** Bytes that the other side's kernel has taken. */
+  get sentBytes(): number {
+    return this.socket.bytesWritten - this.socket.writableLength
+  }
+
   /** latin1 text: one character a byte. */
   send(bytes: string | Uint8Array): void {
     if (!this.socket.writable) return

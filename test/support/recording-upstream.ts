@@ -11,6 +11,7 @@ export class RecordedRequest {
   /** Number of the connection it came on, from 1. */
   readonly connection: number
   readonly #pieces: Buffer[] = []
+  readonly #end = Promise.withResolvers<void>()
   bodyBytes = 0
   complete = false
 
@@ -46,9 +47,14 @@ export class RecordedRequest {
     this.bodyBytes += bytes.length
   }
 
-  /** Resolves when the whole body has arrived. */
-  async whole(): Promise<void> {
-    if (!this.complete) await until(`the body of ${this.target}`, () => this.complete)
+  finish(): void {
+    this.complete = true
+    this.#end.resolve()
+  }
+
+  /** Resolves when the whole body has arrived; never, if it never does. */
+  whole(): Promise<void> {
+    return this.#end.promise
   }
 }
 
@@ -111,6 +117,11 @@ export class RecordingUpstream {
   /** Connections that are open now. */
   get open(): number {
     return this.#lines.size
+  }
+
+  /** Bytes that the proxy's side has taken on the connections that are open now. */
+  get bytesSent(): number {
+    return this.sockets.reduce((sum, socket) => sum + socket.bytesWritten - socket.writableLength, 0)
   }
 
   /** Their sockets. */
@@ -179,9 +190,7 @@ export class RecordingUpstream {
         this.#run(line, current)
       },
       body: (bytes: Buffer) => current?.add(bytes),
-      end: () => {
-        if (current !== undefined) current.complete = true
-      },
+      end: () => current?.finish(),
       dirty: (reason: string, raw: string) => this.dirty.push(`${reason}: ${JSON.stringify(raw)}`),
     }
   }

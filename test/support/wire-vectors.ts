@@ -1,6 +1,7 @@
+import type { Test } from 'tap'
 import type { ChunkDetail } from '../../lib/wire/chunked.ts'
 import { ChunkedDecoder } from '../../lib/wire/chunked.ts'
-import type { RefusalDetail } from '../../lib/wire/refusal.ts'
+import type { Refusal, RefusalDetail } from '../../lib/wire/refusal.ts'
 import { type ParsedRequest, parseRequestHead } from '../../lib/wire/request-head.ts'
 import { type ParsedResponse, parseResponseHead } from '../../lib/wire/response-head.ts'
 
@@ -17,6 +18,14 @@ export function lined(line: string): string {
 /** A GET with these lines behind its Host. */
 export function fielded(...lines: readonly string[]): string {
   return `${['GET / HTTP/1.1', 'Host: a', ...lines].join('\r\n')}\r\n\r\n`
+}
+
+/** Each vector ends as it says, whole and byte by byte. */
+export function holds(t: Test, vectors: readonly Vector<RefusalDetail>[], outcome = detailOf): void {
+  for (const [promise, text, detail] of vectors) {
+    t.equal(outcome(text), detail, promise)
+    t.equal(pieceByPiece(text, outcome), detail, `${promise}, byte by byte`)
+  }
 }
 
 /** Why the head is refused. */
@@ -81,6 +90,9 @@ export function decoded(body: string, size = body.length): Decoded {
   return { data, detail: decoder.detail ?? ending, surplus: bytes.length - at }
 }
 
-function outcomeOf(head: { readonly detail?: RefusalDetail } | undefined): RefusalDetail | 'ok' | 'more' {
-  return head === undefined ? 'more' : (head.detail ?? 'ok')
+function outcomeOf(
+  head: ParsedRequest | ParsedResponse | Refusal | undefined,
+): RefusalDetail | 'ok' | 'more' {
+  if (head === undefined) return 'more'
+  return 'refused' in head ? head.detail : 'ok'
 }

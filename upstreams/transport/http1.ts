@@ -49,6 +49,8 @@ export class Http1Client implements Attempt, ByteStreamOwner, ChunkSink, Deadlin
   /** Attempts begun on this connection. */
   #runs = 0
   #sending = false
+  /** The upstream takes no more, but its answer may be on the way. */
+  #sendFailed = false
   #readPaused = false
   /** Part of a head that has not arrived whole. */
   #held: Buffer | undefined = undefined
@@ -70,6 +72,7 @@ export class Http1Client implements Attempt, ByteStreamOwner, ChunkSink, Deadlin
     this.#stream = ByteStream.connect(to, this, env.timers, stallMs, () => this.#connected())
     env.timers.arm(this, owner.timeouts.connectMs)
     endpoint.countActive(1)
+    job.attempting(this)
   }
 
   get usable(): boolean {
@@ -81,6 +84,7 @@ export class Http1Client implements Attempt, ByteStreamOwner, ChunkSink, Deadlin
     this.#job = job
     this.#owner = owner
     this.endpoint.countActive(1)
+    job.attempting(this)
     this.#begin(job)
   }
 
@@ -152,6 +156,15 @@ export class Http1Client implements Attempt, ByteStreamOwner, ChunkSink, Deadlin
     if (this.#state === 'body' && this.#head?.framing === 'close') this.#complete(false)
     else if (this.#job !== undefined) this.#lost('closed the connection')
     this.#stream.destroy()
+  }
+
+  /** Apps answer early and close without reading the rest (a 403 to a large upload): the answer is still to be read. */
+  streamWriteFailed(): void {
+    this.#sendFailed = true
+    if (!this.#sending) return
+    this.#sending = false
+    this.#job?.sendDrained()
+    if (this.#state === 'head') this.#env.timers.arm(this, this.#owner.timeouts.responseMs)
   }
 
   streamDrained(): void {
@@ -228,7 +241,7 @@ export class Http1Client implements Attempt, ByteStreamOwner, ChunkSink, Deadlin
     this.#head = undefined
     this.#sending = true
     this.#stream.writeText(job.headText)
-    job.started(this)
+    job.bodyWanted()
     if (!this.#sending) return
     this.#stream.flush()
     if (job.bodyFraming === 'none') this.#sent()
@@ -318,8 +331,9 @@ export class Http1Client implements Attempt, ByteStreamOwner, ChunkSink, Deadlin
     const job = this.#job
     const head = this.#head
     if (job === undefined || head === undefined) return this.#stream.destroy()
-    // An answer before the end of the request: the app will not read the rest, and may have reset us for it.
-    const reusable = clean && head.keepAlive && head.framing !== 'close' && !this.#sending
+    // Not after an answer before the end of the request: the app will not read the rest, and may have reset us for it. Nor after
+    // HEAD: uWSGI and gunicorn send the body all the same, often a moment later, and it would be read as the next answer.
+    const reusable = clean && head.keepAlive && !this.#sending && !this.#sendFailed && job.method !== 'HEAD'
     job.record.upstreamEndAtMs = this.#env.clock.now()
     this.#detach()
     this.resumeAnswer()

@@ -10,7 +10,7 @@ async function ask() {
       const worker = await (await fetch('/api')).json()
       const dot = document.createElement('i')
       dot.style.setProperty('--hue', worker.hue)
-      dot.title = `worker ${worker.pid}`
+      dot.title = `${worker.name}, process ${worker.pid}`
       turns.append(dot)
     }
   } catch {

@@ -1,0 +1,125 @@
+import { spawn } from 'node:child_process'
+import { createServer } from 'node:net'
+import t from 'tap'
+
+interface Ran {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** Runs the program as a person would. */
+function causeway(...args: string[]): Promise<Ran> {
+  const child = spawn(process.execPath, ['cmd/causeway.ts', ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+  let stdout = ''
+  let stderr = ''
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text
+  })
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text
+  })
+  return new Promise(resolve => {
+    child.once('close', code => resolve({ code, stdout, stderr }))
+  })
+}
+
+const COMMANDS = ['run', 'check', 'status', 'reload', 'healthcheck', 'schema', 'version']
+
+const site = (listener: string, admin = '127.0.0.1:0') => `
+[server]
+workers = 1
+[admin]
+address = "${admin}"
+[listeners.web]
+address = "${listener}"
+[routes.site]
+path = "/"
+static = { root = "/" }
+`
+
+/** A port that answers nobody. */
+async function takenPort(): Promise<{ readonly port: number; close(): void }> {
+  const server = createServer(socket => socket.destroy())
+  await new Promise<void>(done => server.listen(0, '127.0.0.1', done))
+  const bound = server.address()
+  return { port: bound !== null && typeof bound === 'object' ? bound.port : 0, close: () => server.close() }
+}
+
+t.test('help names every command, and every command helps with an example', async t => {
+  const help = await causeway('--help')
+  t.equal(help.code, 0)
+  for (const name of COMMANDS) t.match(help.stdout, new RegExp(`^  ${name} `, 'm'))
+  for (const name of COMMANDS) {
+    const own = await causeway(name, '--help')
+    t.equal(own.code, 0, name)
+    t.match(own.stdout, new RegExp(`Usage: causeway ${name}[^]*Example: causeway ${name}`))
+  }
+})
+
+t.test('bad usage is exit code 2 and says what would be right', async t => {
+  for (const [args, message] of [
+    [[], /which command\?/],
+    [['relaod'], /no command "relaod": did you mean "reload"\?/],
+    [['constructor'], /no command "constructor"/],
+    [['run', '--confg', 'x'], /Unknown option '--confg'/],
+    [['run', 'conf.d'], /Unexpected argument 'conf.d'/],
+    [['run', '--json'], /Unknown option '--json'/],
+    [['check', '--config'], /--config/],
+  ] as const) {
+    const ran = await causeway(...args)
+    t.equal(ran.code, 2, args.join(' '))
+    t.match(ran.stderr, message)
+    t.equal(ran.stdout, '')
+  }
+})
+
+t.test('a bad configuration is exit code 78, all mistakes told, nothing started', async t => {
+  const folder = t.testdir({
+    'a.toml': '[listeners.web]\naddres = "127.0.0.1:0"\n[routes.x]\npath = "/"\nupstream = "none"\n',
+  })
+  for (const command of ['run', 'check', 'status', 'reload', 'healthcheck']) {
+    const ran = await causeway(command, '--config', folder)
+    t.equal(ran.code, 78, command)
+    t.match(ran.stderr, /a\.toml:2:1/)
+    t.match(ran.stderr, /a\.toml:5:/)
+    t.equal(ran.stdout, '')
+  }
+})
+
+t.test('a listener whose address is taken: exit code 1, named with its address', async t => {
+  const taken = await takenPort()
+  t.teardown(() => taken.close())
+  const folder = t.testdir({ 'a.toml': site(`127.0.0.1:${taken.port}`) })
+  const ran = await causeway('run', '-c', folder)
+  t.equal(ran.code, 1)
+  t.equal(ran.stderr, `causeway: listener "web": 127.0.0.1:${taken.port} is already in use\n`)
+})
+
+t.test('an admin address that is taken: the same', async t => {
+  const taken = await takenPort()
+  t.teardown(() => taken.close())
+  const folder = t.testdir({ 'a.toml': site('127.0.0.1:0', `127.0.0.1:${taken.port}`) })
+  const ran = await causeway('run', '-c', folder)
+  t.equal(ran.code, 1)
+  t.equal(ran.stderr, `causeway: admin: 127.0.0.1:${taken.port} is already in use\n`)
+})
+
+t.test('commands that ask a process say where nobody answered: exit code 1', async t => {
+  const free = await takenPort()
+  free.close()
+  const folder = t.testdir({ 'a.toml': site('127.0.0.1:0', `127.0.0.1:${free.port}`) })
+  for (const command of ['status', 'reload', 'healthcheck']) {
+    const ran = await causeway(command, '-c', folder)
+    t.equal(ran.code, 1, command)
+    t.match(ran.stderr, `nothing answers at 127.0.0.1:${free.port}`)
+  }
+})
+
+t.test('version and schema print what programs can read', async t => {
+  const version = await causeway('version', '--json')
+  t.match(JSON.parse(version.stdout), { version: /^\d+\.\d+\.\d+/, node: process.version })
+  const schema = await causeway('schema')
+  t.equal(schema.code, 0)
+  t.type(JSON.parse(schema.stdout), 'object')
+})

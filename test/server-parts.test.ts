@@ -1,0 +1,237 @@
+import { existsSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t from 'tap'
+import { Timers } from '../lib/base/timers.ts'
+import { AccessBatch } from '../lib/server/access-batch.ts'
+import { AddressTaken, claimAddress } from '../lib/server/address-claim.ts'
+import { refuseAdmin } from '../lib/server/admin-guard.ts'
+import { Backoff } from '../lib/server/backoff.ts'
+import { Ejection } from '../lib/server/ejection.ts'
+import { LineSplitter } from '../lib/server/line-splitter.ts'
+import type { LineBatch } from '../lib/server/messages.ts'
+import { type ReloadResult, Reloads } from '../lib/server/reloads.ts'
+import { FakeClock } from './support/fake-clock.ts'
+
+t.test('Backoff', async t => {
+  t.test('delays double up to the limit, and a long life makes them short again', async t => {
+    const backoff = new Backoff({ firstMs: 250, maxMs: 1000, resetAfterMs: 10_000 })
+    t.same(
+      [0, 0, 0, 0].map(life => backoff.delayAfter(life)),
+      [250, 500, 1000, 1000],
+    )
+    t.equal(backoff.delayAfter(10_000), 250)
+    t.equal(backoff.delayAfter(9_999), 500)
+  })
+})
+
+t.test('LineSplitter', async t => {
+  const split = (...pieces: string[]) => {
+    const lines: string[] = []
+    const splitter = new LineSplitter(line => lines.push(line))
+    for (const piece of pieces) splitter.push(piece)
+    splitter.end()
+    return lines
+  }
+  t.test(
+    'lines are put together from pieces, empty ones left out, line ends of any kind removed',
+    async t => {
+      t.same(split('one\ntw', 'o\r\n\n', 'three'), ['one', 'two', 'three'])
+    },
+  )
+  t.test('an endless line is cut, and the next one is whole again', async t => {
+    const lines = split('x'.repeat(5000), 'x'.repeat(5000), 'x'.repeat(5000), '\nnext\n')
+    t.equal(lines.length, 2)
+    t.equal(lines[0], `${'x'.repeat(8192)} [cut]`)
+    t.equal(lines[1], 'next')
+  })
+})
+
+t.test('AccessBatch', async t => {
+  const make = () => {
+    const clock = new FakeClock()
+    const timers = new Timers(clock)
+    const batches: LineBatch[] = []
+    return { clock, timers, batches, batch: new AccessBatch(timers, it => batches.push(it)) }
+  }
+  t.test('lines wait for company for 100 ms', async t => {
+    const { clock, timers, batches, batch } = make()
+    batch.write('a\n')
+    batch.write('b\n')
+    t.same(batches, [])
+    clock.pass(200)
+    timers.advance()
+    t.same(batches, [{ text: 'a\nb\n', lines: 2, dropped: 0 }])
+  })
+  t.test('a full batch leaves at once', async t => {
+    const { batches, batch } = make()
+    const line = `${'x'.repeat(1023)}\n`
+    for (let n = 0; n < 33; n += 1) batch.write(line)
+    t.same(
+      batches.map(it => it.lines),
+      [32],
+    )
+  })
+  t.test('while nobody takes them over lines are dropped and counted, never kept without end', async t => {
+    const { batches, batch } = make()
+    const line = `${'x'.repeat(64 * 1024 - 1)}\n`
+    for (let n = 0; n < 70; n += 1) batch.write(line)
+    t.equal(batches.length, 64, '4 MiB are on their way')
+    batch.taken(line.length)
+    t.match(batches.at(-1), { text: '', dropped: 6 })
+    batch.write(line)
+    t.match(batches.at(-1), { lines: 1, dropped: 0 }, 'there is room again')
+  })
+})
+
+t.test('Ejection', async t => {
+  const make = () => {
+    const clock = new FakeClock()
+    const timers = new Timers(clock)
+    const over: number[] = []
+    const ejection = new Ejection(clock, timers, () => over.push(clock.nowMs))
+    const pass = (ms: number) => {
+      clock.pass(ms)
+      timers.advance()
+    }
+    return { ejection, over, pass }
+  }
+  t.test('each lasts longer than the one before, up to ten times', async t => {
+    const { ejection, over, pass } = make()
+    const grown: number[] = []
+    for (let n = 0; n < 12; n += 1) {
+      const forMs = ejection.begin(1000)
+      grown.push(forMs)
+      t.ok(ejection.running)
+      pass(forMs + 100)
+      t.notOk(ejection.running)
+    }
+    t.same(grown, [1000, 2000, 3000, 4000, 5000, 6000, 7000, 8000, 9000, 10_000, 10_000, 10_000])
+    t.equal(over.length, 12)
+  })
+  t.test('after a quiet time of ten ejections the next is the first again', async t => {
+    const { ejection, pass } = make()
+    ejection.begin(1000)
+    pass(1100)
+    pass(9900)
+    t.equal(ejection.begin(1000), 2000)
+    pass(2100)
+    pass(10_000)
+    t.equal(ejection.begin(1000), 1000)
+  })
+})
+
+t.test('Reloads', async t => {
+  t.test('one at a time; whoever asks meanwhile shares exactly one more', async t => {
+    const gates: PromiseWithResolvers<void>[] = []
+    const reloads = new Reloads(async () => {
+      const gate = Promise.withResolvers<void>()
+      gates.push(gate)
+      await gate.promise
+      return {
+        ok: gates.length === 1,
+        at: '',
+        generation: gates.length,
+        hash: '',
+        problems: [],
+        warnings: [],
+      } satisfies ReloadResult
+    })
+    const first = reloads.request()
+    const second = reloads.request()
+    const third = reloads.request()
+    t.equal(gates.length, 1, 'the second has not begun')
+    gates[0]?.resolve()
+    t.equal((await first).generation, 1)
+    await new Promise(setImmediate)
+    t.equal(gates.length, 2)
+    gates[1]?.resolve()
+    t.equal(await second, await third)
+    t.same(reloads.counts, { success: 1, failure: 1 })
+    t.equal(reloads.last?.generation, 2)
+  })
+})
+
+t.test('refuseAdmin', async t => {
+  const loopback = { kind: 'tcp', host: '127.0.0.1', port: 9180 } as const
+  const ask = (host: string | undefined, authorization?: string) => ({ host, authorization, open: false })
+  t.test('without a token: loopback names and the bound address only (DNS rebinding)', async t => {
+    for (const host of ['localhost', 'localhost:9180', '127.0.0.1:9180', '[::1]:9180', 'LOCALHOST:1']) {
+      t.equal(refuseAdmin(ask(host), loopback, undefined), undefined, host)
+    }
+    for (const host of [
+      'evil.example',
+      'evil.example:9180',
+      '127.0.0.1.evil.example',
+      'localhost.evil.example',
+      '',
+      undefined,
+    ]) {
+      t.equal(refuseAdmin(ask(host), loopback, undefined)?.status, 403, String(host))
+    }
+    const other = { kind: 'tcp', host: '10.0.0.5', port: 9180 } as const
+    t.equal(refuseAdmin(ask('10.0.0.5:9180'), other, undefined), undefined)
+  })
+  t.test('with a token nothing but the token counts', async t => {
+    t.equal(refuseAdmin(ask('evil.example', 'Bearer s3cret'), loopback, 's3cret'), undefined)
+    for (const authorization of [
+      undefined,
+      '',
+      'Bearer',
+      'Bearer s3cre',
+      'Bearer s3cret2',
+      'Basic s3cret',
+      's3cret',
+    ]) {
+      t.equal(
+        refuseAdmin(ask('localhost', authorization), loopback, 's3cret')?.status,
+        401,
+        String(authorization),
+      )
+    }
+  })
+  t.test('a unix socket has no names; pages that say only yes or no are for everyone', async t => {
+    t.equal(refuseAdmin(ask('anything'), { kind: 'unix', path: '/run/a.sock' }, undefined), undefined)
+    t.equal(refuseAdmin({ ...ask('pod.example'), open: true }, loopback, 's3cret'), undefined)
+  })
+})
+
+t.test('claimAddress', async t => {
+  const none = new Set<number>()
+  t.test('a port that somebody has is refused, even if they would share it', async t => {
+    const server = createServer()
+    await new Promise<void>(done => server.listen({ port: 0, host: '127.0.0.1', reusePort: true }, done))
+    t.teardown(() => server.close())
+    const bound = server.address()
+    const port = bound !== null && typeof bound === 'object' ? bound.port : 0
+    const address = { kind: 'tcp', host: '127.0.0.1', port } as const
+    await t.rejects(claimAddress(address, none), new AddressTaken(`127.0.0.1:${port} is already in use`))
+    await t.resolves(claimAddress(address, new Set([port])), 'but it may be one of our own')
+  })
+  t.test('port 0 becomes a free port', async t => {
+    const claim = await claimAddress({ kind: 'tcp', host: '127.0.0.1', port: 0 }, none)
+    t.teardown(() => claim.release())
+    t.ok(claim.address.kind === 'tcp' && claim.address.port > 0)
+  })
+  t.test('a socket file that nobody listens on is removed; any other file is refused', async t => {
+    // Short: a socket's path holds 107 bytes.
+    const folder = mkdtempSync(join(tmpdir(), 'claim-'))
+    t.teardown(() => rmSync(folder, { recursive: true }))
+    const path = join(folder, 'live.sock')
+    const stale = join(folder, 'stale.sock')
+    const plain = join(folder, 'plain.sock')
+    const server = createServer()
+    await new Promise<void>(done => server.listen(path, done))
+    await t.rejects(claimAddress({ kind: 'unix', path }, none), /in use by a running process/)
+    // The server unlinks the path that it knows: what it was renamed to stays, as after a SIGKILL.
+    renameSync(path, stale)
+    await new Promise(done => server.close(done))
+    t.ok(existsSync(stale))
+    await claimAddress({ kind: 'unix', path: stale }, none)
+    t.notOk(existsSync(stale))
+    writeFileSync(plain, '')
+    await t.rejects(claimAddress({ kind: 'unix', path: plain }, none), /is not a socket/)
+    t.ok(existsSync(plain))
+  })
+})

@@ -1,0 +1,456 @@
+import fc from 'fast-check'
+import t from 'tap'
+import type { ChunkDetail } from '../lib/wire/chunked.ts'
+import type { RequestDetail } from '../lib/wire/refusal.ts'
+import { type ParsedRequest, parseRequestHead } from '../lib/wire/request-head.ts'
+import { LLHTTP_METHODS, type Reading, readByLlhttp } from './support/llhttp.ts'
+import { decoded, detailOf, LIMITS, pieceByPiece } from './support/wire-vectors.ts'
+
+// Generated requests, read by us and by llhttp. What llhttp refuses we refuse; where we refuse more, the reason stands in one of
+// the two lists; what both take, both read alike. fast-check prints seed and path of a failure; WIRE_SEED tries another seed.
+
+const { WIRE_SEED } = process.env
+const SEED = Number(WIRE_SEED ?? 20_261_122)
+const HEADS = 6000
+const BODIES = 3000
+
+/** Why we refuse requests that llhttp takes. */
+const STRICTER: Partial<Record<RequestDetail, string>> = {
+  'empty-lines': 'llhttp skips every CR and LF; RFC 9112 2.2 asks for at least one CRLF',
+  'request-line': 'llhttp skips spaces before the target',
+  'target-character': 'fragments, bytes above 127 and backslashes split what two readers see',
+  'target-form': 'llhttp does not look at the form',
+  'target-percent': 'llhttp does not decode; a NUL or half an escape is for no app',
+  version: 'llhttp takes HTTP/0.9',
+  'version-unsupported': 'llhttp takes HTTP/2.0 as a version of HTTP/1 messages',
+  connect: 'we are no forward proxy',
+  trace: 'it would show our own fields',
+  'te-http10': 'RFC 9112 6.1: a sign of a broken or hostile sender',
+  'te-repeated': 'llhttp looks at the last coding only',
+  'te-value': 'llhttp takes every list that ends in chunked',
+  'te-unknown': 'RFC 9112 6.1: 501',
+  'host-missing': 'left to node:http by llhttp',
+  'host-repeated': 'left to node:http by llhttp',
+  'host-value': 'llhttp does not look at it',
+  'host-differs': 'llhttp does not look at it',
+  connection: 'llhttp skips what is no token',
+  expect: 'left to node:http by llhttp',
+  'cl-value': 'llhttp takes lengths up to 2^64',
+}
+
+/** The same for chunked bodies. */
+const STRICTER_CHUNKS: Partial<Record<ChunkDetail, string>> = {
+  'chunk-extension': 'llhttp takes an empty name or value',
+  'chunk-size': 'llhttp takes any number of leading zeros',
+}
+
+/** What only RTSP has, llhttp takes with `RTSP/1.0` only. */
+const RTSP_METHODS: ReadonlySet<string> = new Set(['DESCRIBE', 'SETUP', 'PLAY', 'RECORD'])
+
+/** Methods that llhttp does not know, or only for RTSP, are its own limit: RFC 9110 9.1 leaves the list open. */
+function isOwnLimit({ error }: Reading, { method }: ParsedRequest): boolean {
+  if (error === 'HPE_INVALID_METHOD') return !LLHTTP_METHODS.has(method)
+  return error === 'HPE_INVALID_CONSTANT' && RTSP_METHODS.has(method)
+}
+
+const NASTY = [
+  '\0',
+  '\t',
+  '\n',
+  '\v',
+  '\f',
+  '\r',
+  ' ',
+  '\x1b',
+  '\x7f',
+  '\x85',
+  '\xa0',
+  '\xff',
+  ':',
+  ';',
+  ',',
+  '"',
+  '#',
+  '%',
+  '\\',
+  '/',
+  '@',
+  '+',
+  '_',
+  '0',
+]
+
+/** Mostly one of `usual`, sometimes one of `odd`. */
+function mostly(usual: readonly string[], odd: readonly string[], weight = 12): fc.Arbitrary<string> {
+  return fc.oneof(
+    { weight, arbitrary: fc.constantFrom(...usual) },
+    { weight: 1, arbitrary: fc.constantFrom(...odd) },
+  )
+}
+
+const space = mostly([' '], ['', '  ', '\t', '\x0b', '\xa0', '\r', '\n', '\r\n'], 40)
+const lineEnd = mostly(['\r\n'], ['\n', '\r', '\r\r\n', '\n\r', '\r\n ', '', '\0\r\n'], 60)
+const method = mostly(
+  ['GET', 'POST', 'HEAD', 'PUT', 'DELETE', 'OPTIONS', 'PATCH', 'PROPFIND', 'M-SEARCH'],
+  ['CONNECT', 'TRACE', 'PRI', 'get', 'GETX', 'G:T', '', 'SOURCE', 'DESCRIBE', 'G\xc9T'],
+)
+const target = mostly(
+  [
+    '/',
+    '/a/b?c=d',
+    '/a%20b',
+    '/?',
+    '/a|b"{}^`<>',
+    '//a',
+    '/a?b?c%',
+    'http://a/b',
+    'HTTP://a:80?x',
+    'https://a',
+    '*',
+  ],
+  [
+    '',
+    'a',
+    '/a#b',
+    '/%',
+    '/%00',
+    '/a\\b',
+    '/\xe9',
+    '/a\x7f',
+    'ftp://a/',
+    'http://',
+    'http://u@a/',
+    'a:80',
+    '/?#',
+    '/\t',
+    '/\f',
+  ],
+  8,
+)
+const version = mostly(
+  ['HTTP/1.1', 'HTTP/1.1', 'HTTP/1.1', 'HTTP/1.0'],
+  [
+    'HTTP/0.9',
+    'HTTP/2.0',
+    'HTTP/1.2',
+    'HTTP/1.10',
+    'http/1.1',
+    'HTTP/11',
+    'HTTP/1',
+    '',
+    'ICE/1.0',
+    'RTSP/1.0',
+  ],
+  20,
+)
+const name = mostly(
+  [
+    'Host',
+    'Content-Length',
+    'Transfer-Encoding',
+    'Connection',
+    'Expect',
+    'Upgrade',
+    'Cookie',
+    'X-A',
+    'Accept',
+    'te',
+  ],
+  [
+    '',
+    'Content_Length',
+    'Content-Length ',
+    'Transfer-Encoding\t',
+    ' Host',
+    'X\0',
+    'X\xe9',
+    'X(',
+    '__proto__',
+    'CONTENT-LENGTH',
+  ],
+)
+const value = mostly(
+  [
+    'a',
+    '5',
+    '0',
+    '17',
+    'chunked',
+    'close',
+    'keep-alive',
+    '100-continue',
+    'upgrade, x',
+    '',
+    'a b\tc',
+    'gzip, chunked',
+    'Chunked',
+    'a:80',
+    'h2c',
+  ],
+  [
+    '+5',
+    '-1',
+    '5,5',
+    '0x5',
+    '5 5',
+    '99999999999999999999',
+    'identity',
+    'chunked;a',
+    'chunked, chunked',
+    '"chunked"',
+    'a\0',
+    'a\xff',
+    'a\r\n b',
+    '\x0bchunked',
+    'chunked, identity',
+    'close, "',
+    '9007199254740993',
+  ],
+  6,
+)
+const colon = mostly([': '], [':', ':\t', ' : ', ':  ', ': \t', '', '\t:', ':\r\n ', ':\0'], 12)
+const tail = mostly([''], [' ', '\t', ' \t ', '\x0b', '\0'], 20)
+
+const anyField = fc.tuple(name, colon, value, tail, lineEnd).map(parts => parts.join(''))
+const goodField = fc.constantFrom(
+  'Content-Length: 5\r\n',
+  'content-length:  017 \r\n',
+  'Transfer-Encoding: chunked\r\n',
+  'transfer-encoding:Chunked\t\r\n',
+  'Connection: close\r\n',
+  'Connection: keep-alive, Upgrade\r\n',
+  'Upgrade: h2c\r\n',
+  'Expect: 100-continue\r\n',
+  'Cookie: a=b; c="d"\r\n',
+  'X-A:\r\n',
+  'X_A: \xe9 \t!\r\n',
+)
+const field = fc.oneof({ weight: 3, arbitrary: goodField }, { weight: 1, arbitrary: anyField })
+const hostField = mostly(
+  ['Host: a\r\n'],
+  ['Host: a, b\r\n', 'Host:\r\n', 'Host: a:0\r\n', '', 'host: A\r\n'],
+  20,
+)
+const requestLine = fc.tuple(method, space, target, space, version, lineEnd).map(parts => parts.join(''))
+
+const head = fc
+  .tuple(
+    mostly([''], ['\r\n', '\r\n\r\n', '\n', '\r', ' ', '\0'], 40),
+    requestLine,
+    hostField,
+    fc.array(field, { maxLength: 4 }).map(lines => lines.join('')),
+    mostly(['\r\n'], ['\n', '\r', '\r\r\n', ' \r\n', '']),
+  )
+  .map(parts => parts.join(''))
+
+const chunkSize = mostly(
+  ['1', '3', '5', 'a', 'A', '0', '05', '0a'],
+  [
+    '',
+    '0x3',
+    '+3',
+    '-3',
+    '3_0',
+    ' 3',
+    '3 ',
+    '3\t',
+    'g',
+    'ffffffffffffffff',
+    '000000000000000000003',
+    '3h',
+    '\x003',
+  ],
+)
+const extension = mostly(
+  ['', '', '', ';a', ';a=b', ';a="b;c"'],
+  [
+    ';',
+    ';=b',
+    ';a=',
+    ';a=b;',
+    '; a',
+    ' ;a',
+    ';a = b',
+    ';a="b',
+    ';a="\\"x"',
+    ';a\0',
+    ';a="\n"',
+    ';\xe9',
+    ';a=\xe9',
+    ';a="b"c',
+  ],
+)
+const chunk = fc
+  .tuple(
+    chunkSize,
+    extension,
+    lineEnd,
+    mostly(['abc', 'abcde', 'x', '0123456789'], ['', '\r\n', 'ab']),
+    lineEnd,
+  )
+  .map(([size, ext, end, data, after]) => `${size}${ext}${end}${data}${after}`)
+/** A chunk whose size is right. */
+const goodChunk = fc
+  .tuple(fc.constantFrom('a', 'abc', '0123456789abcdef\r\n0'), extension, lineEnd, lineEnd)
+  .map(([data, ext, end, after]) => `${data.length.toString(16)}${ext}${end}${data}${after}`)
+const trailer = mostly(
+  ['', '', 'A: b\r\n', 'X-A:\r\n'],
+  [
+    'A : b\r\n',
+    ' A: b\r\n',
+    'A\r\n',
+    'A: b\n',
+    'A: \0\r\n',
+    ': b\r\n',
+    'A: b\r\n c\r\n',
+    'Content-Length: 5\r\n',
+    'Transfer-Encoding: chunked\r\n',
+  ],
+)
+const chunks = fc.array(fc.oneof({ weight: 4, arbitrary: goodChunk }, { weight: 1, arbitrary: chunk }), {
+  maxLength: 4,
+})
+const chunkedBody = fc
+  .tuple(
+    chunks,
+    mostly(['0\r\n'], ['0\n', '00\r\n', '0;a\r\n', '0 \r\n', '0;\r\n', '']),
+    trailer,
+    mostly(['\r\n'], ['\n', '\r', 'x', '']),
+  )
+  .map(([all, last, trailers, end]) => `${all.join('')}${last}${trailers}${end}`)
+
+/** Now and then one byte is put in, taken out or replaced. */
+function mutated(text: fc.Arbitrary<string>): fc.Arbitrary<string> {
+  const change = fc.tuple(fc.nat(), fc.constantFrom(...NASTY), fc.constantFrom(0, 1)).map(parts => [parts])
+  const changes = fc.oneof({ weight: 3, arbitrary: fc.constant([]) }, { weight: 1, arbitrary: change })
+  return fc.tuple(text, changes).map(([whole, list]) => {
+    let out = whole
+    for (const [at, byte, cut] of list) {
+      const where = at % (out.length + 1)
+      out = out.slice(0, where) + byte + out.slice(where + cut)
+    }
+    return out
+  })
+}
+
+/** A body that fits the framing we found, so that llhttp shows which one it found. */
+function bodyFor(head: ParsedRequest): string {
+  if (head.framing === 'chunked') return '3\r\nabc\r\n0\r\n\r\n'
+  return 'x'.repeat(head.contentLength)
+}
+
+function fieldsOf(head: ParsedRequest): string[] {
+  const out: string[] = []
+  for (let i = 0; i < head.fields.count; i += 1) out.push(head.fields.name(i), head.fields.value(i))
+  return out
+}
+
+const seen = { both: 0, neither: 0, stricter: new Map<string, number>() }
+
+function compareHead(text: string): void {
+  const ours = parseRequestHead(text, LIMITS)
+  const whole = readByLlhttp(text)
+  if (ours === undefined) {
+    if (whole.headEnd !== undefined) throw new Error('llhttp has a head, we wait for more')
+    return
+  }
+  if ('refused' in ours) {
+    if (whole.error !== undefined || whole.headEnd === undefined) seen.neither += 1
+    else if (STRICTER[ours.detail as RequestDetail] === undefined)
+      throw new Error(`we alone refuse: ${ours.detail}`)
+    else seen.stricter.set(ours.detail, (seen.stricter.get(ours.detail) ?? 0) + 1)
+    return
+  }
+  const theirs = readByLlhttp(text.slice(0, ours.size) + (ours.contentLength > 100 ? '' : bodyFor(ours)))
+  if (theirs.error !== undefined) {
+    if (!isOwnLimit(theirs, ours)) throw new Error(`llhttp alone refuses: ${theirs.error}`)
+    return
+  }
+  seen.both += 1
+  compareTaken(text, ours, theirs)
+}
+
+function compareTaken(text: string, ours: ParsedRequest, theirs: Reading): void {
+  const line = text.slice(0, text.indexOf('\r\n', 2))
+  same('size', ours.size, theirs.headEnd)
+  same('method', ours.method, theirs.method)
+  same('fields', fieldsOf(ours).join('\n'), theirs.fields.map(text => text.replace(/[ \t]+$/, '')).join('\n'))
+  if (ours.target !== '*')
+    same(
+      'target',
+      theirs.target.endsWith(ours.target) || ours.target.startsWith('/?') || ours.target === '/',
+      true,
+    )
+  same('target on the line', line.includes(theirs.target), true)
+  if (ours.contentLength > 100) return same('length', theirs.end, undefined)
+  const data = ours.framing === 'chunked' ? 'abc' : bodyFor(ours)
+  same('body', theirs.body, data)
+  same('end', theirs.end, ours.size + bodyFor(ours).length)
+}
+
+function same(what: string, ours: unknown, theirs: unknown): void {
+  if (ours !== theirs) throw new Error(`${what}: ${JSON.stringify(ours)}, llhttp: ${JSON.stringify(theirs)}`)
+}
+
+/** Runs `check` on every generated text; a failure says seed, path and the shrunk text. */
+function everyText(texts: fc.Arbitrary<string>, numRuns: number, check: (text: string) => void): void {
+  fc.assert(fc.property(texts, check), { seed: SEED, numRuns })
+}
+
+t.test('request heads: never laxer than llhttp, stricter only where named, read alike', async t => {
+  everyText(mutated(head), HEADS, compareHead)
+  t.comment(
+    `${seen.both} taken by both, ${seen.neither} by neither, refused by us alone:`,
+    Object.fromEntries(seen.stricter),
+  )
+  t.ok(seen.both > HEADS / 10 && seen.neither > HEADS / 10, 'the generator reaches both sides')
+})
+
+t.test('request heads end the same way in pieces as in one', async () => {
+  everyText(mutated(head), 1000, text => {
+    const whole = detailOf(text)
+    const pieces = pieceByPiece(text, detailOf)
+    same('outcome', pieces, whole)
+  })
+})
+
+t.test('random bytes around framing fields never throw, and llhttp agrees', async () => {
+  const noise = fc
+    .array(fc.constantFrom(...NASTY, 'chunked', '5', 'a'), { maxLength: 6 })
+    .map(parts => parts.join(''))
+  const line = fc.tuple(
+    fc.constantFrom('Content-Length', 'Transfer-Encoding', 'Host', 'Connection'),
+    noise,
+    fc.constantFrom('', '\r\n'),
+    noise,
+  )
+  const texts = fc
+    .tuple(line, line)
+    .map(lines => `POST / HTTP/1.1\r\nHost: a\r\n${lines.map(parts => `${parts.join('')}\r\n`).join('')}\r\n`)
+  everyText(texts, 1500, compareHead)
+})
+
+t.test('chunked bodies: never laxer than llhttp, stricter only where named, read alike', async t => {
+  const start = 'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n'
+  const stricter: Record<string, number> = {}
+  let both = 0
+  everyText(mutated(chunkedBody), BODIES, body => {
+    const theirs = readByLlhttp(start + body)
+    const ours = decoded(body)
+    if (ours.detail === 'ok') {
+      same('error', undefined, theirs.error)
+      same('data', ours.data, theirs.body)
+      same('end', start.length + body.length - ours.surplus, theirs.end)
+      both += 1
+    } else if (ours.detail === 'more') {
+      same('error', undefined, theirs.error)
+      same('end', undefined, theirs.end)
+    } else if (theirs.error === undefined && theirs.end !== undefined) {
+      same('named', STRICTER_CHUNKS[ours.detail] === undefined ? ours.detail : 'named', 'named')
+      stricter[ours.detail] = (stricter[ours.detail] ?? 0) + 1
+    }
+    for (const size of [1, 3]) same('in pieces', JSON.stringify(decoded(body, size)), JSON.stringify(ours))
+  })
+  t.ok(both > BODIES / 20, 'the generator makes good bodies')
+  t.comment('refused by us alone:', stricter)
+})
