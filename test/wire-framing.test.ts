@@ -87,7 +87,7 @@ t.test('a length is digits (RFC 9110 8.6)', async t => {
 })
 
 t.test('a coding is chunked (RFC 9112 6.1)', async t => {
-  for (const value of ['chunked', 'CHUNKED', 'cHuNkEd', ' \tchunked\t ']) {
+  for (const value of ['chunked', 'CHUNKED', 'cHuNkEd', ' \tchunked  ']) {
     t.equal(requestOf(fielded(`Transfer-Encoding:${value}`)).framing, 'chunked', JSON.stringify(value))
   }
   for (const value of [
@@ -143,6 +143,8 @@ t.test('a coding is chunked (RFC 9112 6.1)', async t => {
     ['quotes of another kind are a token', fielded("Transfer-Encoding: 'chunked'"), 'te-unknown'],
     ['under HTTP/1.0', old(TE), 'te-http10'],
     ['an unknown one under HTTP/1.0', old('Transfer-Encoding: identity'), 'te-http10'],
+    ['a tab behind it', fielded('Transfer-Encoding: chunked\t'), 'te-value'],
+    ['a space and a tab behind it', fielded('Transfer-Encoding: chunked \t'), 'te-value'],
     ['TE is another field', fielded('TE: trailers, chunked'), 'ok'],
   ])
 })

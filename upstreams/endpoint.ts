@@ -110,7 +110,8 @@ export class Endpoint<C extends Pooled = Pooled> implements NamedLoad {
   }
 
   closeIdle(): void {
-    for (const client of [...this.#idle]) client.destroy()
+    this.#env.cells.add(this.row + AT.idle, -this.#idle.length)
+    for (const client of this.#idle.splice(0)) client.destroy()
   }
 
   countActive(by: 1 | -1): void {

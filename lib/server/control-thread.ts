@@ -30,6 +30,8 @@ import { ThreadPool } from './thread-pool.ts'
 const MAX_THREADS = 64
 /** How long a shutdown goes on accepting after /readyz has failed, for whoever looks at it. */
 const LINGER_MS = 250
+/** A Ctrl-C under `npm start` arrives twice: from the terminal, and passed on by npm. That is one signal. */
+const SAME_SIGNAL_MS = 200
 
 export interface ControlOptions {
   /** Configuration file or folder, read again at each reload. */
@@ -90,7 +92,7 @@ export class ControlThread {
   readonly #first: Snapshot
   readonly #firstWarnings: readonly string[]
   #phase: Phase = 'starting'
-  #stopCalled = false
+  #stopAtMs: number | undefined = undefined
   #cutting = false
 
   /** Takes what `loadConfig` gave. Throws StartFailed if a log file cannot be opened. */
@@ -157,7 +159,7 @@ export class ControlThread {
 
   /** True once `stop` was called. */
   get stopping(): boolean {
-    return this.#stopCalled
+    return this.#stopAtMs !== undefined
   }
 
   /** Resolves once every listener accepts. Throws StartFailed, and then everything has been stopped again. */
@@ -205,13 +207,15 @@ export class ControlThread {
 
   /** Drains, then ends everything; true once that is done. A second call cuts at once, and gives false. */
   async stop(): Promise<boolean> {
-    if (this.stopping) {
+    const nowMs = this.#clock.now()
+    if (this.#stopAtMs !== undefined) {
+      if (nowMs - this.#stopAtMs < SAME_SIGNAL_MS) return false
       this.#cutNow.resolve(false)
       this.#cutting = true
       if (this.#phase === 'stopped') this.#managed.kill()
       return false
     }
-    this.#stopCalled = true
+    this.#stopAtMs = nowMs
     this.#phase = 'draining'
     const drainMs = this.#snapshot.server.drainMs
     this.#logs.logger.info({ drain_ms: drainMs }, 'draining')

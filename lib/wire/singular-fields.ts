@@ -1,6 +1,6 @@
 import { FIELD, FIELD_COUNT } from '../http/field-ids.ts'
 import { type FieldList, ID_MASK, STRIDE } from '../http/field-list.ts'
-import { isToken, isWord } from './characters.ts'
+import { HTAB, isToken, isWord, SP } from './characters.ts'
 import { ConnectionOptions } from './connection-options.ts'
 import type { Outcome, RefusalDetail } from './refusal.ts'
 
@@ -90,7 +90,11 @@ function lengthAt(text: string, start: number, end: number): number | undefined 
   return length <= Number.MAX_SAFE_INTEGER ? length : undefined
 }
 
+/** RFC 9112 6.1. A tab behind the coding, which RFC 9110 5.5 would let be, is how one reader is made to overlook it. */
 function codingAt(text: string, start: number, end: number): 'chunked' | 'other' | 'bad' {
+  for (let at = end; text.charCodeAt(at) === SP || text.charCodeAt(at) === HTAB; at += 1) {
+    if (text.charCodeAt(at) === HTAB) return 'bad'
+  }
   if (isWord(text, start, end, 'chunked')) return 'chunked'
   return isToken(text, start, end) ? 'other' : 'bad'
 }

@@ -26,7 +26,7 @@ export interface Options {
 export const USAGE = `npm run bench -- [options]
   --rounds N        rounds, each with fresh processes (3)
   --seconds N       length of one measured window (4)
-  --warm N          load before each window, in seconds (1.5)
+  --warm N          load before each window, in seconds (3)
   --connections N   keep-alive connections (64)
   --idle N          idle connections whose memory is measured (10000)
   --cases A,B       of ${CASES.join(', ')} (all but connect)
@@ -61,7 +61,7 @@ export function readOptions(argv: readonly string[]): Options | undefined {
     options: {
       rounds: { type: 'string', default: '3' },
       seconds: { type: 'string', default: '4' },
-      warm: { type: 'string', default: '1.5' },
+      warm: { type: 'string', default: '3' },
       connections: { type: 'string', default: '64' },
       idle: { type: 'string', default: '10000' },
       cases: { type: 'string' },

@@ -93,7 +93,9 @@ export class Http1Client implements Attempt, ByteStreamOwner, ChunkSink, Deadlin
     this.#env.timers.arm(this, idleMs)
   }
 
+  /** Only while it rests: nothing runs on it that would have to be told. */
   destroy(): void {
+    this.#state = 'closed'
     this.#stream.destroy()
   }
 
@@ -145,8 +147,9 @@ export class Http1Client implements Attempt, ByteStreamOwner, ChunkSink, Deadlin
         this.#env.timers.arm(this, this.#owner.timeouts.idleMs)
         this.#readBody(bytes, 0, end)
         break
-      case 'connecting':
       case 'idle':
+        return this.#leavePool()
+      case 'connecting':
       case 'closed':
         this.#stream.destroy()
     }
@@ -155,7 +158,7 @@ export class Http1Client implements Attempt, ByteStreamOwner, ChunkSink, Deadlin
   streamEnded(): void {
     if (this.#state === 'body' && this.#head?.framing === 'close') this.#complete(false)
     else if (this.#job !== undefined) this.#lost('closed the connection')
-    this.#stream.destroy()
+    this.#leavePool()
   }
 
   /** Apps answer early and close without reading the rest (a 403 to a large upload): the answer is still to be read. */
@@ -179,7 +182,7 @@ export class Http1Client implements Attempt, ByteStreamOwner, ChunkSink, Deadlin
     const was = this.#state
     this.#state = 'closed'
     this.#env.timers.disarm(this)
-    if (was === 'idle') this.endpoint.removeIdle(this)
+    this.endpoint.removeIdle(this)
     if (this.#job === undefined) return
     const reason = error === undefined ? 'closed the connection' : reasonOf(error)
     if (was === 'connecting') this.#fail('CONNECT_FAILED', 'connect', reason)
@@ -196,7 +199,7 @@ export class Http1Client implements Attempt, ByteStreamOwner, ChunkSink, Deadlin
         )
         break
       case 'idle':
-        this.#stream.destroy()
+        this.#leavePool()
         break
       case 'head':
         this.#fail(
@@ -341,6 +344,12 @@ export class Http1Client implements Attempt, ByteStreamOwner, ChunkSink, Deadlin
     else this.#stream.destroy()
     this.#owner.attemptEnded(this, job, head.status, reusable)
     job.answerEnd()
+  }
+
+  /** At once, not when the socket has closed: the next request must not find it. */
+  #leavePool(): void {
+    this.endpoint.removeIdle(this)
+    this.destroy()
   }
 
   #lost(reason: string, was: State = this.#state): void {
