@@ -88,25 +88,25 @@ function compareHead(text: string): void {
     return
   }
   seen.both += 1
-  compareTaken(text, ours, theirs)
+  compareTaken(ours, theirs)
 }
 
-function compareTaken(text: string, ours: ParsedRequest, theirs: Reading): void {
-  const line = text.slice(0, text.indexOf('\r\n', 2))
+function compareTaken(ours: ParsedRequest, theirs: Reading): void {
+  const trimmed = theirs.fields.map(text => text.replace(/[ \t]+$/, ''))
   same('size', ours.size, theirs.headEnd)
   same('method', ours.method, theirs.method)
-  same('fields', fieldsOf(ours).join('\n'), theirs.fields.map(text => text.replace(/[ \t]+$/, '')).join('\n'))
-  if (ours.target !== '*')
-    same(
-      'target',
-      theirs.target.endsWith(ours.target) || ours.target.startsWith('/?') || ours.target === '/',
-      true,
-    )
-  same('target on the line', line.includes(theirs.target), true)
-  if (ours.contentLength > 100) return same('length', theirs.end, undefined)
-  const data = ours.framing === 'chunked' ? 'abc' : bodyFor(ours)
-  same('body', theirs.body, data)
-  same('end', theirs.end, ours.size + bodyFor(ours).length)
+  same('fields', fieldsOf(ours).join('\n'), trimmed.join('\n'))
+  same('target', ours.target, originForm(theirs))
+  if (ours.contentLength > 100) return same('end', undefined, theirs.end)
+  same('body', ours.framing === 'chunked' ? 'abc' : bodyFor(ours), theirs.body)
+  same('end', ours.size + bodyFor(ours).length, theirs.end)
+}
+
+/** RFC 9112 3.2.2 and 3.2.4, said in another way than the parser says it. */
+function originForm({ method, target }: Reading): string {
+  const rest = target.replace(/^https?:\/\/[^/?]*/i, '')
+  if (rest === '' && method === 'OPTIONS') return '*'
+  return rest === target || rest.startsWith('/') ? rest : `/${rest}`
 }
 
 function same(what: string, ours: unknown, theirs: unknown): void {

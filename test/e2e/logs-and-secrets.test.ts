@@ -118,10 +118,10 @@ t.test(
       }
     }
     await speak(0, 400)
-    const before = (await causeway.metrics()).keys
+    const before = await ownKeys()
     await speak(400, 2_400)
-    const after = (await causeway.metrics()).keys
-    t.same(after.sort(), before.sort())
+    const after = await ownKeys()
+    t.same(after, before)
     t.notMatch(after.join('\n'), /host\d+\.test|\/path\//)
     client.destroy()
   },
@@ -134,6 +134,12 @@ t.test('the public listener does not serve what the admin listener serves', asyn
     t.equal(upstream.seen(path).length, before + 1, `${path} goes to the app`)
   }
 })
+
+/** Series of ours; what Node says of its own handles comes and goes. */
+async function ownKeys(): Promise<string[]> {
+  const { keys } = await causeway.metrics()
+  return keys.filter(key => key.startsWith('causeway_')).sort()
+}
 
 t.test('nothing of all this harmed anybody', async t => {
   await assertClean(t, causeway, [upstream])

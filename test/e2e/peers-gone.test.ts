@@ -132,6 +132,18 @@ t.test('a client that closes while the app thinks is let go when the answer cann
   t.equal((await ask(causeway.port(), get('/fine'))).status, 200)
 })
 
+t.test('a client that closes while the app does not answer is let go before the app would be', async t => {
+  upstream.on('/forgotten', never)
+  const client = await RawClient.connect(causeway.port())
+  client.send(get('/forgotten'))
+  await upstream.arrival('/forgotten')
+  client.destroy()
+  // The app has 60 s.
+  await causeway.metric('causeway_upstream_in_flight', {}, value => value === 0)
+  const { end } = await causeway.accessOf('/forgotten')
+  t.equal(end, 'client_gone')
+})
+
 t.test('a client that closes its half still gets its answer', async t => {
   let release = () => {}
   upstream.on('/half', async line => {
