@@ -42,11 +42,3 @@ t.test('what was written before a writer died can be read, and its successor goe
   new LineRingWriter(memory).write('after\n')
   t.equal(new LineRingReader(memory).read()?.toString(), 'before\nafter\n')
 })
-
-t.test('a reader that waits is woken by the first line', async t => {
-  const { writer, reader } = ring(1000)
-  const woken = reader.wait(20_000)
-  writer.write('now\n')
-  await woken
-  t.equal(reader.read()?.toString(), 'now\n')
-})

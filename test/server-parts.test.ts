@@ -3,14 +3,14 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
+import { LineRingWriter } from '../lib/base/line-ring.ts'
 import { Timers } from '../lib/base/timers.ts'
-import { AccessBatch } from '../lib/server/access-batch.ts'
+import { AccessCollector } from '../lib/server/access-collector.ts'
 import { AddressTaken, claimAddress } from '../lib/server/address-claim.ts'
 import { refuseAdmin } from '../lib/server/admin-guard.ts'
 import { Backoff } from '../lib/server/backoff.ts'
 import { Ejection } from '../lib/server/ejection.ts'
 import { LineSplitter } from '../lib/server/line-splitter.ts'
-import type { LineBatch } from '../lib/server/messages.ts'
 import { type ReloadResult, Reloads } from '../lib/server/reloads.ts'
 import { FakeClock } from './support/fake-clock.ts'
 
@@ -48,40 +48,51 @@ t.test('LineSplitter', async t => {
   })
 })
 
-t.test('AccessBatch', async t => {
+t.test('AccessCollector', async t => {
   const make = () => {
     const clock = new FakeClock()
     const timers = new Timers(clock)
-    const batches: LineBatch[] = []
-    return { clock, timers, batches, batch: new AccessBatch(timers, it => batches.push(it)) }
+    const taken: [string | undefined, number][] = []
+    const take = (lines: Buffer | undefined, dropped: number) => taken.push([lines?.toString(), dropped])
+    const collector = new AccessCollector({ threads: 2, timers, take })
+    const writers = collector.rings.map(ring => new LineRingWriter(ring))
+    const look = () => {
+      clock.pass(200)
+      timers.advance()
+    }
+    return { collector, writers, taken, look }
   }
-  t.test('lines wait for company for 100 ms', async t => {
-    const { clock, timers, batches, batch } = make()
-    batch.write('a\n')
-    batch.write('b\n')
-    t.same(batches, [])
-    clock.pass(200)
-    timers.advance()
-    t.same(batches, [{ text: 'a\nb\n', lines: 2, dropped: 0 }])
-  })
-  t.test('a full batch leaves at once', async t => {
-    const { batches, batch } = make()
-    const line = `${'x'.repeat(1023)}\n`
-    for (let n = 0; n < 33; n += 1) batch.write(line)
-    t.same(
-      batches.map(it => it.lines),
-      [32],
-    )
+  t.test('lines of each thread are taken together, at the next look', async t => {
+    const { writers, taken, look } = make()
+    writers[0]?.write('a\n')
+    writers[1]?.write('b\n')
+    writers[0]?.write('c\n')
+    t.same(taken, [])
+    look()
+    t.same(taken, [
+      ['a\nc\n', 0],
+      ['b\n', 0],
+    ])
+    look()
+    t.equal(taken.length, 2, 'an empty ring is no news')
   })
   t.test('while nobody takes them over lines are dropped and counted, never kept without end', async t => {
-    const { batches, batch } = make()
+    const { writers, taken, look } = make()
     const line = `${'x'.repeat(64 * 1024 - 1)}\n`
-    for (let n = 0; n < 70; n += 1) batch.write(line)
-    t.equal(batches.length, 64, '4 MiB are on their way')
-    batch.taken(line.length)
-    t.match(batches.at(-1), { text: '', dropped: 6 })
-    batch.write(line)
-    t.match(batches.at(-1), { lines: 1, dropped: 0 }, 'there is room again')
+    for (let n = 0; n < 70; n += 1) writers[0]?.write(line)
+    look()
+    const [lines, dropped] = taken[0] as [string, number]
+    t.equal(lines.length / line.length + dropped, 70)
+    t.ok(dropped >= 6, '4 MiB are kept at most')
+    writers[0]?.write('again\n')
+    look()
+    t.same(taken[1], ['again\n', 0], 'there is room again')
+  })
+  t.test('the rest is taken at the end', async t => {
+    const { collector, writers, taken } = make()
+    writers[1]?.write('last\n')
+    collector.stop()
+    t.same(taken, [['last\n', 0]])
   })
 })
 

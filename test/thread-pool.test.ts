@@ -1,6 +1,7 @@
 import t, { type Test } from 'tap'
 import { createCellMemory } from '../lib/base/cells.ts'
 import { systemClock } from '../lib/base/clock.ts'
+import { createLineRing } from '../lib/base/line-ring.ts'
 import { createSharedState, SharedState } from '../lib/base/shared-state.ts'
 import { Timers } from '../lib/base/timers.ts'
 import type { SnapshotMessage } from '../lib/server/messages.ts'
@@ -22,7 +23,7 @@ function makePool(t: Test) {
   const shared = createSharedState(2)
   const ended: Ended[] = []
   const pool = new ThreadPool({
-    count: 2,
+    lines: [createLineRing(1024), createLineRing(1024)],
     cells: createCellMemory(2, 16),
     shared,
     env: process.env,
@@ -84,7 +85,7 @@ t.test(
 t.test('a thread that no longer beats is replaced; the other one goes on', async t => {
   const { pool, ended } = makePool(t)
   await pool.apply(generation(1))
-  pool.post(0, { type: 'taken', chars: 0 })
+  pool.post(0, generation(1_000))
   await until('the end of the stuck thread', () => ended.length === 1)
   t.match(ended[0], { thread: 0, reason: 'stuck' })
   await until('the successor', () => pool.facts.every(it => it.state === 'running'))

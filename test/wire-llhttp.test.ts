@@ -22,7 +22,7 @@ const STRICTER: Partial<Record<RequestDetail, string>> = {
   'target-character': 'fragments, bytes above 127 and backslashes split what two readers see',
   'target-form': 'llhttp does not look at the form',
   'target-percent': 'llhttp does not decode; a NUL or half an escape is for no app',
-  version: 'llhttp takes HTTP/0.9',
+  version: 'llhttp takes HTTP/0.9, even with a LF alone',
   'version-unsupported': 'llhttp takes HTTP/2.0 as a version of HTTP/1 messages',
   connect: 'we are no forward proxy',
   trace: 'it would show our own fields',

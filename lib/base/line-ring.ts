@@ -48,8 +48,6 @@ export class LineRingWriter {
     const size =
       at + most <= this.#capacity ? this.#bytes.write(line, at, 'utf8') : this.#writeAround(line, at, most)
     Atomics.store(this.#words, WRITTEN, (written + size) % (2 * this.#capacity))
-    // A sleeping reader waits for the first line, or for a ring that fills up faster than it looks.
-    if (used === 0 || used + size > this.#capacity / 2) Atomics.notify(this.#words, WRITTEN)
   }
 
   #writeAround(line: string, at: number, most: number): number {
@@ -92,12 +90,6 @@ export class LineRingReader {
   /** Lines lost since the last call. */
   takeDropped(): number {
     return Atomics.exchange(this.#words, DROPPED, 0)
-  }
-
-  /** Resolves as soon as there is something to read, or after the time. */
-  async wait(timeoutMs: number): Promise<void> {
-    const waiting = Atomics.waitAsync(this.#words, WRITTEN, this.#words[READ] as number, timeoutMs)
-    if (waiting.async) await waiting.value
   }
 }
 

@@ -8,6 +8,7 @@ import { type Clock, systemClock } from '../base/clock.ts'
 import { createSharedState, SharedState } from '../base/shared-state.ts'
 import { Timers } from '../base/timers.ts'
 import type { Address, Snapshot } from '../config/model.ts'
+import { AccessCollector } from './access-collector.ts'
 import { addressText } from './address-text.ts'
 import { Admin } from './admin.ts'
 import { within } from './alarm.ts'
@@ -73,6 +74,7 @@ export class ControlThread {
   readonly #shared: SharedState
   readonly #logs: Logs
   readonly #tally = new HealthTally()
+  readonly #access: AccessCollector
   readonly #board: HealthBoard
   readonly #pool: ThreadPool
   readonly #managed: ManagedWorkers
@@ -107,12 +109,17 @@ export class ControlThread {
     this.#logs = openLogs(snapshot, this.#timers)
     const log = this.#logs.logger
     const parts = { clock: this.#clock, timers: this.#timers, shared: this.#shared, log }
+    this.#access = new AccessCollector({
+      threads: this.#threads,
+      timers: this.#timers,
+      take: (lines, dropped) => this.#logs.writeAccess(lines, dropped),
+    })
     this.#board = new HealthBoard({ ...parts, tally: this.#tally })
     this.#pool = new ThreadPool({
       ...parts,
-      count: this.#threads,
       cells: this.#cells,
       shared: sharedMemory,
+      lines: this.#access.rings,
       env: threadEnvironment(options),
       observer: this,
       ...(options.stuckMs === undefined ? {} : { stuckMs: options.stuckMs }),
@@ -236,6 +243,7 @@ export class ControlThread {
   /** The very last resort: workers are not left behind, and the log is written. */
   abandon(): void {
     this.#managed.kill()
+    this.#access.collect()
     this.#logs.flushSync()
   }
 
@@ -265,10 +273,6 @@ export class ControlThread {
 
   message(thread: number, message: FromDataThread): void {
     switch (message.type) {
-      case 'lines':
-        this.#logs.writeAccess(message)
-        this.#pool.post(thread, { type: 'taken', chars: message.text.length })
-        return
       case 'ejected':
         this.#board.ejected(message.upstream, message.endpoint, message.reason)
         return
@@ -313,6 +317,7 @@ export class ControlThread {
   async #stopAll(): Promise<void> {
     const { logger } = this.#logs
     const cut = await this.#pool.stop()
+    this.#access.stop()
     if (cut.exchanges > 0) logger.warn(cut, 'requests cut')
     this.#phase = 'stopped'
     await this.#prober.stop()

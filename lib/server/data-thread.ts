@@ -1,10 +1,10 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { CellColumn } from '../base/cells.ts'
 import { systemClock } from '../base/clock.ts'
+import { LineRingWriter } from '../base/line-ring.ts'
 import { SharedState } from '../base/shared-state.ts'
 import type { ThreadEnv } from '../base/thread-env.ts'
 import { Timers } from '../base/timers.ts'
-import { AccessBatch } from './access-batch.ts'
 import { Alarm } from './alarm.ts'
 import { Heartbeat } from './heartbeat.ts'
 import type { DataThreadInit, FromDataThread, SnapshotMessage, ToDataThread } from './messages.ts'
@@ -15,7 +15,7 @@ import { Runtime } from './runtime.ts'
 /** How often a draining thread looks whether it is empty. */
 const DRAIN_LOOK_MS = 50
 
-const { thread, cells, shared } = workerData as DataThreadInit
+const { thread, cells, shared, lines } = workerData as DataThreadInit
 const timers = new Timers(systemClock)
 const env: ThreadEnv = {
   clock: systemClock,
@@ -25,13 +25,13 @@ const env: ThreadEnv = {
   thread,
   random: Math.random,
 }
-const batch = new AccessBatch(timers, lines => post({ type: 'lines', ...lines }))
+const access = new LineRingWriter(lines)
 const observer = {
   endpointEjected(upstream: string, endpoint: string, reason: string): void {
     post({ type: 'ejected', upstream, endpoint, reason })
   },
 }
-const runtime = new Runtime(env, observer, line => batch.write(line))
+const runtime = new Runtime(env, observer, line => access.write(line))
 const heartbeat = new Heartbeat(env, loopDelayMs => post({ type: 'pulse', loopDelayMs }))
 const drainLook = new Alarm(timers, lookDrained)
 /** Configurations are taken one after the other. */
@@ -40,7 +40,6 @@ let applying: Promise<void> = Promise.resolve()
 process.on('uncaughtException', (error, kind) => {
   const stack = error instanceof Error ? (error.stack ?? '') : ''
   post({ type: 'fault', kind, message: error instanceof Error ? error.message : String(error), stack })
-  batch.flush()
   // Nobody knows what state this thread is in: its successor starts clean.
   process.exit(1)
 })
@@ -59,10 +58,6 @@ function take(message: ToDataThread): void {
       return
     case 'cut':
       post({ type: 'cut', ...runtime.cut() })
-      batch.flush()
-      return
-    case 'taken':
-      batch.taken(message.chars)
       return
   }
 }
@@ -77,7 +72,6 @@ function lookDrained(): void {
     drainLook.set(DRAIN_LOOK_MS)
     return
   }
-  batch.flush()
   post({ type: 'drained' })
 }
 

@@ -3,7 +3,6 @@ import { createLogger, type Logger } from '../base/log.ts'
 import { LogDestination } from '../base/log-destination.ts'
 import type { Timers } from '../base/timers.ts'
 import type { LogConfig } from '../config/model.ts'
-import type { LineBatch } from './messages.ts'
 
 /** The daemon's own log on stdout, and the access log beside it or in a file. */
 export class Logs {
@@ -48,12 +47,12 @@ export class Logs {
     this.#config = config
   }
 
-  /** A data thread's access lines. Whole batches: lines never interleave. */
-  writeAccess({ text, lines, dropped }: LineBatch): void {
+  /** Access lines of one data thread, and how many it lost. Whole lines: they never interleave. */
+  writeAccess(lines: Buffer | undefined, dropped: number): void {
     const destination = this.#access ?? this.#stdout
     const before = destination.dropped
     if (dropped > 0) destination.drop(dropped)
-    if (text !== '') destination.write(text, lines)
+    if (lines !== undefined) destination.writeBytes(lines)
     const lost = destination.dropped - before
     this.#accessDropped += lost
     if (destination === this.#stdout) this.#accessDroppedOnStdout += lost

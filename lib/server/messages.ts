@@ -1,4 +1,5 @@
 import type { CellMemory } from '../base/cells.ts'
+import type { LineRingMemory } from '../base/line-ring.ts'
 import type { SharedStateMemory } from '../base/shared-state.ts'
 import type { Snapshot } from '../config/model.ts'
 import type { Placement } from './placement.ts'
@@ -8,6 +9,8 @@ export interface DataThreadInit {
   readonly thread: number
   readonly cells: CellMemory
   readonly shared: SharedStateMemory
+  /** For its access lines. */
+  readonly lines: LineRingMemory
 }
 
 /** A configuration to run. Answered by `applied`. */
@@ -26,8 +29,6 @@ export type ToDataThread =
   | { readonly type: 'drain' }
   /** Cut what is left. Answered by `cut`. */
   | { readonly type: 'cut' }
-  /** So many characters of access lines have been taken over. */
-  | { readonly type: 'taken'; readonly chars: number }
 
 /** A listener that a data thread could not bind. */
 export interface ListenFailure {
@@ -49,20 +50,11 @@ export interface CutCounts {
   readonly connections: number
 }
 
-/** Whole access lines, each with its line end. */
-export interface LineBatch {
-  readonly text: string
-  readonly lines: number
-  /** Lines lost since the last batch. */
-  readonly dropped: number
-}
-
 /** Data thread to control thread. */
 export type FromDataThread =
   | { readonly type: 'applied'; readonly generation: number; readonly failures: readonly ListenFailure[] }
   | { readonly type: 'drained' }
   | ({ readonly type: 'cut' } & CutCounts)
-  | ({ readonly type: 'lines' } & LineBatch)
   | {
       readonly type: 'ejected'
       readonly upstream: string

@@ -1,6 +1,7 @@
 import type { RestartReason, WorkerFacts } from '../../metrics/facts.ts'
 import type { CellMemory } from '../base/cells.ts'
 import type { Clock } from '../base/clock.ts'
+import type { LineRingMemory } from '../base/line-ring.ts'
 import { SharedState, type SharedStateMemory } from '../base/shared-state.ts'
 import type { Timers } from '../base/timers.ts'
 import { Alarm, within } from './alarm.ts'
@@ -15,9 +16,10 @@ const STUCK_MS = 10_000
 const CUT_ANSWER_MS = 1000
 
 export interface ThreadPoolOptions {
-  readonly count: number
   readonly cells: CellMemory
   readonly shared: SharedStateMemory
+  /** One for each thread. */
+  readonly lines: readonly LineRingMemory[]
   readonly env: NodeJS.ProcessEnv
   readonly clock: Clock
   readonly timers: Timers
@@ -54,8 +56,9 @@ export class ThreadPool implements SeatObserver {
     const entry = options.entry === undefined ? {} : { entry: options.entry }
     this.#options = options
     this.#shared = new SharedState(shared)
-    this.#seats = Array.from({ length: options.count }, (_, thread) => {
-      return new ThreadSeat({ init: { thread, cells, shared }, env, clock, timers, observer: this, ...entry })
+    this.#seats = options.lines.map((lines, thread) => {
+      const init = { thread, cells, shared, lines }
+      return new ThreadSeat({ init, env, clock, timers, observer: this, ...entry })
     })
     this.#pulses = this.#seats.map(() => ({ beats: 0, silentMs: 0 }))
     this.#watch = new Alarm(timers, () => this.#lookAtBeats())

@@ -170,7 +170,6 @@ export class ThreadSeat {
       case 'fault':
         this.#error = message.message
         break
-      case 'lines':
       case 'ejected':
         break
     }

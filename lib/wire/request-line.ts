@@ -173,10 +173,9 @@ function methodAt(text: string, start: number, end: number): string {
   return text.slice(start, end)
 }
 
+/** HTTP/0.9 ends its request behind the target. */
 function targetProblem(code: number | undefined): RefusalDetail {
-  if (code === LF) return 'bare-lf'
-  // HTTP/0.9 ends its request here.
-  return code === CR ? 'version' : 'target-character'
+  return isLineEnd(code) ? 'version' : 'target-character'
 }
 
 /** Each `%` is followed by two digits, and none of them is a NUL. */

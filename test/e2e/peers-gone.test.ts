@@ -191,7 +191,7 @@ t.test('a half-closed client with pipelined requests gets all answers', async t 
 
 t.test('a slow client that closes its half gets its answer to the last byte', async t => {
   // Of so many lengths some end just where our buffer still holds what the kernel has no room for.
-  const lengths = Array.from({ length: 60 }, (_, n) => 1_000_000 + n * 70_000)
+  const lengths = Array.from({ length: 40 }, (_, n) => 3_600_000 + n * 60_000)
   upstream.on('/slow-half', line => {
     const length = Number(upstream.requests.at(-1)?.target.split('?')[1])
     line.send(`HTTP/1.1 200 OK\r\nContent-Length: ${length}\r\n\r\n`)
@@ -212,12 +212,17 @@ t.test('a slow client that closes its half gets its answer to the last byte', as
   })
   for (const client of clients) client.halfClose()
   t.equal((await ask(causeway.port(), get('/fine'))).status, 200)
-  for (const [n, client] of clients.entries()) {
-    client.socket.resume()
-    const answer = await client.response()
-    t.equal(answer.body.length, lengths[n])
-    client.destroy()
-  }
+  const answers = await Promise.all(
+    clients.map(client => {
+      client.socket.resume()
+      return client.response()
+    }),
+  )
+  t.same(
+    answers.map(answer => answer.body.length),
+    lengths,
+  )
+  for (const client of clients) client.destroy()
 })
 
 t.test('a half-closed client inside its request gets 400 or the end, never an answer of the app', async t => {

@@ -4,6 +4,7 @@ import { systemClock } from '../../lib/base/clock.ts'
 import { createSharedState } from '../../lib/base/shared-state.ts'
 import { Timers } from '../../lib/base/timers.ts'
 import { loadConfig } from '../../lib/config/load.ts'
+import { AccessCollector } from '../../lib/server/access-collector.ts'
 import { ListenerAddresses } from '../../lib/server/listener-addresses.ts'
 import type { FromDataThread, SnapshotMessage } from '../../lib/server/messages.ts'
 import { type Placement, Placer } from '../../lib/server/placement.ts'
@@ -33,9 +34,11 @@ async function startThreads(t: Test, count: number) {
   timers.start()
   const cells = createCellMemory(count, ROWS)
   const messages: FromDataThread[] = []
+  let lines = ''
+  const access = new AccessCollector({ threads: count, timers, take: more => (lines += more ?? '') })
   const ended: number[] = []
   const pool = new ThreadPool({
-    count,
+    lines: access.rings,
     cells,
     shared: createSharedState(count),
     env: process.env,
@@ -48,13 +51,21 @@ async function startThreads(t: Test, count: number) {
   })
   t.teardown(async () => {
     await pool.stop()
+    access.stop()
     timers.stop()
   })
   t.same(await pool.apply({ type: 'snapshot', generation: 1, snapshot, placement }), [])
   release()
   const address = snapshot.listeners[0]?.address
   const port = address?.kind === 'tcp' ? address.port : 0
-  return { pool, port, messages, ended, served: () => requestsIn(new CellReader(cells), placement) }
+  return {
+    pool,
+    port,
+    messages,
+    lines: () => lines,
+    ended,
+    served: () => requestsIn(new CellReader(cells), placement),
+  }
 }
 
 /** Requests counted by all threads. */
@@ -99,11 +110,11 @@ t.test('a data thread that dies takes only its own connections along, and no cou
 })
 
 t.test('access lines come in whole lines, batched', async t => {
-  const { port, messages } = await startThreads(t, 1)
+  const { port, lines } = await startThreads(t, 1)
   for (let n = 0; n < 20; n += 1) await ask(port, get('/a.txt'))
-  const lines = () => messages.flatMap(it => (it.type === 'lines' ? it.text.split('\n').slice(0, -1) : []))
-  await until('all lines', () => lines().length === 20)
-  for (const line of lines()) t.match(JSON.parse(line), { msg: 'access', path: '/a.txt', status: 200 })
+  const whole = () => lines().split('\n').slice(0, -1)
+  await until('all lines', () => whole().length === 20)
+  for (const line of whole()) t.match(JSON.parse(line), { msg: 'access', path: '/a.txt', status: 200 })
 })
 
 t.test('draining lets what runs finish; cutting says what was left', async t => {

@@ -2,8 +2,9 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { SharedState } from '../../lib/base/shared-state.ts'
 import type { DataThreadInit, FromDataThread, ToDataThread } from '../../lib/server/messages.ts'
 
-// Sits in a data thread's place and misbehaves on demand: `drain` makes it throw, `taken` makes it hang.
+// Sits in a data thread's place and misbehaves on demand: `drain` makes it throw, generation HANG makes it hang.
 
+const HANG = 1_000
 const { thread, shared } = workerData as DataThreadInit
 const state = new SharedState(shared)
 setInterval(() => state.beat(thread), 10)
@@ -11,6 +12,7 @@ setInterval(() => state.beat(thread), 10)
 parentPort?.on('message', (message: ToDataThread) => {
   switch (message.type) {
     case 'snapshot':
+      while (message.generation === HANG);
       // Holds a slot of endpoint 0, as a thread with one running request does.
       state.acquire(0, thread, 0)
       parentPort?.postMessage({
@@ -21,8 +23,6 @@ parentPort?.on('message', (message: ToDataThread) => {
       return
     case 'drain':
       throw new Error('told to throw')
-    case 'taken':
-      for (;;);
     case 'cut':
       parentPort?.postMessage({ type: 'cut', exchanges: 1, connections: 2 } satisfies FromDataThread)
       return
