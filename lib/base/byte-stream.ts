@@ -120,6 +120,12 @@ export class ByteStream {
     this.#write(copy)
   }
 
+  /** Bytes that nobody will change any more: they are sent as they are. */
+  writeKept(bytes: Buffer): void {
+    this.flush()
+    this.#write(bytes)
+  }
+
   /** Writes what was gathered. False: the peer is slow, wait for `streamDrained`. */
   flush(): boolean {
     if (this.#text !== '') {

@@ -1,13 +1,12 @@
 import type { Socket } from 'node:net'
 import { ByteStream, type ByteStreamOwner } from '../base/byte-stream.ts'
 import { type ErrorCode, endCauseOf, traitsOf } from '../base/errors.ts'
-import { latin1Slice } from '../base/latin1.ts'
 import type { Deadline } from '../base/timers.ts'
 import type { ClientFacts } from '../http/exchange.ts'
 import { originOf } from '../http/forwarded.ts'
 import type { RequestHead } from '../http/message.ts'
 import { ExchangeRecord } from '../http/record.ts'
-import { parseRequestHead } from '../wire/request-head.ts'
+import { readRequestHead } from '../wire/request-head.ts'
 import { ByteRate } from './byte-rate.ts'
 import type { ConnectionHost } from './connection-host.ts'
 import { type Ending, Http1Exchange, type Http1Wire } from './http1-exchange.ts'
@@ -174,6 +173,10 @@ export class Http1Connection implements ByteStreamOwner, Http1Wire, Deadline {
     this.#stream.writeBytes(bytes, start, end)
   }
 
+  writeKept(bytes: Buffer): void {
+    this.#stream.writeKept(bytes)
+  }
+
   flush(): void {
     this.#stream.flush()
   }
@@ -264,7 +267,7 @@ export class Http1Connection implements ByteStreamOwner, Http1Wire, Deadline {
       this.#headStartMs = clock.now()
       this.#phase = 'head'
     }
-    const head = parseRequestHead(latin1Slice(bytes, this.#at, this.#end), this.#host.headLimits)
+    const head = readRequestHead(bytes, this.#at, this.#end, this.#host.headLimits)
     if (head === undefined) {
       if (this.#inputEnded) this.#refuse('CLIENT_GONE', 'closed inside the request head')
       else this.#watchHead()

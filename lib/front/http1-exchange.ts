@@ -1,5 +1,5 @@
 import { type ErrorCode, endCauseOf, traitsOf } from '../base/errors.ts'
-import type { BodyReader, ClientFacts, Exchange, ExchangeOwner } from '../http/exchange.ts'
+import type { BodyReader, ClientFacts, Exchange, ExchangeOwner, KeptAnswer } from '../http/exchange.ts'
 import { FIELD } from '../http/field-ids.ts'
 import { FieldList } from '../http/field-list.ts'
 import type { Origin } from '../http/forwarded.ts'
@@ -16,6 +16,8 @@ export interface Http1Wire {
   readonly mayKeepAlive: boolean
   writeText(text: string): void
   writeBytes(bytes: Uint8Array, start: number, end: number): void
+  /** Bytes that nobody will change any more. */
+  writeKept(bytes: Buffer): void
   /** True while the client is slow to take what was written: wait for `drained`. */
   readonly backedUp: boolean
   flush(): void
@@ -125,6 +127,23 @@ export class Http1Exchange implements Exchange {
     )
   }
 
+  answerKept(answer: KeptAnswer): void {
+    if (this.#ended || this.answered) return
+    this.#dropUnreadBody()
+    if (this.#ended) return
+    if (!this.#isPlainRepeat()) {
+      this.begin(answer.head)
+      this.write(answer.body, 0, answer.body.length)
+      return this.end()
+    }
+    const bytes = renderedFor(answer, this.#wire.dateText)
+    this.#writing = 'length'
+    this.record.status = answer.head.status
+    this.record.bytesOut += bytes.length
+    this.#wire.writeKept(bytes)
+    this.#finish('reuse')
+  }
+
   write(bytes: Uint8Array, start: number, end: number): boolean {
     const size = this.#owe(end - start)
     if (size === 0) return true
@@ -182,6 +201,13 @@ export class Http1Exchange implements Exchange {
 
   drained(): void {
     if (!this.#ended) this.#owner?.answerDrained()
+  }
+
+  /** The case that kept answers are rendered for: the bytes are the same for every client. */
+  #isPlainRepeat(): boolean {
+    const { request } = this
+    if (request.method !== 'GET' || request.protocol !== 'HTTP/1.1' || !request.keepAlive) return false
+    return this.bodyDone && this.#wire.mayKeepAlive
   }
 
   #answerError(status: number): void {
@@ -245,6 +271,22 @@ const ERROR_FIELDS_RETRY = FieldList.of([
   ['Cache-Control', 'no-store'],
   ['Retry-After', '1'],
 ])
+
+/** A kept answer as HTTP/1.1 sends it within one second. */
+interface Rendering {
+  readonly dateText: string
+  readonly bytes: Buffer
+}
+
+function renderedFor(answer: KeptAnswer, dateText: string): Buffer {
+  const known = answer.rendering as Rendering | undefined
+  if (known?.dateText === dateText) return known.bytes
+  const { head, body } = answer
+  const text = `${statusLine(head.status, head.reason)}${head.fields.toText()}Date: ${dateText}\r\nContent-Length: ${body.length}\r\n\r\n`
+  const bytes = Buffer.concat([Buffer.from(text, 'latin1'), body])
+  answer.rendering = { dateText, bytes } satisfies Rendering
+  return bytes
+}
 
 /** RFC 9112 6.3, seen from the sender. */
 function writingOf(request: RequestHead, head: AnswerHead): Writing {

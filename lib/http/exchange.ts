@@ -39,6 +39,8 @@ export interface Exchange {
 
   /** An interim answer (RFC 9110 15.2), relayed where the client's protocol allows. */
   inform(status: number, fields: FieldList): void
+  /** The whole final answer at once, one that will be given again. The call also ends the exchange. */
+  answerKept(answer: KeptAnswer): void
   /** Begins the final answer. Nothing is sent before `flush`, `end`, or enough bytes. */
   begin(head: AnswerHead): void
   /**
@@ -46,7 +48,7 @@ export interface Exchange {
    * slow, stop until `owner.answerDrained`. For HEAD and bodiless statuses the bytes are discarded.
    */
   write(bytes: Uint8Array, start: number, end: number): boolean
-  /** The same for text of latin1 characters: what small files are kept as. */
+  /** The same for text of latin1 characters. */
   writeText(text: string): boolean
   /** Sends what was given so far. To be called when no more will follow in this turn. */
   flush(): void
@@ -57,6 +59,17 @@ export interface Exchange {
    * `detail` is for the log only.
    */
   fail(code: ErrorCode, detail?: string): void
+}
+
+/**
+ * A complete answer to a GET that is given over and over: a small file. Whoever speaks the client's protocol keeps its own form of it in
+ * `rendering`, so that a repeat costs one write and no copy.
+ */
+export interface KeptAnswer {
+  readonly head: AnswerHead
+  /** Never changed, nor its memory reused. */
+  readonly body: Buffer
+  rendering: unknown
 }
 
 /** What is left to say of an exchange once it is over. A refused head has these and nothing else. */

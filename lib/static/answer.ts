@@ -76,21 +76,26 @@ export function beginAnswer(exchange: Exchange, representation: Representation, 
   else exchange.begin(representation.part(selection))
 }
 
-/** The whole answer from a body in memory. Hot: no await, and for a plain 200 or 304 nothing is built. */
-export function answerFromText(
+/** The whole answer without the disk; false if that takes a body which is not in memory. Hot: for a plain 200 or 304 nothing is built. */
+export function answerWithoutDisk(
   exchange: Exchange,
   representation: Representation,
   selection: Selection,
-  body: string,
-): void {
+): boolean {
+  const { kept } = representation
+  const wanted = needsBody(exchange.request, selection)
+  if (wanted && kept === undefined) return false
   exchange.attach(NOBODY)
+  if (wanted && kept !== undefined && selection === 'whole') {
+    exchange.answerKept(kept)
+    return true
+  }
   beginAnswer(exchange, representation, selection)
-  if (needsBody(exchange.request, selection)) exchange.writeText(partOf(body, selection))
+  if (wanted && kept !== undefined && typeof selection === 'object') {
+    exchange.write(kept.body, selection.first, selection.last + 1)
+  }
   exchange.end()
-}
-
-function partOf(body: string, selection: Selection): string {
-  return typeof selection === 'object' ? body.slice(selection.first, selection.last + 1) : body
+  return true
 }
 
 /** Moves a client to the folder's path with its slash, and keeps the query. */

@@ -1,6 +1,7 @@
 import type { BigIntStats } from 'node:fs'
 import type { Coding } from '../http/coding.ts'
 import type { Validators } from '../http/conditional.ts'
+import type { KeptAnswer } from '../http/exchange.ts'
 import { FieldList } from '../http/field-list.ts'
 import type { AnswerHead } from '../http/message.ts'
 import type { ByteRange } from '../http/range.ts'
@@ -16,8 +17,8 @@ export interface RepresentationFacts {
   readonly coding: Coding | undefined
   /** True where the answer depends on Accept-Encoding. */
   readonly varies: boolean
-  /** The bytes as latin1 text; undefined for a file that is read anew each time. */
-  readonly body: string | undefined
+  /** undefined for a file that is read anew each time. */
+  readonly body: Buffer | undefined
   /** Now: a Last-Modified in the future is not allowed (RFC 9110 8.8.2.1). */
   readonly wallMs: number
 }
@@ -27,7 +28,9 @@ export class Representation {
   readonly coding: Coding | undefined
   readonly validators: Validators
   readonly length: number
-  readonly body: string | undefined
+  readonly body: Buffer | undefined
+  /** The whole answer, where the body is in memory. */
+  readonly kept: KeptAnswer | undefined
   readonly whole: AnswerHead
   readonly notModified: AnswerHead
   readonly preconditionFailed: AnswerHead
@@ -53,6 +56,8 @@ export class Representation {
       ['X-Content-Type-Options', 'nosniff'],
     ]
     this.whole = { status: 200, reason: '', fields: FieldList.of(this.#pairs), length: this.length }
+    this.kept =
+      facts.body === undefined ? undefined : { head: this.whole, body: facts.body, rendering: undefined }
     this.notModified = { status: 304, reason: '', fields: FieldList.of(state), length: undefined }
     this.preconditionFailed = { status: 412, reason: '', fields: FieldList.of(vary), length: 0 }
   }

@@ -31,7 +31,7 @@ export interface StaticSite {
 
 interface Loaded {
   readonly stat: BigIntStats
-  readonly body: string | undefined
+  readonly body: Buffer | undefined
 }
 
 const readFd = promisify(read)
@@ -151,10 +151,10 @@ async function takeIn({ fd, stat }: Opened & { readonly kind: 'file' }): Promise
 }
 
 /** The whole body; undefined if the file changed meanwhile, so that no half-written state is kept. */
-async function readSettled(fd: number, stat: BigIntStats): Promise<string | undefined> {
+async function readSettled(fd: number, stat: BigIntStats): Promise<Buffer | undefined> {
   const size = Number(stat.size)
   // One byte more than there should be, to notice growth.
-  const buffer = Buffer.allocUnsafe(size + 1)
+  const buffer = Buffer.allocUnsafeSlow(size + 1)
   let length = 0
   while (length < buffer.length) {
     const { bytesRead } = await readFd(fd, buffer, length, buffer.length - length, length)
@@ -162,7 +162,7 @@ async function readSettled(fd: number, stat: BigIntStats): Promise<string | unde
     length += bytesRead
   }
   const settled = length === size && stampOf(await statOpen(fd)) === stampOf(stat)
-  return settled ? buffer.toString('latin1', 0, length) : undefined
+  return settled ? buffer.subarray(0, length) : undefined
 }
 
 /** Changes whenever the file, its content or its permissions do. */

@@ -1,7 +1,7 @@
 import type { Clock } from '../base/clock.ts'
 import type { Exchange, ExchangeOwner } from '../http/exchange.ts'
 import {
-  answerFromText,
+  answerWithoutDisk,
   beginAnswer,
   chooseRepresentation,
   failExchange,
@@ -131,8 +131,5 @@ function answerFile(exchange: Exchange, resource: FileResource, clock: Clock): b
   const { request } = exchange
   const representation = chooseRepresentation(request, resource)
   const selection = select(request, representation, clock)
-  const body = representation.body ?? (needsBody(request, selection) ? undefined : '')
-  if (body === undefined) return false
-  answerFromText(exchange, representation, selection, body)
-  return true
+  return answerWithoutDisk(exchange, representation, selection)
 }

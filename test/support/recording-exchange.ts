@@ -1,5 +1,5 @@
 import { type ErrorCode, endCauseOf, traitsOf } from '../../lib/base/errors.ts'
-import type { BodyReader, ClientFacts, Exchange, ExchangeOwner } from '../../lib/http/exchange.ts'
+import type { BodyReader, ClientFacts, Exchange, ExchangeOwner, KeptAnswer } from '../../lib/http/exchange.ts'
 import { FieldList } from '../../lib/http/field-list.ts'
 import type { Origin } from '../../lib/http/forwarded.ts'
 import type { AnswerHead, RequestHead } from '../../lib/http/message.ts'
@@ -123,6 +123,12 @@ export class RecordingExchange implements Exchange {
     if (this.head !== undefined) throw new Error('two answers')
     this.head = head
     this.record.status = head.status
+  }
+
+  answerKept({ head, body }: KeptAnswer): void {
+    this.begin(head)
+    this.write(body, 0, body.length)
+    this.end()
   }
 
   write(bytes: Uint8Array, start: number, end: number): boolean {

@@ -5,10 +5,12 @@ import type { Deadline } from '../../lib/base/timers.ts'
 import type { UpstreamTimeouts } from '../../lib/config/model.ts'
 import type { ResponseHead } from '../../lib/http/message.ts'
 import { ChunkedDecoder, type ChunkSink, chunkHead, LAST_CHUNK } from '../../lib/wire/chunked.ts'
+import type { HeadLimits } from '../../lib/wire/refusal.ts'
+import { readResponseHead } from '../../lib/wire/response-head.ts'
 import type { Endpoint, Pooled } from '../endpoint.ts'
 import type { Attempt, Job } from '../job.ts'
 import type { AttemptError } from '../measures.ts'
-import { keepAliveTimeout, parseHeadAt } from './http1-head.ts'
+import { keepAliveTimeout } from './keep-alive-field.ts'
 import { reasonOf } from './socket-error.ts'
 
 /** Whom a connection tells how its attempts end; the upstream. */
@@ -29,6 +31,9 @@ export interface AttemptFailure {
   readonly detail: string
   readonly answered: boolean
 }
+
+/** What an app may send as a head: more than we take from clients, since apps set many cookies. */
+const RESPONSE_LIMITS: HeadLimits = { headersBytes: 64 * 1024, headerCount: 256, targetBytes: 8 * 1024 }
 
 type State = 'connecting' | 'idle' | 'head' | 'body' | 'closed'
 
@@ -266,7 +271,7 @@ export class Http1Client implements Attempt, ByteStreamOwner, ChunkSink, Deadlin
     let at = 0
     while (this.#state === 'head' && at < end) {
       const job = this.#job as Job
-      const head = parseHeadAt(all, at, end, job.method)
+      const head = readResponseHead(all, at, end, job.method, RESPONSE_LIMITS)
       if (head === undefined) {
         this.#held = Buffer.from(all.subarray(at, end))
         return
