@@ -7,7 +7,7 @@ import { originOf } from '../http/forwarded.ts'
 import type { RequestHead } from '../http/message.ts'
 import { ExchangeRecord } from '../http/record.ts'
 import { readRequestHead } from '../wire/request-head.ts'
-import { ByteRate } from './byte-rate.ts'
+import { BodyWatch } from './body-watch.ts'
 import type { ConnectionHost } from './connection-host.ts'
 import { type Ending, Http1Exchange, type Http1Wire } from './http1-exchange.ts'
 import { REFUSED_REQUEST, refusalText } from './refusal.ts'
@@ -50,8 +50,8 @@ export class Http1Connection implements ByteStreamOwner, Http1Wire, Deadline {
   /** Bytes written at the last look after that. */
   #bytesOutSeen = 0
   #headStartMs = 0
-  /** How fast the body comes in; undefined while the client owes us none. */
-  #rate: ByteRate | undefined = undefined
+  /** undefined until a request has a body. */
+  #bodyWatch: BodyWatch | undefined = undefined
 
   constructor(socket: Socket, client: ClientFacts, host: ConnectionHost) {
     this.client = client
@@ -59,10 +59,6 @@ export class Http1Connection implements ByteStreamOwner, Http1Wire, Deadline {
     const { timeouts } = host.config
     host.env.timers.arm(this, timeouts.headerMs)
     this.#stream = ByteStream.accept(socket, this, host.env.timers, timeouts.writeMs)
-  }
-
-  get busy(): boolean {
-    return this.#phase === 'busy' || this.#phase === 'head'
   }
 
   /** The listener drains: goes at once if nothing runs, else after the answer. */
@@ -145,7 +141,7 @@ export class Http1Connection implements ByteStreamOwner, Http1Wire, Deadline {
       case 'head':
         return this.#refuse('CLIENT_TIMEOUT', 'head-timeout')
       case 'busy':
-        return this.#inputEnded ? this.#halfClosedTimeout() : this.#bodyTimeout()
+        return this.#inputEnded ? this.#halfClosedTimeout() : this.#bodyWatch?.silent(this.#exchange)
       case 'closed':
     }
   }
@@ -184,13 +180,14 @@ export class Http1Connection implements ByteStreamOwner, Http1Wire, Deadline {
   pumpBody(): void {
     const exchange = this.#exchange
     if (exchange === undefined) return
-    this.#watchBody(0)
     if (this.#taking) {
       // Called from inside the handler's first look at the request: the rest of this very read is the body.
-      if (this.#bytes !== undefined && this.#at < this.#end)
-        this.#at = exchange.body.take(this.#bytes, this.#at, this.#end)
-      return this.#checkBody(exchange)
+      const before = this.#at
+      if (this.#bytes !== undefined && before < this.#end)
+        this.#at = exchange.body.take(this.#bytes, before, this.#end)
+      return this.#watchBody(exchange, this.#at - before)
     }
+    this.#watchBody(exchange, 0)
     this.#takeHeld()
     this.#readOn()
   }
@@ -252,8 +249,7 @@ export class Http1Connection implements ByteStreamOwner, Http1Wire, Deadline {
       case 'busy':
         if (exchange === undefined) return false
         this.#at = exchange.body.take(bytes, before, this.#end)
-        if (this.#at > before) this.#watchBody(this.#at - before)
-        this.#checkBody(exchange)
+        if (exchange.body.state !== 'unasked') this.#watchBody(exchange, this.#at - before)
         return this.#at > before
       case 'linger':
       case 'closed':
@@ -342,21 +338,9 @@ export class Http1Connection implements ByteStreamOwner, Http1Wire, Deadline {
     this.#host.env.timers.arm(this, Math.max(0, leftMs))
   }
 
-  #watchBody(arrived: number): void {
-    if (this.#exchange?.body.state !== 'flowing') return
-    this.#rate ??= new ByteRate(this.#host.env.clock)
-    this.#rate.add(arrived)
-    this.#host.env.timers.arm(this, this.#host.config.timeouts.bodyMs)
-  }
-
-  /** After each arrival of body bytes: framing, size and rate. */
-  #checkBody(exchange: Http1Exchange): void {
-    const { body } = exchange
-    const { bodyMs, minRateBytes } = this.#host.config.timeouts
-    if (body.failure !== undefined) exchange.fail(body.failure.code, body.failure.detail)
-    // While the upstream is slow the client owes us nothing.
-    else if (body.state === 'done' || body.state === 'paused') this.#rate = undefined
-    else if (this.#rate?.isBelow(minRateBytes, bodyMs) === true) exchange.fail('CLIENT_TIMEOUT', 'body-rate')
+  #watchBody(exchange: Http1Exchange, arrived: number): void {
+    this.#bodyWatch ??= new BodyWatch(this.#host, this)
+    this.#bodyWatch.arrived(exchange, arrived)
   }
 
   /**
@@ -372,11 +356,6 @@ export class Http1Connection implements ByteStreamOwner, Http1Wire, Deadline {
     const written = this.#exchange?.record.bytesOut ?? 0
     if (written > this.#bytesOutSeen) this.#watchHalfClosed()
     else this.destroy('CLIENT_GONE')
-  }
-
-  #bodyTimeout(): void {
-    const exchange = this.#exchange
-    if (exchange?.body.state === 'flowing') exchange.fail('CLIENT_TIMEOUT', 'body-silence')
   }
 
   #takeHeldAnd(bytes: Buffer, size: number): void {

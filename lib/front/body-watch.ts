@@ -1,0 +1,42 @@
+import type { Deadline } from '../base/timers.ts'
+import { ByteRate } from './byte-rate.ts'
+import type { ConnectionHost } from './connection-host.ts'
+import type { Http1Exchange } from './http1-exchange.ts'
+
+/** Holds one client to its request bodies: well-framed, within the limit, never silent for too long, not too slow on average. */
+export class BodyWatch {
+  readonly #host: ConnectionHost
+  readonly #deadline: Deadline
+  /** undefined while the client owes us nothing. */
+  #rate: ByteRate | undefined = undefined
+
+  /** `deadline` is armed for silence; it then calls `silent`. */
+  constructor(host: ConnectionHost, deadline: Deadline) {
+    this.#host = host
+    this.#deadline = deadline
+  }
+
+  /** So many bytes have just been taken, 0 when the body has only been asked for. */
+  arrived(exchange: Http1Exchange, bytes: number): void {
+    const { env, config } = this.#host
+    if (exchange.body.state === 'flowing') {
+      this.#rate ??= new ByteRate(env.clock)
+      this.#rate.add(bytes)
+      env.timers.arm(this.#deadline, config.timeouts.bodyMs)
+    }
+    this.#judge(exchange)
+  }
+
+  silent(exchange: Http1Exchange | undefined): void {
+    if (exchange?.body.state === 'flowing') exchange.fail('CLIENT_TIMEOUT', 'body-silence')
+  }
+
+  #judge(exchange: Http1Exchange): void {
+    const { body } = exchange
+    const { bodyMs, minRateBytes } = this.#host.config.timeouts
+    if (body.failure !== undefined) exchange.fail(body.failure.code, body.failure.detail)
+    // While the upstream is slow the client owes us nothing.
+    else if (body.state === 'done' || body.state === 'paused') this.#rate = undefined
+    else if (this.#rate?.isBelow(minRateBytes, bodyMs) === true) exchange.fail('CLIENT_TIMEOUT', 'body-rate')
+  }
+}
