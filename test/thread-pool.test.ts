@@ -23,6 +23,7 @@ function makePool(t: Test) {
   const shared = createSharedState(2)
   const ended: Ended[] = []
   const pool = new ThreadPool({
+    maxConnections: 1000,
     lines: [createLineRing(1024), createLineRing(1024)],
     cells: createCellMemory(2, 16),
     shared,

@@ -75,24 +75,10 @@ export class Http1Connection implements ByteStreamOwner, Http1Wire, Deadline {
   // ByteStreamOwner.
 
   streamBytes(bytes: Buffer, end: number): void {
-    switch (this.#phase) {
-      case 'linger':
-      case 'closed':
-        return
-      case 'head':
-        // A head grows only by whole lines: without a line feed nothing new can be said about it.
-        if (
-          this.#held !== undefined &&
-          !hasLineFeed(bytes, end) &&
-          this.#held.length + end <= this.#host.headLimits.headersBytes
-        ) {
-          return this.#hold(bytes, 0, end)
-        }
-        break
-      case 'idle':
-      case 'busy':
-        break
-    }
+    if (this.#phase === 'linger' || this.#phase === 'closed') return
+    // A head grows only by whole lines: without a line feed nothing new can be said about it.
+    if (this.#phase === 'head' && !hasLineFeed(bytes, end) && this.#mayHold(end))
+      return this.#hold(bytes, 0, end)
     this.#takeHeldAnd(bytes, end)
   }
 
@@ -106,9 +92,10 @@ export class Http1Connection implements ByteStreamOwner, Http1Wire, Deadline {
         if (this.#exchange?.bodyDone === false) return this.destroy('CLIENT_GONE')
         return this.#watchHalfClosed()
       case 'idle':
+        return this.#stream.destroy()
       case 'linger':
+      // Both directions have ended: it closes by itself once all is sent.
       case 'closed':
-        this.#stream.destroy()
     }
   }
 
@@ -380,6 +367,11 @@ export class Http1Connection implements ByteStreamOwner, Http1Wire, Deadline {
       this.#paused = true
       this.#stream.pause()
     }
+  }
+
+  /** Would a head that goes on like this still be within its limit? */
+  #mayHold(size: number): boolean {
+    return this.#held !== undefined && this.#held.length + size <= this.#host.headLimits.headersBytes
   }
 
   /** A head has to fit, whatever its limit. */

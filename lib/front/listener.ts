@@ -14,6 +14,8 @@ import { refusalText } from './refusal.ts'
 
 /** What a listener hands its exchanges to. */
 export interface ListenerHooks {
+  /** False when the process has no descriptors to spare for one more client. */
+  mayAccept(): boolean
   /** Finds the route and hands over. */
   route(exchange: Exchange): void
   /** Exactly once for each exchange, and for each refused head. */
@@ -62,6 +64,11 @@ export class Listener implements ConnectionHost {
   /** Client connections open in this thread. */
   get connections(): number {
     return this.#connections.size
+  }
+
+  /** Client connections of this listener open in all threads. */
+  get connectionsEverywhere(): number {
+    return this.env.cells.total(this.#row + AT.active)
   }
 
   /** Exchanges running in this thread. */
@@ -134,13 +141,14 @@ export class Listener implements ConnectionHost {
   #accept(socket: Socket): void {
     const { cells } = this.env
     cells.add(this.#row + AT.connections, 1)
-    if (cells.total(this.#row + AT.active) >= this.config.limits.connections) return this.#reject(socket)
+    if (this.connectionsEverywhere >= this.config.limits.connections) return this.#reject(socket, 'limit')
+    if (!this.#hooks.mayAccept()) return this.#reject(socket, 'fd')
     cells.add(this.#row + AT.active, 1)
     this.#connections.add(new Http1Connection(socket, this.#factsOf(socket), this))
   }
 
-  #reject(socket: Socket): void {
-    this.#countRejected('limit')
+  #reject(socket: Socket, reason: Rejection): void {
+    this.#countRejected(reason)
     socket.on('error', () => {})
     socket.end(refusalText('TOO_MANY_CONNECTIONS', this.requestIds.next(), this.date.text()), () =>
       socket.destroy(),

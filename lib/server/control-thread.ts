@@ -13,6 +13,7 @@ import { addressText } from './address-text.ts'
 import { Admin } from './admin.ts'
 import { within } from './alarm.ts'
 import { controlFacts, type UncaughtCounts } from './control-facts.ts'
+import { maxConnections, scarceDescriptors } from './descriptors.ts'
 import { HealthBoard } from './health-board.ts'
 import { Logs } from './logs.ts'
 import { ManagedWorkers } from './managed-workers.ts'
@@ -70,6 +71,7 @@ export class ControlThread {
   readonly #version = releaseVersion()
   readonly #startedWallMs = systemClock.wall()
   readonly #threads: number
+  readonly #maxConnections = maxConnections()
   readonly #cells: CellMemory
   readonly #shared: SharedState
   readonly #logs: Logs
@@ -119,6 +121,7 @@ export class ControlThread {
       ...parts,
       cells: this.#cells,
       shared: sharedMemory,
+      maxConnections: this.#maxConnections,
       lines: this.#access.rings,
       env: threadEnvironment(options),
       observer: this,
@@ -197,7 +200,10 @@ export class ControlThread {
       },
       'ready',
     )
-    this.#reloader.logWarnings(this.#firstWarnings)
+    this.#reloader.logWarnings([
+      ...this.#firstWarnings,
+      ...scarceDescriptors(started.snapshot, this.#maxConnections),
+    ])
     this.#logs.flush()
     return started
   }

@@ -15,7 +15,7 @@ import { Runtime } from './runtime.ts'
 /** How often a draining thread looks whether it is empty. */
 const DRAIN_LOOK_MS = 50
 
-const { thread, cells, shared, lines } = workerData as DataThreadInit
+const { thread, cells, shared, lines, maxConnections } = workerData as DataThreadInit
 const timers = new Timers(systemClock)
 const env: ThreadEnv = {
   clock: systemClock,
@@ -31,7 +31,7 @@ const observer = {
     post({ type: 'ejected', upstream, endpoint, reason })
   },
 }
-const runtime = new Runtime(env, observer, line => access.write(line))
+const runtime = new Runtime(env, observer, line => access.write(line), maxConnections)
 const heartbeat = new Heartbeat(env, loopDelayMs => post({ type: 'pulse', loopDelayMs }))
 const drainLook = new Alarm(timers, lookDrained)
 /** Configurations are taken one after the other. */

@@ -9,6 +9,8 @@ export interface DataThreadInit {
   readonly thread: number
   readonly cells: CellMemory
   readonly shared: SharedStateMemory
+  /** Client connections that the whole process may have open. */
+  readonly maxConnections: number
   /** For its access lines. */
   readonly lines: LineRingMemory
 }

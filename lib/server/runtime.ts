@@ -4,7 +4,7 @@ import type { ThreadEnv } from '../base/thread-env.ts'
 import type { ListenerConfig, RouteConfig, Snapshot } from '../config/model.ts'
 import { AccessRecorder } from '../front/access.ts'
 import { Listener, type ListenerHooks } from '../front/listener.ts'
-import type { Exchange } from '../http/exchange.ts'
+import type { Exchange, ExchangeFacts } from '../http/exchange.ts'
 import type { Handler } from '../http/handler.ts'
 import { matchPath } from '../http/path.ts'
 import { ProxyHandler } from '../proxy/handler.ts'
@@ -40,6 +40,7 @@ export class Runtime implements ListenerHooks {
   readonly #env: ThreadEnv
   readonly #observer: UpstreamObserver
   readonly #writeLine: (line: string) => void
+  readonly #maxConnections: number
   readonly #store: FileStore
   readonly #rows = new ExchangeRows()
   readonly #listeners = new Map<string, OpenListener>()
@@ -49,7 +50,13 @@ export class Runtime implements ListenerHooks {
   #router: Router<Target> = new Router<Target>([])
   #recorder: AccessRecorder | undefined
 
-  constructor(env: ThreadEnv, observer: UpstreamObserver, writeLine: (line: string) => void) {
+  constructor(
+    env: ThreadEnv,
+    observer: UpstreamObserver,
+    writeLine: (line: string) => void,
+    maxConnections: number,
+  ) {
+    this.#maxConnections = maxConnections
     this.#env = env
     this.#observer = observer
     this.#writeLine = writeLine
@@ -101,7 +108,13 @@ export class Runtime implements ListenerHooks {
     target.handler.handle(exchange)
   }
 
-  finished(exchange: Exchange): void {
+  mayAccept(): boolean {
+    let open = 0
+    for (const { listener } of this.#listeners.values()) open += listener.connectionsEverywhere
+    return open < this.#maxConnections
+  }
+
+  finished(exchange: ExchangeFacts): void {
     this.#recorder?.finished(exchange)
   }
 

@@ -18,6 +18,8 @@ const CUT_ANSWER_MS = 1000
 export interface ThreadPoolOptions {
   readonly cells: CellMemory
   readonly shared: SharedStateMemory
+  /** Client connections that the whole process may have open. */
+  readonly maxConnections: number
   /** One for each thread. */
   readonly lines: readonly LineRingMemory[]
   readonly env: NodeJS.ProcessEnv
@@ -57,7 +59,7 @@ export class ThreadPool implements SeatObserver {
     this.#options = options
     this.#shared = new SharedState(shared)
     this.#seats = options.lines.map((lines, thread) => {
-      const init = { thread, cells, shared, lines }
+      const init = { thread, cells, shared, lines, maxConnections: options.maxConnections }
       return new ThreadSeat({ init, env, clock, timers, observer: this, ...entry })
     })
     this.#pulses = this.#seats.map(() => ({ beats: 0, silentMs: 0 }))

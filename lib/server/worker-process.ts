@@ -28,7 +28,7 @@ export interface WorkerOptions {
   readonly run: RunConfig
   /** Where it shall listen. */
   readonly address: Address
-  /** Environment to which `run.env` and PORT or SOCKET are added. */
+  /** Environment to which `run.env`, PORT or SOCKET, and CAUSEWAY_WORKER (the name) are added. */
   readonly env: NodeJS.ProcessEnv
   readonly clock: Clock
   readonly timers: Timers
@@ -103,7 +103,7 @@ export class WorkerProcess {
       // A group of its own: a Ctrl-C in the terminal is for us, and what the worker starts can be ended with it.
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...env, ...run.env, ...addressVariable(address) },
+      env: { ...env, ...run.env, ...ownVariables(this.options) },
     })
   }
 
@@ -167,8 +167,10 @@ function fillIn(word: string, address: Address): string {
   return word.replaceAll('{port}', String(address.port))
 }
 
-function addressVariable(address: Address): NodeJS.ProcessEnv {
-  return address.kind === 'unix' ? { SOCKET: address.path } : { PORT: String(address.port) }
+/** What a worker is told of itself. */
+function ownVariables({ name, address }: WorkerOptions): NodeJS.ProcessEnv {
+  const place = address.kind === 'unix' ? { SOCKET: address.path } : { PORT: String(address.port) }
+  return { ...place, CAUSEWAY_WORKER: name }
 }
 
 function exitReason(code: number | null, signal: NodeJS.Signals | null): string {

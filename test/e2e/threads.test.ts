@@ -38,6 +38,7 @@ async function startThreads(t: Test, count: number) {
   const access = new AccessCollector({ threads: count, timers, take: more => (lines += more ?? '') })
   const ended: number[] = []
   const pool = new ThreadPool({
+    maxConnections: 1000,
     lines: access.rings,
     cells,
     shared: createSharedState(count),
