@@ -30,7 +30,7 @@ function makePool(t: Test) {
     env: process.env,
     clock: systemClock,
     timers,
-    stuckMs: 400,
+    stuckMs: 1_500,
     entry: new URL('./support/scripted-thread.ts', import.meta.url),
     observer: {
       message: () => {},

@@ -12,6 +12,8 @@ import { type SeatObserver, ThreadSeat } from './thread-seat.ts'
 const WATCH_MS = 1000
 /** Without a beat for so long a data thread is stuck. */
 const STUCK_MS = 10_000
+/** A thread that loads its code and its first configuration may take this much longer on a busy machine. */
+const START_FACTOR = 6
 /** A thread that does not answer to a cut within this is ended all the same. */
 const CUT_ANSWER_MS = 1000
 
@@ -131,7 +133,7 @@ export class ThreadPool implements SeatObserver {
       const beats = this.#shared.beats(thread)
       pulse.silentMs = beats === pulse.beats && seat.running ? pulse.silentMs + lookMs : 0
       pulse.beats = beats
-      if (pulse.silentMs < stuckMs) continue
+      if (pulse.silentMs < (seat.starting ? stuckMs * START_FACTOR : stuckMs)) continue
       pulse.silentMs = 0
       seat.replaceStuck()
     }

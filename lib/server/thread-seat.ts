@@ -76,6 +76,11 @@ export class ThreadSeat {
     return this.#worker !== undefined
   }
 
+  /** True until its first configuration is in force. */
+  get starting(): boolean {
+    return this.#state === 'starting'
+  }
+
   get facts(): WorkerFacts {
     return {
       thread: this.thread,
