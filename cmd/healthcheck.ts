@@ -1,6 +1,6 @@
 import { askAdmin, orFail } from './admin-client.ts'
+import type { CommandArgs } from './command-args.ts'
 import { EXIT } from './exit.ts'
-import type { CommandArgs } from './main.ts'
 
 /** Docker's own default is 30 s; a process that takes 5 s to say that it is ready is not well. */
 const TIMEOUT_MS = 5000

@@ -1,13 +1,7 @@
 import { parseArgs } from 'node:util'
 import { didYouMean } from '../lib/config/nearest.ts'
+import type { CommandArgs } from './command-args.ts'
 import { EXIT } from './exit.ts'
-
-/** What a command was called with. */
-export interface CommandArgs {
-  /** TOML file or folder. */
-  readonly config: string
-  readonly json: boolean
-}
 
 interface Command {
   readonly summary: string

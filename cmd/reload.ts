@@ -1,7 +1,7 @@
 import type { ReloadResult } from '../lib/server/reloads.ts'
 import { askAdmin, orFail } from './admin-client.ts'
+import type { CommandArgs } from './command-args.ts'
 import { EXIT } from './exit.ts'
-import type { CommandArgs } from './main.ts'
 
 /** New managed workers may take half a minute until they answer. */
 const TIMEOUT_MS = 60_000

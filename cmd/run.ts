@@ -2,9 +2,9 @@ import { loadConfig } from '../lib/config/load.ts'
 import { formatProblems } from '../lib/config/problem.ts'
 import { addressUrl } from '../lib/server/address-text.ts'
 import { ControlThread, type Started, StartFailed } from '../lib/server/control-thread.ts'
+import type { CommandArgs } from './command-args.ts'
 import { compileCacheFolder } from './compile-cache.ts'
 import { EXIT } from './exit.ts'
-import type { CommandArgs } from './main.ts'
 
 /** `causeway run`: serves until a signal ends it. Resolves to the exit code. */
 export async function run({ config }: Pick<CommandArgs, 'config'>): Promise<number> {

@@ -1,7 +1,7 @@
 import type { StatusDocument, UpstreamStatus } from '../lib/server/status.ts'
 import { askAdmin, orFail } from './admin-client.ts'
+import type { CommandArgs } from './command-args.ts'
 import { EXIT } from './exit.ts'
-import type { CommandArgs } from './main.ts'
 
 const TIMEOUT_MS = 10_000
 

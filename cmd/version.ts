@@ -1,6 +1,6 @@
 import { releaseVersion } from '../lib/server/release.ts'
+import type { CommandArgs } from './command-args.ts'
 import { EXIT } from './exit.ts'
-import type { CommandArgs } from './main.ts'
 
 /** `causeway version`. */
 export async function version({ json }: Pick<CommandArgs, 'json'>): Promise<number> {
