@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { brotliCompressSync, gzipSync, zstdCompressSync } from 'node:zlib'
 import t from 'tap'
 import { openFilesBelow, TestSite } from './support/static-site.ts'
+import { until } from './support/until.ts'
 
 const TEXT = 'body { color: red } '.repeat(50)
 const LARGE = Buffer.from(Array.from({ length: 200_000 }, (_, i) => i % 251))
@@ -109,7 +110,7 @@ t.test('conditions are answered alike from memory and from disk', async t => {
       }
     }
   }
-  t.equal(openFilesBelow(root), 0)
+  await until('every file closed', () => openFilesBelow(root) === 0)
 })
 
 t.test('one range is a 206, an impossible one a 416, several are the whole', async t => {
@@ -139,7 +140,7 @@ t.test('one range is a 206, an impossible one a 416, several are the whole', asy
     t.equal(several.status, 200)
     t.equal(several.body.length, size)
   }
-  t.equal(openFilesBelow(root), 0)
+  await until('every file closed', () => openFilesBelow(root) === 0)
 })
 
 t.test('If-Range that does not hold gives the whole', async t => {
