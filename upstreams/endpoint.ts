@@ -1,3 +1,4 @@
+import type { Peer } from '../lib/base/byte-stream.ts'
 import { LATENCY_BOUNDS } from '../lib/base/cells.ts'
 import { STATE } from '../lib/base/shared-state.ts'
 import type { ThreadEnv } from '../lib/base/thread-env.ts'
@@ -5,6 +6,7 @@ import type { Address, EndpointConfig } from '../lib/config/model.ts'
 import type { NamedLoad } from './balancer/load.ts'
 import { PeakEwma } from './balancer/peak-ewma.ts'
 import { ATTEMPT_ERRORS, type AttemptError, ENDPOINT_BLOCK } from './measures.ts'
+import { HostLookup } from './transport/host-lookup.ts'
 
 const AT = ENDPOINT_BLOCK.at
 /** Cell of attempts that ended without an answer: behind the five status classes. */
@@ -23,6 +25,7 @@ export class Endpoint<C extends Pooled = Pooled> implements NamedLoad {
   readonly slot: number
   readonly row: number
   weight: number
+  readonly #names: HostLookup
   readonly #env: ThreadEnv
   readonly #latency: PeakEwma
   /** Last in, first out: the busiest sockets stay warm, the others run out. */
@@ -39,6 +42,7 @@ export class Endpoint<C extends Pooled = Pooled> implements NamedLoad {
     this.weight = config.weight
     this.slot = placement.slot
     this.row = placement.row
+    this.#names = new HostLookup(env.clock)
     this.#env = env
     this.#latency = new PeakEwma(env.clock.now())
   }
@@ -46,6 +50,13 @@ export class Endpoint<C extends Pooled = Pooled> implements NamedLoad {
   /** For hash policies: stays the same over reloads. */
   get identity(): string {
     return this.name
+  }
+
+  /** Whom to connect to. */
+  get peer(): Peer {
+    const { address } = this
+    if (address.kind === 'unix') return { path: address.path }
+    return { host: address.host, port: address.port, lookup: this.#names.lookup }
   }
 
   get inflight(): number {
@@ -125,6 +136,7 @@ export class Endpoint<C extends Pooled = Pooled> implements NamedLoad {
   }
 
   countError(kind: AttemptError): void {
+    if (kind === 'connect' || kind === 'connect_timeout') this.#names.doubt()
     this.#env.cells.add(this.row + AT.attempts + NO_ANSWER, 1)
     this.#env.cells.add(this.row + AT.errors + ATTEMPT_ERRORS.indexOf(kind), 1)
   }

@@ -1,4 +1,4 @@
-import { Socket } from 'node:net'
+import { type LookupFunction, Socket } from 'node:net'
 import { latin1Slice, latin1Write } from './latin1.ts'
 import type { Deadline, Timers } from './timers.ts'
 
@@ -17,6 +17,11 @@ export interface ByteStreamOwner {
   /** Once, and last. */
   streamClosed(error: Error | undefined): void
 }
+
+/** Whom to connect to; `lookup` finds the addresses of a host that is a name. */
+export type Peer =
+  | { readonly host: string; readonly port: number; readonly lookup: LookupFunction }
+  | { readonly path: string }
 
 /** Node encodes a latin1 string up to this size on the stack and writes it in one system call. */
 const TEXT_LIMIT = 16 * 1024
@@ -72,7 +77,7 @@ export class ByteStream {
 
   /** Starts to connect; `onConnect` runs once the socket is writable, a failure arrives as `streamClosed`. */
   static connect(
-    to: { readonly host: string; readonly port: number } | { readonly path: string },
+    to: Peer,
     owner: ByteStreamOwner,
     timers: Timers,
     stallMs: number,
@@ -191,11 +196,16 @@ export class ByteStream {
     this.#owner.streamClosed(this.#error)
   }
 
-  /** Bytes that the kernel has not taken yet. */
-  get unsent(): number {
+  /** False while written bytes wait for the kernel to take them. Of those gathered for `flush` it knows nothing. */
+  get allSent(): boolean {
+    return this.#socket.writableLength === 0
+  }
+
+  /** Bytes that the kernel has taken so far. */
+  get taken(): number {
     const handle: unknown = Reflect.get(this.#socket, '_handle')
-    const queued = handle === null || handle === undefined ? 0 : Reflect.get(handle, 'writeQueueSize')
-    return typeof queued === 'number' ? queued : this.#socket.writableLength
+    if (typeof handle !== 'object' || handle === null) return 0
+    return numberOf(Reflect.get(handle, 'bytesWritten')) - numberOf(Reflect.get(handle, 'writeQueueSize'))
   }
 
   stalled(): void {
@@ -204,11 +214,11 @@ export class ByteStream {
 
   #write(data: string | Buffer): void {
     if (this.#closed || this.#writeFailed || this.#socket.destroyed || this.#socket.writableEnded) return
-    const free = typeof data === 'string' ? this.#socket.write(data, 'latin1') : this.#socket.write(data)
-    if (!free && this.#stallMs > 0) {
-      this.#stall ??= new StallDeadline(this, this.#timers, this.#stallMs)
-      this.#stall.watch()
-    }
+    if (typeof data === 'string') this.#socket.write(data, 'latin1')
+    else this.#socket.write(data)
+    if (this.allSent || this.#stallMs === 0) return
+    this.#stall ??= new StallDeadline(this, this.#timers, this.#stallMs)
+    this.#stall.watch()
   }
 }
 
@@ -236,7 +246,7 @@ class StallDeadline implements Deadline {
   readonly #stream: ByteStream
   readonly #timers: Timers
   readonly #stallMs: number
-  #unsent = 0
+  #taken = 0
 
   constructor(stream: ByteStream, timers: Timers, stallMs: number) {
     this.#stream = stream
@@ -244,15 +254,22 @@ class StallDeadline implements Deadline {
     this.#stallMs = stallMs
   }
 
+  /** A running term is not put off: only what the peer takes counts, not what we go on writing. */
   watch(): void {
-    this.#unsent = this.#stream.unsent
+    if (this.slot !== undefined) return
+    this.#taken = this.#stream.taken
     this.#timers.arm(this, this.#stallMs)
   }
 
   expired(): void {
-    if (this.#stream.unsent < this.#unsent) this.watch()
+    if (this.#stream.allSent) return
+    if (this.#stream.taken > this.#taken) this.watch()
     else this.#stream.stalled()
   }
+}
+
+function numberOf(value: unknown): number {
+  return typeof value === 'number' ? value : 0
 }
 
 function onSharedRead(this: OwnedSocket, size: number, buffer: Uint8Array): boolean {

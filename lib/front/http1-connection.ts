@@ -9,6 +9,7 @@ import { ExchangeRecord } from '../http/record.ts'
 import { readRequestHead } from '../wire/request-head.ts'
 import { BodyWatch } from './body-watch.ts'
 import type { ConnectionHost } from './connection-host.ts'
+import { HeldBytes } from './held-bytes.ts'
 import { type Ending, Http1Exchange, type Http1Wire } from './http1-exchange.ts'
 import { REFUSED_REQUEST, refusalText } from './refusal.ts'
 import { RequestBody } from './request-body.ts'
@@ -19,8 +20,6 @@ import { RequestBody } from './request-body.ts'
  */
 type Phase = 'idle' | 'head' | 'busy' | 'linger' | 'closed'
 
-/** Bytes of a body or of next requests that may lie here while nobody asks for them. */
-const HELD_LIMIT = 64 * 1024
 /** How long a client that was answered before it had sent everything may go on sending (nginx: lingering_close). */
 const LINGER_MS = 5000
 /** How long a client that has half-closed may go without a byte of answer before it counts as gone. */
@@ -36,8 +35,7 @@ export class Http1Connection implements ByteStreamOwner, Http1Wire, Deadline {
   readonly #stream: ByteStream
   #phase: Phase = 'idle'
   #exchange: Http1Exchange | undefined = undefined
-  /** Bytes that nobody has taken yet. */
-  #held: Buffer | undefined = undefined
+  readonly #held = new HeldBytes()
   #paused = false
   /** True while `#take` runs: what ends meanwhile is gone on with there, not in a recursion. */
   #taking = false
@@ -78,7 +76,7 @@ export class Http1Connection implements ByteStreamOwner, Http1Wire, Deadline {
     if (this.#phase === 'linger' || this.#phase === 'closed') return
     // A head grows only by whole lines: without a line feed nothing new can be said about it.
     if (this.#phase === 'head' && !hasLineFeed(bytes, end) && this.#mayHold(end))
-      return this.#hold(bytes, 0, end)
+      return this.#hold(bytes, 0, end, true)
     this.#takeHeldAnd(bytes, end)
   }
 
@@ -88,11 +86,11 @@ export class Http1Connection implements ByteStreamOwner, Http1Wire, Deadline {
       case 'head':
         return this.#refuse('CLIENT_GONE', 'closed inside the request head')
       case 'busy':
-        // RFC 9112 8: a request cut short is not complete. A whole one may still want its answer: half-closing is legal.
-        if (this.#exchange?.bodyDone === false) return this.destroy('CLIENT_GONE')
-        return this.#watchHalfClosed()
+        // A whole request may still want its answer: half-closing is legal.
+        this.#watchHalfClosed()
+        return this.#closeIfDone()
       case 'idle':
-        return this.#stream.destroy()
+        return this.#closeIfDone()
       case 'linger':
       // Both directions have ended: it closes by itself once all is sent.
       case 'closed':
@@ -100,7 +98,8 @@ export class Http1Connection implements ByteStreamOwner, Http1Wire, Deadline {
   }
 
   streamDrained(): void {
-    this.#exchange?.drained()
+    if (this.#exchange === undefined) this.#goOn()
+    else this.#exchange.drained()
   }
 
   streamStalled(): void {
@@ -121,9 +120,11 @@ export class Http1Connection implements ByteStreamOwner, Http1Wire, Deadline {
     switch (this.#phase) {
       case 'linger':
         // A slow reader is still taking the answer: the stream watches that.
-        if (this.#stream.unsent > 0) return this.#host.env.timers.arm(this, LINGER_MS)
+        if (!this.#stream.allSent) return this.#host.env.timers.arm(this, LINGER_MS)
         return this.#stream.destroy()
       case 'idle':
+        // It has asked for more, and has to take the answers before.
+        if (this.#held.size > 0) return this.#watchIdle()
         return this.#stream.destroy()
       case 'head':
         return this.#refuse('CLIENT_TIMEOUT', 'head-timeout')
@@ -141,7 +142,8 @@ export class Http1Connection implements ByteStreamOwner, Http1Wire, Deadline {
 
   get mayKeepAlive(): boolean {
     // A half-closed client may have sent further requests before: they still get their answers.
-    return !this.#host.draining && (!this.#inputEnded || this.#held !== undefined)
+    const more = this.#held.size > 0 || (this.#taking && this.#at < this.#end)
+    return !this.#host.draining && (more || !this.#inputEnded)
   }
 
   get backedUp(): boolean {
@@ -175,8 +177,7 @@ export class Http1Connection implements ByteStreamOwner, Http1Wire, Deadline {
       return this.#watchBody(exchange, this.#at - before)
     }
     this.#watchBody(exchange, 0)
-    this.#takeHeld()
-    this.#readOn()
+    this.#goOn()
   }
 
   finished(exchange: Http1Exchange, how: Ending): void {
@@ -188,12 +189,8 @@ export class Http1Connection implements ByteStreamOwner, Http1Wire, Deadline {
     switch (how) {
       case 'reuse':
         this.#phase = 'idle'
-        this.#host.env.timers.arm(this, this.#host.config.timeouts.keepaliveMs)
-        // Inside #take its loop goes on; otherwise requests that have already arrived are next.
-        if (!this.#taking) this.#takeHeld()
-        this.#readOn()
-        this.#closeIfDone()
-        return
+        this.#watchIdle()
+        return this.#goOn()
       case 'close':
       case 'cut':
         return this.#linger()
@@ -203,8 +200,16 @@ export class Http1Connection implements ByteStreamOwner, Http1Wire, Deadline {
     }
   }
 
-  /** Works through bytes that no exchange has taken: heads, bodies, next heads. Keeps what is left. */
-  #take(bytes: Buffer, size: number): void {
+  /** Goes on with what has already arrived; inside `#take` its loop does that. */
+  #goOn(): void {
+    if (this.#taking) return
+    const held = this.#held.take()
+    if (held !== undefined) this.#take(held, held.length, false)
+    else this.#closeIfDone()
+  }
+
+  /** Works through bytes that no exchange has taken: heads, bodies, next heads. Keeps what is left, a copy if they are `shared`. */
+  #take(bytes: Buffer, size: number, shared: boolean): void {
     this.#taking = true
     this.#bytes = bytes
     this.#at = 0
@@ -215,14 +220,17 @@ export class Http1Connection implements ByteStreamOwner, Http1Wire, Deadline {
     this.#taking = false
     this.#bytes = undefined
     if (this.#at < this.#end && this.#phase !== 'linger' && this.#phase !== 'closed')
-      this.#hold(bytes, this.#at, this.#end)
+      this.#hold(bytes, this.#at, this.#end, shared)
+    this.#readOn()
     this.#closeIfDone()
   }
 
-  /** Between two requests, when no further one may follow: the client has half-closed, or the listener drains. */
+  /** When all that came is taken, and no more will come that may be: the client has half-closed, or the listener drains. */
   #closeIfDone(): void {
-    if (this.#phase === 'idle' && !this.#taking && this.#held === undefined && !this.mayKeepAlive)
-      this.#linger()
+    if (this.#taking || this.#held.size > 0) return
+    if (this.#phase === 'idle' && !this.mayKeepAlive) this.#linger()
+    // RFC 9112 8: a request cut short is not complete.
+    else if (this.#inputEnded && this.#exchange?.bodyDone === false) this.destroy('CLIENT_GONE')
   }
 
   /** True if it got on. */
@@ -231,6 +239,8 @@ export class Http1Connection implements ByteStreamOwner, Http1Wire, Deadline {
     const exchange = this.#exchange
     switch (this.#phase) {
       case 'idle':
+        // Each answer takes memory until the client takes it: no further request before.
+        return !this.#stream.backedUp && this.#takeHead(bytes)
       case 'head':
         return this.#takeHead(bytes)
       case 'busy':
@@ -277,6 +287,7 @@ export class Http1Connection implements ByteStreamOwner, Http1Wire, Deadline {
     const exchange = new Http1Exchange(this, request, body, this.client, origin, record)
     this.#exchange = exchange
     this.#phase = 'busy'
+    if (this.#inputEnded) this.#watchHalfClosed()
     host.exchangeBegan()
     if (request.framing === 'length' && request.contentLength > bodyBytes)
       exchange.fail('BODY_TOO_LARGE', 'body-limit')
@@ -297,7 +308,7 @@ export class Http1Connection implements ByteStreamOwner, Http1Wire, Deadline {
     record.status = traitsOf(code).status
     record.end = endCauseOf(code)
     record.detail = detail
-    record.bytesIn = this.#held?.length ?? this.#end
+    record.bytesIn = this.#held.size > 0 ? this.#held.size : this.#end
     this.#host.refused({
       request: REFUSED_REQUEST,
       client: this.client,
@@ -311,11 +322,15 @@ export class Http1Connection implements ByteStreamOwner, Http1Wire, Deadline {
   /** Sends the rest, then FIN, and drops what the client still sends: a reset would take the answer from its hands. */
   #linger(): void {
     this.#phase = 'linger'
-    this.#held = undefined
+    this.#held.clear()
     this.#stream.end()
     this.#readOn()
     this.#host.env.timers.disarm(this)
     this.#host.env.timers.arm(this, LINGER_MS)
+  }
+
+  #watchIdle(): void {
+    this.#host.env.timers.arm(this, this.#host.config.timeouts.keepaliveMs)
   }
 
   #watchHead(): void {
@@ -346,41 +361,26 @@ export class Http1Connection implements ByteStreamOwner, Http1Wire, Deadline {
   }
 
   #takeHeldAnd(bytes: Buffer, size: number): void {
-    const held = this.#held
-    if (held === undefined) return this.#take(bytes, size)
-    this.#held = undefined
-    const joined = Buffer.concat([held, bytes.subarray(0, size)])
-    this.#take(joined, joined.length)
+    if (this.#held.size === 0) return this.#take(bytes, size, true)
+    this.#held.hold(bytes, 0, size, true)
+    const all = this.#held.take() as Buffer
+    this.#take(all, all.length, false)
   }
 
-  #takeHeld(): void {
-    const held = this.#held
-    if (held === undefined) return
-    this.#held = undefined
-    this.#take(held, held.length)
-  }
-
-  #hold(bytes: Buffer, start: number, end: number): void {
-    const rest = Buffer.from(bytes.subarray(start, end))
-    this.#held = this.#held === undefined ? rest : Buffer.concat([this.#held, rest])
-    if (this.#held.length > this.#heldLimit && !this.#paused) {
-      this.#paused = true
-      this.#stream.pause()
-    }
+  #hold(bytes: Buffer, start: number, end: number, shared: boolean): void {
+    this.#held.hold(bytes, start, end, shared)
+    if (this.#paused || !this.#held.isOver(this.#host.headLimits.headersBytes)) return
+    this.#paused = true
+    this.#stream.pause()
   }
 
   /** Would a head that goes on like this still be within its limit? */
   #mayHold(size: number): boolean {
-    return this.#held !== undefined && this.#held.length + size <= this.#host.headLimits.headersBytes
-  }
-
-  /** A head has to fit, whatever its limit. */
-  get #heldLimit(): number {
-    return Math.max(HELD_LIMIT, this.#host.headLimits.headersBytes)
+    return this.#held.size > 0 && this.#held.size + size <= this.#host.headLimits.headersBytes
   }
 
   #readOn(): void {
-    if (!this.#paused || (this.#held !== undefined && this.#held.length > this.#heldLimit)) return
+    if (!this.#paused || this.#held.isOver(this.#host.headLimits.headersBytes)) return
     this.#paused = false
     this.#stream.resume()
   }

@@ -143,8 +143,10 @@ export class Listener implements ConnectionHost {
     cells.add(this.#row + AT.connections, 1)
     if (this.connectionsEverywhere >= this.config.limits.connections) return this.#reject(socket, 'limit')
     if (!this.#hooks.mayAccept()) return this.#reject(socket, 'fd')
+    const client = this.#factsOf(socket)
+    if (client === undefined) return forget(socket)
     cells.add(this.#row + AT.active, 1)
-    this.#connections.add(new Http1Connection(socket, this.#factsOf(socket), this))
+    this.#connections.add(new Http1Connection(socket, client, this))
   }
 
   #reject(socket: Socket, reason: Rejection): void {
@@ -155,9 +157,14 @@ export class Listener implements ConnectionHost {
     )
   }
 
-  #factsOf(socket: Socket): ClientFacts {
-    const peerAddress = bareAddress(socket.remoteAddress ?? '')
+  /**
+   * undefined for a client that has reset before it was accepted: the system no longer knows its address, yet would hand out the request
+   * that it left behind. It must not be acted on for nobody.
+   */
+  #factsOf(socket: Socket): ClientFacts | undefined {
     const { address } = this.config
+    if (address.kind === 'tcp' && socket.remoteAddress === undefined) return undefined
+    const peerAddress = bareAddress(socket.remoteAddress ?? '')
     return {
       peerAddress,
       peerPort: socket.remotePort ?? 0,
@@ -179,6 +186,11 @@ export class Listener implements ConnectionHost {
   #countProtocolError(detail: string | undefined): void {
     this.env.cells.add(this.#row + AT.protocolErrors + protocolErrorIndex(detail ?? 'other'), 1)
   }
+}
+
+function forget(socket: Socket): void {
+  socket.on('error', () => {})
+  socket.destroy()
 }
 
 function headLimitsOf({ limits }: ListenerConfig): HeadLimits {

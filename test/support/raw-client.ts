@@ -1,6 +1,6 @@
 import { connect, type Socket } from 'node:net'
 import { ResponseReader } from './strict-response.ts'
-import { until, within } from './until.ts'
+import { PATIENCE_MS, until, within } from './until.ts'
 
 /** An answer as the client saw it, byte by byte. */
 export interface RawResponse {
@@ -87,10 +87,10 @@ export class RawClient {
   }
 
   /** The next whole answer, with the interim ones before it. `method` decides whether a body follows. */
-  async response(method = 'GET'): Promise<RawResponse> {
+  async response(method = 'GET', patienceMs = PATIENCE_MS): Promise<RawResponse> {
     const interim: RawResponse[] = []
     for (;;) {
-      const answer = await this.#next(method)
+      const answer = await this.#next(method, patienceMs)
       if (answer.status >= 200 || answer.status === 101) return { ...answer, interim }
       interim.push(answer)
     }
@@ -108,7 +108,7 @@ export class RawClient {
     await until(`the bytes ${JSON.stringify(text)}`, () => this.received.includes(text) || this.ended)
   }
 
-  async #next(method: string): Promise<RawResponse> {
+  async #next(method: string, patienceMs: number): Promise<RawResponse> {
     const reader = new ResponseReader(method)
     return within(
       () => `an answer; so far ${JSON.stringify(this.#rest.toString('latin1', 0, 300))}`,
@@ -125,6 +125,7 @@ export class RawClient {
           })
         }
       })(),
+      patienceMs,
     )
   }
 

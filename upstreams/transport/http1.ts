@@ -10,6 +10,7 @@ import { readResponseHead } from '../../lib/wire/response-head.ts'
 import type { Endpoint, Pooled } from '../endpoint.ts'
 import type { Attempt, Job } from '../job.ts'
 import type { AttemptError } from '../measures.ts'
+import { isBodyCertain } from './body-certain.ts'
 import { keepAliveTimeout } from './keep-alive-field.ts'
 import { reasonOf } from './socket-error.ts'
 
@@ -35,6 +36,9 @@ export interface AttemptFailure {
 /** What an app may send as a head: more than we take from clients, since apps set many cookies. */
 const RESPONSE_LIMITS: HeadLimits = { headersBytes: 64 * 1024, headerCount: 256, targetBytes: 8 * 1024 }
 
+/** Interim answers to one request. Each costs the client's buffer, and no app needs more than a few. */
+const MAX_INTERIM = 64
+
 type State = 'connecting' | 'idle' | 'head' | 'body' | 'closed'
 
 /**
@@ -53,6 +57,8 @@ export class Http1Client implements Attempt, ByteStreamOwner, ChunkSink, Deadlin
   #job: Job | undefined
   /** Attempts begun on this connection. */
   #runs = 0
+  /** Interim answers of this attempt. */
+  #interim = 0
   #sending = false
   /** The upstream takes no more, but its answer may be on the way. */
   #sendFailed = false
@@ -71,10 +77,8 @@ export class Http1Client implements Attempt, ByteStreamOwner, ChunkSink, Deadlin
     this.#env = env
     this.#job = job
     this.#startMs = env.clock.now()
-    const { address } = endpoint
-    const to = address.kind === 'tcp' ? { host: address.host, port: address.port } : { path: address.path }
     const stallMs = owner.timeouts.responseMs
-    this.#stream = ByteStream.connect(to, this, env.timers, stallMs, () => this.#connected())
+    this.#stream = ByteStream.connect(endpoint.peer, this, env.timers, stallMs, () => this.#connected())
     env.timers.arm(this, owner.timeouts.connectMs)
     endpoint.countActive(1)
     job.attempting(this)
@@ -98,7 +102,7 @@ export class Http1Client implements Attempt, ByteStreamOwner, ChunkSink, Deadlin
     this.#env.timers.arm(this, idleMs)
   }
 
-  /** Only while it rests: nothing runs on it that would have to be told. */
+  /** Only while nothing runs on it that would have to be told. */
   destroy(): void {
     this.#state = 'closed'
     this.#stream.destroy()
@@ -138,7 +142,7 @@ export class Http1Client implements Attempt, ByteStreamOwner, ChunkSink, Deadlin
     if (this.#job === undefined) return
     this.#detach()
     this.#owner.attemptCancelled(this)
-    this.#stream.destroy()
+    this.destroy()
   }
 
   // ByteStreamOwner.
@@ -245,6 +249,7 @@ export class Http1Client implements Attempt, ByteStreamOwner, ChunkSink, Deadlin
 
   #begin(job: Job): void {
     this.#runs += 1
+    this.#interim = 0
     this.#state = 'head'
     this.#head = undefined
     this.#sending = true
@@ -279,11 +284,17 @@ export class Http1Client implements Attempt, ByteStreamOwner, ChunkSink, Deadlin
       if ('refused' in head) return this.#fail('UPSTREAM_BAD', 'protocol', head.detail)
       if (head.status === 101) return this.#fail('UPSTREAM_BAD', 'protocol', 'unasked-upgrade')
       at += head.size
-      if (head.status < 200) job.informed(head)
+      if (head.status < 200) this.#informed(job, head)
       else this.#answered(job, head)
     }
     if (this.#state === 'body') this.#readBody(all, at, end)
     else if (at < end) this.#stream.destroy()
+  }
+
+  #informed(job: Job, head: ResponseHead): void {
+    this.#interim += 1
+    if (this.#interim > MAX_INTERIM) this.#fail('UPSTREAM_BAD', 'protocol', 'too many interim answers')
+    else job.informed(head)
   }
 
   #answered(job: Job, head: ResponseHead): void {
@@ -339,9 +350,7 @@ export class Http1Client implements Attempt, ByteStreamOwner, ChunkSink, Deadlin
     const job = this.#job
     const head = this.#head
     if (job === undefined || head === undefined) return this.#stream.destroy()
-    // Not after an answer before the end of the request: the app will not read the rest, and may have reset us for it. Nor after
-    // HEAD: uWSGI and gunicorn send the body all the same, often a moment later, and it would be read as the next answer.
-    const reusable = clean && head.keepAlive && !this.#sending && !this.#sendFailed && job.method !== 'HEAD'
+    const reusable = clean && head.keepAlive && this.#allSent && isBodyCertain(head)
     job.record.upstreamEndAtMs = this.#env.clock.now()
     this.#detach()
     this.resumeAnswer()
@@ -349,6 +358,11 @@ export class Http1Client implements Attempt, ByteStreamOwner, ChunkSink, Deadlin
     else this.#stream.destroy()
     this.#owner.attemptEnded(this, job, head.status, reusable)
     job.answerEnd()
+  }
+
+  /** False after an answer before the end of the request: the app will not read the rest, and may have reset us for it. */
+  get #allSent(): boolean {
+    return !this.#sending && !this.#sendFailed && this.#stream.allSent
   }
 
   /** At once, not when the socket has closed: the next request must not find it. */
@@ -368,7 +382,7 @@ export class Http1Client implements Attempt, ByteStreamOwner, ChunkSink, Deadlin
     const job = this.#job
     const answered = this.#head !== undefined
     this.#detach()
-    this.#stream.destroy()
+    this.destroy()
     if (job !== undefined) this.#owner.attemptFailed(this, job, { code, kind, detail, answered })
   }
 

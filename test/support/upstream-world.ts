@@ -1,0 +1,180 @@
+import type { Test } from 'tap'
+import { CellColumn, createCellMemory } from '../../lib/base/cells.ts'
+import { systemClock } from '../../lib/base/clock.ts'
+import type { ErrorCode } from '../../lib/base/errors.ts'
+import { createSharedState, SharedState } from '../../lib/base/shared-state.ts'
+import type { ThreadEnv } from '../../lib/base/thread-env.ts'
+import { Timers } from '../../lib/base/timers.ts'
+import type { UpstreamConfig } from '../../lib/config/model.ts'
+import type { ResponseHead } from '../../lib/http/message.ts'
+import { ExchangeRecord } from '../../lib/http/record.ts'
+import type { Attempt, Job, WaitingLine } from '../../upstreams/job.ts'
+import { ENDPOINT_BLOCK, UPSTREAM_BLOCK } from '../../upstreams/measures.ts'
+import { Upstream, type UpstreamPlacement } from '../../upstreams/upstream.ts'
+import { within } from './until.ts'
+
+export type End = number | ErrorCode
+
+/** A request without a client. */
+export class TestJob implements Job {
+  readonly method: string
+  readonly idempotent = true
+  readonly headText: string
+  readonly bodyFraming: Job['bodyFraming']
+  bodyUntouched = true
+  readonly key = 0
+  readonly record = new ExchangeRecord('test', 0)
+  readonly name: string
+  line: WaitingLine | undefined = undefined
+  attempt: Attempt | undefined = undefined
+  /** Called in the turn of the end, as a pipelined request would be. */
+  afterwards: (() => void) | undefined = undefined
+  readonly #body: Buffer | undefined
+  readonly #end = Promise.withResolvers<End>()
+  #status = 0
+
+  constructor(path: string, body?: Buffer) {
+    this.name = path
+    this.#body = body
+    this.method = body === undefined ? 'GET' : 'POST'
+    this.bodyFraming = body === undefined ? 'none' : 'length'
+    const length = body === undefined ? '' : `Content-Length: ${body.length}\r\n`
+    this.headText = `${this.method} ${path} HTTP/1.1\r\nHost: example.test\r\n${length}\r\n`
+  }
+
+  /** The status, or why it failed. */
+  async end(): Promise<End> {
+    return within(`the end of ${this.name}`, this.#end.promise)
+  }
+
+  leave(): void {
+    this.line?.withdraw(this)
+    this.attempt?.cancel()
+  }
+
+  waitsIn(line: WaitingLine | undefined): void {
+    this.line = line
+  }
+
+  attempting(attempt: Attempt): void {
+    this.attempt = attempt
+  }
+
+  bodyWanted(): void {
+    if (this.#body === undefined) return
+    this.bodyUntouched = false
+    this.attempt?.sendBody(this.#body, 0, this.#body.length)
+    this.attempt?.endBody()
+  }
+
+  sendDrained(): void {}
+  informed(): void {}
+
+  answered(head: ResponseHead): void {
+    this.#status = head.status
+  }
+
+  answerBytes(): boolean {
+    return true
+  }
+
+  answerFlush(): void {}
+
+  answerEnd(): void {
+    this.#end.resolve(this.#status)
+    this.afterwards?.()
+  }
+
+  failed(code: ErrorCode): void {
+    this.#end.resolve(code)
+    this.afterwards?.()
+  }
+}
+
+/** One process: what its threads share. */
+export class Process {
+  readonly cells = createCellMemory(2, 4096)
+  readonly shared = createSharedState(2)
+  readonly ejected: string[] = []
+  readonly #names: string[] = []
+  readonly #t: Test
+
+  constructor(t: Test) {
+    this.#t = t
+  }
+
+  env(thread: number): ThreadEnv {
+    const timers = new Timers(systemClock)
+    timers.start()
+    this.#t.teardown(() => timers.stop())
+    return {
+      clock: systemClock,
+      timers,
+      cells: new CellColumn(this.cells, thread),
+      shared: new SharedState(this.shared),
+      thread,
+      random: Math.random,
+    }
+  }
+
+  upstream(env: ThreadEnv, config: UpstreamConfig, previous?: Upstream): Upstream {
+    return new Upstream(config, this.#placementOf(config), env, this.#observer, previous)
+  }
+
+  inflight(endpoint = 0): number {
+    return new SharedState(this.shared).inflight(endpoint)
+  }
+
+  /** Every gauge of every thread; all must be 0 in the end. */
+  gauges(): number[] {
+    return [0, 1].flatMap(thread => {
+      const cells = new CellColumn(this.cells, thread)
+      const { inflight, active } = ENDPOINT_BLOCK.at
+      const ofEndpoints = [0, 1, 2].flatMap(n => [inflight, active].map(at => cells.get(endpointRow(n) + at)))
+      return [...ofEndpoints, cells.get(UPSTREAM_BLOCK.at.queueDepth)]
+    })
+  }
+
+  /** The first address seen gets the first place. */
+  #placementOf(config: UpstreamConfig): UpstreamPlacement {
+    const endpoints = config.endpoints.map(({ name }) => {
+      if (!this.#names.includes(name)) this.#names.push(name)
+      const n = this.#names.indexOf(name)
+      return { slot: n, row: endpointRow(n) }
+    })
+    return { slot: 0, row: 0, endpoints }
+  }
+
+  readonly #observer = {
+    endpointEjected: (_upstream: string, endpoint: string) => {
+      this.ejected.push(endpoint)
+    },
+  }
+}
+
+function endpointRow(n: number): number {
+  return UPSTREAM_BLOCK.size + n * ENDPOINT_BLOCK.size
+}
+
+export function configOf(apps: readonly number[], changes: Partial<UpstreamConfig> = {}): UpstreamConfig {
+  return {
+    name: 'app',
+    endpoints: apps.map(port => ({
+      name: `127.0.0.1:${port}`,
+      address: { kind: 'tcp', host: '127.0.0.1', port },
+      weight: 1,
+    })),
+    run: undefined,
+    balance: 'round-robin',
+    hashOn: { on: 'client-ip' },
+    maxInflight: 0,
+    queue: { length: 100, timeoutMs: 5_000 },
+    health: undefined,
+    timeouts: { connectMs: 1_000, responseMs: 5_000, idleMs: 5_000 },
+    body: 'stream',
+    keepalive: { idleMs: 60_000, max: 128 },
+    retry: { attempts: 2, budgetShare: 0.2 },
+    passive: { failures: 0, ejectMs: 10_000 },
+    ...changes,
+  }
+}
