@@ -1,5 +1,5 @@
 import { request } from 'node:http'
-import { loadConfig } from '../lib/config/load.ts'
+import { loadAdmin, loadConfig } from '../lib/config/load.ts'
 import type { AdminConfig } from '../lib/config/model.ts'
 import { formatProblems } from '../lib/config/problem.ts'
 import { addressText } from '../lib/server/address-text.ts'
@@ -22,7 +22,10 @@ export class CommandFailed extends Error {
   }
 }
 
-/** Asks the process that runs the configuration at `path`, through its admin listener. Throws CommandFailed if it cannot be reached. */
+/**
+ * Asks the process that runs the configuration at `path`, through its admin listener. A configuration that has become bad since does not
+ * keep us from it. Throws CommandFailed if it cannot be reached.
+ */
 export async function askAdmin(
   path: string,
   method: string,
@@ -30,8 +33,9 @@ export async function askAdmin(
   timeoutMs: number,
 ): Promise<AdminAnswer> {
   const loaded = await loadConfig(path, process.env)
-  if (!loaded.ok) throw new CommandFailed(EXIT.config, formatProblems(loaded.problems))
-  const { admin } = loaded.snapshot
+  const problems = loaded.ok ? '' : formatProblems(loaded.problems)
+  const admin = loaded.ok ? loaded.snapshot.admin : await loadAdmin(path, process.env)
+  if (admin === undefined) throw new CommandFailed(EXIT.config, problems)
   const where = addressText(admin.address)
   if (admin.address.kind === 'tcp' && admin.address.port === 0) {
     throw new CommandFailed(
@@ -42,12 +46,20 @@ export async function askAdmin(
   try {
     return await ask(admin, method, page, timeoutMs)
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
+    if (!loaded.ok) throw new CommandFailed(EXIT.config, problems)
     throw new CommandFailed(
       EXIT.failed,
-      `nothing answers at ${where} (admin.address of ${path}): ${reason}\n`,
+      `nothing answers at ${where} (admin.address of ${path}): ${reasonText(error)}\n`,
     )
   }
+}
+
+/** What the process said instead of an answer, for stderr. A page that is not ours is not quoted: it may be long. */
+export function unexpectedAnswer({ status, body }: AdminAnswer): string {
+  const said = errorOf(body)
+  return said === undefined
+    ? `what answers at the admin address (status ${status}) does not seem to be causeway\n`
+    : `the process answered ${status}: ${said}\n`
 }
 
 /** Runs a command's body; what it throws as CommandFailed is printed and becomes the exit code. */
@@ -88,6 +100,22 @@ function ask(
     )
     asked.end()
   })
+}
+
+function reasonText(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException
+  return code === 'ECONNREFUSED' || code === 'ENOENT' ? `is causeway running? (${code})` : message
+}
+
+/** Our error pages are JSON. */
+function errorOf(body: string): string | undefined {
+  try {
+    const page: unknown = JSON.parse(body)
+    const said = typeof page === 'object' && page !== null && 'error' in page ? page.error : undefined
+    return typeof said === 'string' ? said : undefined
+  } catch {
+    return undefined
+  }
 }
 
 /** An address of every interface is reached on this machine. */

@@ -99,7 +99,9 @@ function parse(
     const { help, config, json } = values as { help: boolean; config?: string; json?: boolean }
     return { help, config: config ?? DEFAULT_CONFIG, json: json ?? false }
   } catch (error) {
-    return error instanceof Error ? (error.message.split('. ', 1)[0] ?? '') : String(error)
+    const message = error instanceof Error ? (error.message.split('. ', 1)[0] ?? '') : String(error)
+    const forgotOption = command.config && message.startsWith('Unexpected argument')
+    return forgotOption ? `${message}: the configuration is named by --config` : message
   }
 }
 

@@ -1,5 +1,5 @@
 import type { ReloadResult } from '../lib/server/reloads.ts'
-import { askAdmin, orFail } from './admin-client.ts'
+import { askAdmin, orFail, unexpectedAnswer } from './admin-client.ts'
 import type { CommandArgs } from './command-args.ts'
 import { EXIT } from './exit.ts'
 
@@ -11,9 +11,10 @@ const REFUSED = 422
 /** `causeway reload`: like SIGHUP, but says how it went. */
 export function reload({ config, json }: CommandArgs): Promise<number> {
   return orFail(async () => {
-    const { status, body } = await askAdmin(config, 'POST', '/reload', TIMEOUT_MS)
+    const answer = await askAdmin(config, 'POST', '/reload', TIMEOUT_MS)
+    const { status, body } = answer
     if (status !== TAKEN && status !== REFUSED) {
-      process.stderr.write(`the process answered ${status}: ${body}`)
+      process.stderr.write(unexpectedAnswer(answer))
       return EXIT.failed
     }
     const result = JSON.parse(body) as ReloadResult
@@ -27,6 +28,7 @@ function describe({ ok, generation, hash, problems, warnings }: ReloadResult): s
   const head = ok
     ? `generation ${generation} runs (${hash})`
     : `refused: generation ${generation} goes on (${hash})`
-  const notes = warnings.map(warning => `warning: ${warning}`)
+  // A warning about a file says so behind the place.
+  const notes = warnings.map(text => (text.includes(': warning: ') ? text : `warning: ${text}`))
   return `${[head, ...problems, ...notes].join('\n')}\n`
 }

@@ -11,7 +11,7 @@ export async function run({ config }: Pick<CommandArgs, 'config'>): Promise<numb
   const { env } = process
   const loaded = await loadConfig(config, env)
   if (!loaded.ok) {
-    process.stderr.write(`${formatProblems(loaded.problems)}\n`)
+    process.stderr.write(formatProblems(loaded.problems))
     return EXIT.config
   }
   try {

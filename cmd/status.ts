@@ -1,5 +1,6 @@
 import type { StatusDocument, UpstreamStatus } from '../lib/server/status.ts'
-import { askAdmin, orFail } from './admin-client.ts'
+import { verdictOf } from '../lib/server/verdict.ts'
+import { askAdmin, orFail, unexpectedAnswer } from './admin-client.ts'
 import type { CommandArgs } from './command-args.ts'
 import { EXIT } from './exit.ts'
 
@@ -10,7 +11,7 @@ export function status({ config, json }: CommandArgs): Promise<number> {
   return orFail(async () => {
     const answer = await askAdmin(config, 'GET', '/status', TIMEOUT_MS)
     if (answer.status !== 200) {
-      process.stderr.write(`the process answered ${answer.status}: ${answer.body}`)
+      process.stderr.write(unexpectedAnswer(answer))
       return EXIT.failed
     }
     process.stdout.write(json ? answer.body : describe(JSON.parse(answer.body) as StatusDocument))
@@ -21,6 +22,7 @@ export function status({ config, json }: CommandArgs): Promise<number> {
 function describe(it: StatusDocument): string {
   const running = it.threads.filter(thread => thread.state === 'running').length
   const lines = [
+    verdictOf(it).sentence,
     `causeway ${it.version}, pid ${it.pid}: ${it.phase}, up ${it.uptime_s} s`,
     `configuration ${it.hash}, generation ${it.generation}; ${running} of ${it.threads.length} data threads run`,
     ...it.listeners.map(listener => `listener ${listener.name}  ${listener.address}`),

@@ -1,6 +1,11 @@
 import { spawn } from 'node:child_process'
-import { createServer } from 'node:net'
+import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
+import { createServer as createHttpServer } from 'node:http'
+import { type AddressInfo, createServer } from 'node:net'
+import { join } from 'node:path'
 import t from 'tap'
+import { bindErrorText } from '../lib/server/address-claim.ts'
 
 interface Ran {
   readonly code: number | null
@@ -24,6 +29,8 @@ function causeway(...args: string[]): Promise<Ran> {
   })
 }
 
+const IN_USE = 'is already in use: end what listens there, or choose another address'
+
 const COMMANDS = ['run', 'check', 'status', 'reload', 'healthcheck', 'schema', 'version']
 
 const site = (listener: string, admin = '127.0.0.1:0') => `
@@ -37,6 +44,10 @@ address = "${listener}"
 path = "/"
 static = { root = "/" }
 `
+
+function systemError(code: string): NodeJS.ErrnoException {
+  return Object.assign(new Error(code), { code })
+}
 
 /** A port that answers nobody. */
 async function takenPort(): Promise<{ readonly port: number; close(): void }> {
@@ -63,7 +74,7 @@ t.test('bad usage is exit code 2 and says what would be right', async t => {
     [['relaod'], /no command "relaod": did you mean "reload"\?/],
     [['constructor'], /no command "constructor"/],
     [['run', '--confg', 'x'], /Unknown option '--confg'/],
-    [['run', 'conf.d'], /Unexpected argument 'conf.d'/],
+    [['run', 'conf.d'], /Unexpected argument 'conf.d': the configuration is named by --config/],
     [['run', '--json'], /Unknown option '--json'/],
     [['check', '--config'], /--config/],
   ] as const) {
@@ -93,8 +104,34 @@ t.test('a listener whose address is taken: exit code 1, named with its address',
   const folder = t.testdir({ 'a.toml': site(`127.0.0.1:${taken.port}`) })
   const ran = await causeway('run', '-c', folder)
   t.equal(ran.code, 1)
-  t.equal(ran.stderr, `causeway: listener "web": 127.0.0.1:${taken.port} is already in use\n`)
+  t.equal(ran.stderr, `causeway: listener "web": 127.0.0.1:${taken.port} ${IN_USE}\n`)
+  t.equal(ran.stdout, '', 'what never started has not stopped')
 })
+
+t.test('a port that needs root says so', async t => {
+  const ran = bindErrorText({ kind: 'tcp', host: '0.0.0.0', port: 80 }, systemError('EACCES'))
+  t.equal(ran, 'no permission to listen on 0.0.0.0:80: ports below 1024 need root or CAP_NET_BIND_SERVICE')
+})
+
+t.test(
+  'a socket or log file in a folder that is not there: exit code 1, and the folder is named',
+  async t => {
+    const path = '/nonexistent' // short: a socket's path holds 107 bytes
+    for (const [config, message] of [
+      [site(`unix:${path}/web.sock`), `listener "web": the folder of unix:${path}/web.sock does not exist`],
+      [site('127.0.0.1:0', `unix:${path}/a.sock`), `admin: the folder of unix:${path}/a.sock does not exist`],
+      [
+        `${site('127.0.0.1:0')}\n[log]\naccess = "${path}/access.log"\n`,
+        `log.access: the folder of ${path}/access.log does not exist`,
+      ],
+    ] as const) {
+      const folder = t.testdir({ 'a.toml': config })
+      const ran = await causeway('run', '-c', folder)
+      t.equal(ran.code, 1)
+      t.equal(ran.stderr, `causeway: ${message}: create it first\n`)
+    }
+  },
+)
 
 t.test('an admin address that is taken: the same', async t => {
   const taken = await takenPort()
@@ -102,7 +139,21 @@ t.test('an admin address that is taken: the same', async t => {
   const folder = t.testdir({ 'a.toml': site('127.0.0.1:0', `127.0.0.1:${taken.port}`) })
   const ran = await causeway('run', '-c', folder)
   t.equal(ran.code, 1)
-  t.equal(ran.stderr, `causeway: admin: 127.0.0.1:${taken.port} is already in use\n`)
+  t.equal(ran.stderr, `causeway: admin: 127.0.0.1:${taken.port} ${IN_USE}\n`)
+})
+
+t.test('an admin address where something else answers is not mistaken for causeway', async t => {
+  const server = createHttpServer((_request, response) => response.writeHead(404).end('<html>'))
+  await new Promise<void>(done => server.listen(0, '127.0.0.1', done))
+  t.teardown(() => server.close())
+  const { port } = server.address() as AddressInfo
+  const folder = t.testdir({ 'a.toml': site('127.0.0.1:0', `127.0.0.1:${port}`) })
+  for (const command of ['status', 'reload', 'healthcheck']) {
+    const ran = await causeway(command, '-c', folder)
+    t.equal(ran.code, 1, command)
+    t.match(ran.stderr, /^what answers at the admin address \(status 404\) does not seem to be causeway$/m)
+    t.equal(ran.stdout, '')
+  }
 })
 
 t.test('commands that ask a process say where nobody answered: exit code 1', async t => {
@@ -113,7 +164,31 @@ t.test('commands that ask a process say where nobody answered: exit code 1', asy
     const ran = await causeway(command, '-c', folder)
     t.equal(ran.code, 1, command)
     t.match(ran.stderr, `nothing answers at 127.0.0.1:${free.port}`)
+    t.match(ran.stderr, 'is causeway running?')
   }
+})
+
+t.test('a running process stays within reach while its files hold a bad configuration', async t => {
+  const free = await takenPort()
+  free.close()
+  const good = site('127.0.0.1:0', `127.0.0.1:${free.port}`)
+  const folder = t.testdir({ 'a.toml': good })
+  const running = spawn(process.execPath, ['cmd/causeway.ts', 'run', '-c', folder])
+  t.teardown(() => running.kill('SIGKILL'))
+  const ended = once(running, 'exit')
+  await once(running.stdout, 'data')
+  writeFileSync(join(folder, 'a.toml'), `${good}pth = "/"\n`)
+  const ready = await causeway('healthcheck', '-c', folder)
+  t.equal(ready.code, 0)
+  const status = await causeway('status', '-c', folder)
+  t.equal(status.code, 0)
+  t.match(status.stdout, /^all is well\n/)
+  const refused = await causeway('reload', '-c', folder)
+  t.equal(refused.code, 78)
+  t.match(refused.stdout, /^refused: generation 1 goes on.*a\.toml:\d+:1: error: unknown key "pth"/s)
+  t.match((await causeway('status', '-c', folder)).stdout, /^the newest configuration is refused/)
+  running.kill('SIGTERM')
+  t.same(await ended, [0, null])
 })
 
 t.test('version and schema print what programs can read', async t => {

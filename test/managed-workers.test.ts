@@ -156,7 +156,10 @@ t.test('a changed run that does not come up is refused, and the old workers go o
   await until('the worker', () => events.length === 1)
   const pids = pidsOf(managed)
   await managed.prepare(await snapshotOf(t, ['/nonexistent/app', '{port}'], 1))
-  t.match(await managed.whenReachable(), /worker-1 of upstream "app" ends again and again/)
+  t.match(
+    await managed.whenReachable(),
+    /worker-1 of upstream "app" ends again and again: there is no program "\/nonexistent\/app"/,
+  )
   await managed.abandon()
   t.same(pidsOf(managed), pids)
   t.ok(isAlive(pids[0] as number))

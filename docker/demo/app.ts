@@ -96,7 +96,7 @@ function page(req: IncomingMessage): string {
       <li><a href="/api">/api</a><span>this worker as JSON</span></li>
       <li><a href="/echo">/echo</a><span>your request as the app sees it</span></li>
       <li><a href="/slow?ms=2000">/slow?ms=2000</a><span>an answer that takes its time</span></li>
-      <li><a href="http://127.0.0.1:9180/status">127.0.0.1:9180/status</a><span>upstreams, endpoints, health</span></li>
+      <li><a href="http://127.0.0.1:9180/">127.0.0.1:9180</a><span>the status page: endpoints and their health</span></li>
       <li><a href="http://127.0.0.1:9180/metrics">127.0.0.1:9180/metrics</a><span>for Prometheus</span></li>
     </ul>
   </section>

@@ -19,6 +19,8 @@ export function parseListenAddress(text: string): AddressReading {
       hint: `write "0.0.0.0${text}" for every interface, or "127.0.0.1${text}" for this machine only`,
     }
   }
+  if (/^\*:\d+$/.test(text))
+    return notAnAddress('0.0.0.0:8080', `write "0.0.0.0${text.slice(1)}" for every interface`)
   if (/^\d+$/.test(text)) {
     return {
       fault: 'the address has no host',

@@ -68,11 +68,18 @@ function lookUp(inner: string, env: Environment): Found {
   }
 }
 
+const FILE_ERRORS: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file',
+  EACCES: 'this user may not',
+  EISDIR: 'it is a folder',
+}
+
 function readSecret(path: string): Found {
   try {
     return { value: readFileSync(path, 'utf8').replace(/\r?\n$/, '') }
   } catch (error) {
-    return { fault: `cannot read ${path}: ${(error as NodeJS.ErrnoException).code ?? 'unknown error'}` }
+    const code = (error as NodeJS.ErrnoException).code ?? 'unknown error'
+    return { fault: `cannot read ${path}: ${FILE_ERRORS[code] ?? code}` }
   }
 }
 

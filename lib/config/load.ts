@@ -3,10 +3,11 @@ import { readdir, readFile, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { type Environment, interpolate } from './interpolate.ts'
 import { mergeTrees } from './merge.ts'
-import type { Snapshot } from './model.ts'
+import type { AdminConfig, Snapshot } from './model.ts'
 import { readToml } from './positions.ts'
 import { type Problem, Report } from './problem.ts'
-import { buildSnapshot } from './snapshot.ts'
+import { readSettings } from './settings.ts'
+import { adminOf, buildSnapshot } from './snapshot.ts'
 import type { Place, Source } from './source.ts'
 import type { Table } from './tree.ts'
 
@@ -32,6 +33,20 @@ export async function loadConfig(path: string, env: Environment): Promise<Loaded
     readable.length === 0 ? undefined : compile(path, readable, hashOf(contents), whole, report)
   if (snapshot === undefined || report.failed) return { ok: false, problems: report.sorted() }
   return { ok: true, snapshot, warnings: report.sorted(), files }
+}
+
+/**
+ * The admin listener alone, whatever is wrong with the rest: a running process must stay within reach while somebody writes a
+ * configuration that it refuses. Undefined if it cannot be told.
+ */
+export async function loadAdmin(path: string, env: Environment): Promise<AdminConfig | undefined> {
+  const report = new Report()
+  const files = await findFiles(path, report)
+  const contents = await Promise.all(files.map(file => readBytes(file, report)))
+  const trees = files.map((file, i) => readTree(file, contents[i], env, report))
+  const readable = trees.filter(tree => tree !== undefined)
+  if (readable.length === 0) return undefined
+  return adminOf(readSettings(mergeTrees(readable, fileOnly(path), report), report))
 }
 
 function compile(path: string, trees: readonly Table[], hash: string, whole: boolean, report: Report) {

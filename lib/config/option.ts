@@ -1,5 +1,7 @@
 import * as v from 'valibot'
 import { parseDuration, parsePercent, parseRate, parseSize } from '../base/units.ts'
+import { valueHabit } from './habits.ts'
+import { didYouMean } from './nearest.ts'
 
 /** A default as one writes it in TOML. */
 export type Written = string | number | boolean | readonly Written[]
@@ -48,7 +50,15 @@ export function sectionSchema<S extends Section>(section: S): v.GenericSchema<un
     return Object.fromEntries(Object.keys(section).map(name => [name, values[tomlKey(name)]])) as Model<S>
   })
   // v.object takes lists and dates for objects.
-  return v.pipe(v.custom(isTable, 'expected a table'), v.object(entries, MISSING), named)
+  return v.pipe(v.custom(isTable, tableFault(section)), v.object(entries, MISSING), named)
+}
+
+/** What a section says to anything else: its keys, so that the reader need not look them up. */
+function tableFault(section: Section): string {
+  return issueText({
+    fault: 'expected a table',
+    hint: `write { KEY = value }; its keys are ${Object.keys(section).map(tomlKey).join(', ')}`,
+  })
 }
 
 /** The JSON Schema of a section, for editors; the deep checks stay ours. */
@@ -145,9 +155,10 @@ export function choice<const W extends string>(
 ): Option<W> {
   const read = (input: unknown): Reading<W> => {
     const word = words.find(candidate => candidate === input)
-    return word === undefined
-      ? { fault: `expected one of ${words.map(w => `"${w}"`).join(', ')}` }
-      : { value: word }
+    if (word !== undefined) return { value: word }
+    const hint =
+      typeof input === 'string' ? (valueHabit(input, words) ?? didYouMean(input, words)) : undefined
+    return { fault: `expected one of ${words.map(w => `"${w}"`).join(', ')}`, hint }
   }
   return option(doc, read, { type: words.map(w => `"${w}"`).join(' \\| '), fallback, json: { enum: words } })
 }
@@ -321,10 +332,17 @@ function unitValue(
   { min, max }: Range,
 ): Reading<number> {
   const value = typeof input === 'string' ? parse(input) : undefined
-  if (value === undefined) return { fault: `expected ${what}` }
+  if (value === undefined) return { fault: `expected ${what}`, hint: unitHint(input, what) }
   if (value < (parse(min) as number)) return { fault: `expected at least "${min}"` }
   if (value > (parse(max) as number)) return { fault: `expected at most "${max}"` }
   return { value }
+}
+
+/** A bare number has no unit: 60 may be seconds or milliseconds. */
+function unitHint(input: unknown, what: string): string | undefined {
+  if (!/^\d+$/.test(String(input))) return undefined
+  const unit = /\d+([^"]+)"$/.exec(what)?.[1] ?? ''
+  return `add a unit, such as "${input}${unit}"`
 }
 
 function wholeNumber(input: unknown, bounds: Bounds): Reading<number> {

@@ -1,4 +1,5 @@
 import * as v from 'valibot'
+import { keyHabit } from './habits.ts'
 import { didYouMean } from './nearest.ts'
 import { MISSING, type Model, type Section, sectionSchema, splitIssue, tomlKey } from './option.ts'
 import { looksSecret, type Report } from './problem.ts'
@@ -23,7 +24,7 @@ export type Settings = {
 export function readSettings(root: Table, report: Report): Settings {
   for (const [name, { keyAt }] of root.entries) {
     if (!TOP_LEVEL.includes(name)) {
-      report.error(keyAt, `unknown section ${JSON.stringify(name)}`, didYouMean(name, TOP_LEVEL))
+      report.error(keyAt, `unknown section ${JSON.stringify(name)}`, hintFor(name, TOP_LEVEL))
     }
   }
   return {
@@ -112,11 +113,16 @@ function findUnknownKeys(node: Node, path: Path, section: Section, report: Repor
     const option = rows.get(key)
     if (option === undefined) {
       const message = `unknown key ${JSON.stringify(key)} in ${pathText(path)}`
-      report.error(entry.keyAt, message, didYouMean(key, rows.keys()))
+      report.error(entry.keyAt, message, hintFor(key, [...rows.keys()]))
     } else if (option.fields !== undefined) {
       findUnknownKeys(entry.node, [...path, key], option.fields, report)
     }
   }
+}
+
+/** A word of another proxy, a typing error, or else all words there are. */
+function hintFor(word: string, words: readonly string[]): string {
+  return keyHabit(word) ?? didYouMean(word, words) ?? `the words here are ${words.join(', ')}`
 }
 
 function article(noun: string): string {

@@ -2,6 +2,7 @@ import { resolve } from 'node:path'
 import { crossCheck } from './cross-checks.ts'
 import type {
   Address,
+  AdminConfig,
   EndpointConfig,
   HealthConfig,
   ListenerConfig,
@@ -29,17 +30,23 @@ interface Origin {
 export function buildSnapshot(root: Table, { hash, whole }: Origin, report: Report): Snapshot | undefined {
   const settings = readSettings(root, report)
   crossCheck({ settings, root, report }, whole)
-  const { server, log, admin } = settings
+  const { server, log } = settings
+  const admin = adminOf(settings)
   if (report.failed || server === undefined || log === undefined || admin === undefined) return undefined
   return {
     hash,
     server,
     log,
-    admin: { ...admin, address: absolute(admin.address) },
+    admin,
     listeners: [...settings.listeners].map(([name, listener]) => listenerConfig(name, listener)),
     upstreams: [...settings.upstreams].map(([name, upstream]) => upstreamConfig(name, upstream)),
     routes: [...settings.routes].map(([name, route]) => routeConfig(name, route)),
   }
+}
+
+/** The admin listener, if nothing is wrong with it. */
+export function adminOf({ admin }: Settings): AdminConfig | undefined {
+  return admin === undefined ? undefined : { ...admin, address: absolute(admin.address) }
 }
 
 function listenerConfig(

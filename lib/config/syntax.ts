@@ -36,7 +36,14 @@ export function syntaxProblem(error: TomlError, source: Source): SyntaxProblem {
   const offset = error.location?.start.offset
   if (offset === undefined) return libraryProblem(error, source)
   const stop = stopAt(source, offset, error.expected ?? [])
-  return unclosedString(stop) ?? badValue(stop) ?? badKey(stop) ?? unclosedGroup(stop) ?? badEnd(stop)
+  return (
+    unclosedString(stop) ??
+    openAtTheEnd(stop) ??
+    badValue(stop) ??
+    badKey(stop) ??
+    unclosedGroup(stop) ??
+    badEnd(stop)
+  )
 }
 
 function stopAt(source: Source, offset: number, expected: readonly Expectation[]): Stop {
@@ -84,6 +91,15 @@ function unclosedString(stop: Stop): SyntaxProblem | undefined {
   return told(start, 'this string is not closed', `close it with ${quote}`)
 }
 
+/** The file ends inside a list or a table. Not inside `[name`, which wants nothing but its bracket. */
+function openAtTheEnd(stop: Stop): SyntaxProblem | undefined {
+  if (stop.found !== '') return undefined
+  const inList = stop.wants(']') && (stop.wants(',') || stop.wants('true'))
+  if (!inList && !stop.wants('}')) return undefined
+  const [close, group] = inList ? [']', 'list'] : ['}', 'table']
+  return told(groupStart(stop), `this ${group} is not closed`, `close it with "${close}"`, true)
+}
+
 function openQuote(quote: string): RegExp {
   return quote === '"' ? /"(?:[^"\\]|\\.)*$/ : /'[^']*$/
 }
@@ -97,11 +113,16 @@ function badValue(stop: Stop): SyntaxProblem | undefined {
     return told(groupStart(stop), 'this list is not closed', `close it with "]"`, true)
   }
   if (word !== '') {
-    return told(start, `${word} is no value`, `strings need quotes: ${JSON.stringify(word)}`)
+    return told(start, `${word} is no value`, `strings need quotes: ${JSON.stringify(unquoted(word))}`)
   }
   if (!wantsValue) return undefined
   if (['', '\n', '\r', '#'].includes(stop.found)) return told(stop.offset, 'expected a value behind the "="')
   return told(stop.offset, `expected a value, got ${shown(stop.found)}`)
+}
+
+/** Without the curly quotes of word processors, which are none to TOML. */
+function unquoted(word: string): string {
+  return word.replace(/^[\u201c\u201d\u2018\u2019]|[\u201c\u201d\u2018\u2019]$/g, '')
 }
 
 /** Start of a bare word that began like a number or `true`: 127.0.0.1:8080, 10MiB, 2s, truely. */
@@ -133,7 +154,6 @@ function unclosedGroup(stop: Stop): SyntaxProblem | undefined {
   ] as const) {
     if (!stop.wants(close) || !stop.wants(',')) continue
     const start = groupStart(stop)
-    if (stop.found === '') return told(start, `this ${group} is not closed`, `close it with "${close}"`, true)
     const message = `expected "," or "${close}" in the ${group}, got ${shown(stop.found)}`
     const sameLine = start >= stop.offset - stop.before.length
     if (sameLine) return told(stop.offset, message)

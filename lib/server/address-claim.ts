@@ -1,5 +1,7 @@
+import { existsSync } from 'node:fs'
 import { lstat, unlink } from 'node:fs/promises'
 import { connect, createServer, type ListenOptions, type Server } from 'node:net'
+import { dirname } from 'node:path'
 import type { Address } from '../config/model.ts'
 import { addressText } from './address-text.ts'
 
@@ -79,19 +81,30 @@ function closed(server: Server): Promise<void> {
   })
 }
 
-/** Why an address could not be bound, in words. */
+/** Below these only root may listen, where the system does not say otherwise (ip(7), ip_unprivileged_port_start). */
+const FIRST_FREE_PORT = 1024
+
+/** Why an address could not be bound, in words, and what to do about it. */
 export function bindErrorText(address: Address, error: NodeJS.ErrnoException): string {
   const text = addressText(address)
+  // libuv says EACCES there.
+  if (address.kind === 'unix' && !existsSync(dirname(address.path)))
+    return `the folder of ${text} does not exist: create it first`
   switch (error.code) {
     case 'EADDRINUSE':
-      return `${text} is already in use`
+      return `${text} is already in use: end what listens there, or choose another address`
     case 'EACCES':
-      return `no permission to listen on ${text}`
+      return `no permission to listen on ${text}${permissionHint(address)}`
     case 'EADDRNOTAVAIL':
       return `${text} is no address of this machine`
-    case 'ENOENT':
-      return `the folder of ${text} does not exist`
     default:
       return `cannot listen on ${text}: ${error.message}`
   }
+}
+
+function permissionHint(address: Address): string {
+  if (address.kind === 'unix') return ': this user may not write to its folder'
+  return address.port < FIRST_FREE_PORT
+    ? `: ports below ${FIRST_FREE_PORT} need root or CAP_NET_BIND_SERVICE`
+    : ''
 }

@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Address, AdminConfig } from '../config/model.ts'
-import { bindErrorText, claimAddress } from './address-claim.ts'
+import { AddressTaken, bindErrorText, claimAddress } from './address-claim.ts'
 import { refuseAdmin } from './admin-guard.ts'
 import type { ReloadResult } from './reloads.ts'
 import type { ServerLog } from './server-log.ts'
@@ -62,7 +62,7 @@ export class Admin {
   /** Rejects with a message that names the address when it cannot be had. */
   async listen(): Promise<void> {
     const address = this.#address
-    if (address.kind === 'unix') await claimAddress(address, new Set())
+    if (address.kind === 'unix') await claimSocket(address)
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', error => reject(new Error(`admin: ${bindErrorText(address, error)}`)))
       if (address.kind === 'unix') this.#server.listen(address.path, resolve)
@@ -110,6 +110,14 @@ export class Admin {
     this.#log.error({ err: error }, 'admin page failed')
     if (response.headersSent) response.destroy()
     else sendJson(response, 500, { error: 'internal error' })
+  }
+}
+
+async function claimSocket(address: Address): Promise<void> {
+  try {
+    await claimAddress(address, new Set())
+  } catch (error) {
+    throw error instanceof AddressTaken ? new Error(`admin: ${error.message}`, { cause: error }) : error
   }
 }
 

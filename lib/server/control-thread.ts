@@ -322,6 +322,7 @@ export class ControlThread {
 
   async #stopAll(): Promise<void> {
     const { logger } = this.#logs
+    const started = this.#phase !== 'starting'
     const cut = await this.#pool.stop()
     this.#access.stop()
     if (cut.exchanges > 0) logger.warn(cut, 'requests cut')
@@ -331,7 +332,7 @@ export class ControlThread {
     if (this.#cutting) this.#managed.kill()
     await ended
     this.#admin.close()
-    logger.info('stopped')
+    if (started) logger.info('stopped')
     this.#timers.stop()
     await this.#logs.close()
   }
@@ -385,9 +386,7 @@ function openLogs(snapshot: Snapshot, timers: Timers): Logs {
   try {
     return new Logs(snapshot.log, timers, systemClock)
   } catch (error) {
-    throw new StartFailed(`log.access: ${error instanceof Error ? error.message : String(error)}`, {
-      cause: error,
-    })
+    throw new StartFailed(error instanceof Error ? error.message : String(error), { cause: error })
   }
 }
 

@@ -1,21 +1,24 @@
-import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { ThreadEnv } from '../base/thread-env.ts'
 import type { Deadline } from '../base/timers.ts'
 
+/** The thread's timer wheel turns so often whether anything waits or not, so that listening to it wakes nobody up. */
+const TICK_MS = 50
 const BEAT_MS = 250
-/** Beats from one report of the event loop's delay to the next. */
-const BEATS_A_REPORT = 20
-/** The monitor looks this often, and counts the time in between as delay. */
-const RESOLUTION_MS = 20
+const REPORT_MS = 5000
 
-/** A data thread's sign of life, and now and then how late its event loop was at worst. */
+/**
+ * A data thread's sign of life, and now and then how late its event loop was at worst: what a tick came too late. (Node's
+ * `monitorEventLoopDelay` is finer, but its timer of its own was half the cost of an idle thread.)
+ */
 export class Heartbeat implements Deadline {
   dueMs = Number.POSITIVE_INFINITY
   slot: number | undefined = undefined
   readonly #env: ThreadEnv
   readonly #report: (longestDelayMs: number) => void
-  readonly #monitor = monitorEventLoopDelay({ resolution: RESOLUTION_MS })
-  #beats = 0
+  #tickedMs = 0
+  #beatMs = Number.NEGATIVE_INFINITY
+  #reportedMs = 0
+  #longestDelayMs = 0
 
   constructor(env: ThreadEnv, report: (longestDelayMs: number) => void) {
     this.#env = env
@@ -23,17 +26,27 @@ export class Heartbeat implements Deadline {
   }
 
   start(): void {
-    this.#monitor.enable()
+    const nowMs = this.#env.clock.now()
+    this.#tickedMs = nowMs
+    this.#reportedMs = nowMs
     this.expired()
   }
 
   expired(): void {
-    this.#env.shared.beat(this.#env.thread)
-    this.#beats += 1
-    if (this.#beats % BEATS_A_REPORT === 0) {
-      this.#report(Math.max(0, this.#monitor.max / 1e6 - RESOLUTION_MS))
-      this.#monitor.reset()
+    const { clock, timers, shared, thread } = this.#env
+    const nowMs = clock.now()
+    this.#longestDelayMs = Math.max(this.#longestDelayMs, nowMs - this.#tickedMs - TICK_MS)
+    this.#tickedMs = nowMs
+    if (nowMs - this.#beatMs >= BEAT_MS) {
+      this.#beatMs = nowMs
+      shared.beat(thread)
     }
-    this.#env.timers.arm(this, BEAT_MS)
+    if (nowMs - this.#reportedMs >= REPORT_MS) {
+      this.#reportedMs = nowMs
+      this.#report(this.#longestDelayMs)
+      this.#longestDelayMs = 0
+    }
+    // Due at once: the wheel looks at it at its next tick.
+    timers.arm(this, 0)
   }
 }

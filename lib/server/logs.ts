@@ -4,6 +4,11 @@ import { LogDestination } from '../base/log-destination.ts'
 import type { Timers } from '../base/timers.ts'
 import type { LogConfig } from '../config/model.ts'
 
+/** A log file cannot be opened. The message says which, and why. */
+export class LogRefused extends Error {
+  override readonly name = 'LogRefused'
+}
+
 /** The daemon's own log on stdout, and the access log beside it or in a file. */
 export class Logs {
   readonly logger: Logger
@@ -16,7 +21,7 @@ export class Logs {
   /** Of those, lines that stdout dropped. */
   #accessDroppedOnStdout = 0
 
-  /** Throws if a file cannot be opened. */
+  /** Throws LogRefused. */
   constructor(config: LogConfig, timers: Timers, clock: Clock) {
     this.#timers = timers
     this.#clock = clock
@@ -36,7 +41,7 @@ export class Logs {
     return { app: this.#stdout.dropped - this.#accessDroppedOnStdout, access: this.#accessDropped }
   }
 
-  /** Takes new settings. Throws if a file cannot be opened, and then nothing has changed. */
+  /** Takes new settings. Throws LogRefused, and then nothing has changed. */
   apply(config: LogConfig): void {
     if (JSON.stringify(config.access) !== JSON.stringify(this.#config.access)) {
       const before = this.#access
@@ -64,7 +69,9 @@ export class Logs {
       this.#access?.reopen()
       this.logger.info('log files reopened')
     } catch (error) {
-      this.logger.error({ err: error }, 'log file not reopened')
+      const { access } = this.#config
+      const problem = access.kind === 'file' ? openErrorText(access.path, error) : String(error)
+      this.logger.warn({ problem }, 'log file not reopened: the old one goes on')
     }
   }
 
@@ -84,6 +91,14 @@ export class Logs {
     await this.#stdout.close()
   }
 
+  #openFile(target: Extract<LogConfig['access'], { kind: 'file' }>): LogDestination {
+    try {
+      return new LogDestination({ target, timers: this.#timers, clock: this.#clock })
+    } catch (error) {
+      throw new LogRefused(`log.access: ${openErrorText(target.path, error)}`, { cause: error })
+    }
+  }
+
   #openAccess({ access }: LogConfig): LogDestination | undefined {
     switch (access.kind) {
       case 'off':
@@ -91,7 +106,21 @@ export class Logs {
       case 'stdout':
         return this.#stdout
       case 'file':
-        return new LogDestination({ target: access, timers: this.#timers, clock: this.#clock })
+        return this.#openFile(access)
     }
+  }
+}
+
+function openErrorText(path: string, error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException
+  switch (code) {
+    case 'ENOENT':
+      return `the folder of ${path} does not exist: create it first`
+    case 'EACCES':
+      return `this user may not write to ${path}`
+    case 'EISDIR':
+      return `${path} is a folder: name a file in it`
+    default:
+      return message
   }
 }

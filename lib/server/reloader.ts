@@ -5,7 +5,7 @@ import { formatProblems, type Problem } from '../config/problem.ts'
 import { addressText } from './address-text.ts'
 import type { Admin } from './admin.ts'
 import type { HealthBoard } from './health-board.ts'
-import type { Logs } from './logs.ts'
+import { LogRefused, type Logs } from './logs.ts'
 import type { ListenFailure } from './messages.ts'
 import { type ReloadResult, Reloads } from './reloads.ts'
 import { type Rollout, RolloutRefused } from './rollout.ts'
@@ -62,7 +62,8 @@ export class Reloader {
       const loaded = await loadConfig(path, env)
       return loaded.ok ? await this.#take(loaded) : this.refuse(loaded.problems.map(problemText))
     } catch (error) {
-      if (!(error instanceof RolloutRefused)) logs.logger.error({ err: error }, 'reload failed')
+      const refused = error instanceof RolloutRefused || error instanceof LogRefused
+      if (!refused) logs.logger.error({ err: error }, 'reload failed')
       return this.refuse([error instanceof Error ? error.message : String(error)])
     }
   }

@@ -1,86 +1,129 @@
 import { createHash } from 'node:crypto'
 import type { EndpointStatus } from './health-board.ts'
-import type { StatusDocument, UpstreamStatus } from './status.ts'
+import type { StatusDocument, ThreadStatus, UpstreamStatus } from './status.ts'
+import { STATUS_STYLE } from './status-style.ts'
+import { verdictOf } from './verdict.ts'
 
-const STYLE = `
-:root { color-scheme: light dark; --line: #8884; --good: #1a7f37; --bad: #cf222e; --soft: #888; }
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 64rem; padding: 0 1rem; }
-h1 { font-size: 1.4rem; margin: 0; } h2 { font-size: 1.05rem; margin: 1.6rem 0 .3rem; }
-p { margin: .2rem 0; } .soft { color: var(--soft); } .up { color: var(--good); } .down, .ejected { color: var(--bad); }
-table { border-collapse: collapse; width: 100%; } th { text-align: left; font-weight: 600; }
-th, td { padding: .25rem .8rem .25rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
-td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
-pre { white-space: pre-wrap; overflow-wrap: anywhere; border-left: 3px solid var(--bad); padding-left: .8rem; }
-`
-
-const STYLE_HASH = `sha256-${createHash('sha256').update(STYLE).digest('base64')}`
+const STYLE_HASH = `sha256-${createHash('sha256').update(STATUS_STYLE).digest('base64')}`
 
 /** The status page: plain HTML without a script, made anew at each visit. `styleHash` is for the Content-Security-Policy. */
 export function statusPage(status: StatusDocument): { readonly html: string; readonly styleHash: string } {
+  const { kind, sentence } = verdictOf(status)
   const html = `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="5">
-<meta name="viewport" content="width=device-width"><title>Causeway</title><style>${STYLE}</style></head>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${kind === 'good' ? '' : '! '}Causeway</title><style>${STATUS_STYLE}</style></head>
 <body>
 <h1>Causeway</h1>
-<p>${sentence(status)}</p>
-<p class="soft">version ${text(status.version)} &middot; configuration ${text(status.hash)}, generation ${status.generation}
-&middot; up ${status.uptime_s} s &middot; ${status.threads.filter(it => it.state === 'running').length} of ${status.threads.length} data threads run</p>
+<p class="soft">version ${text(status.version)} &middot; process ${status.pid} &middot; up ${spanText(status.uptime_s * 1000)}
+&middot; configuration ${text(status.hash)}, generation ${status.generation}</p>
+<p class="verdict ${kind}">${text(sentence)}</p>
 ${reloadText(status)}
-<h2>Listeners</h2>
-${table(
-  ['name', 'address'],
-  status.listeners.map(it => [cell(it.name), cell(it.address)]),
-)}
-${status.upstreams.map(upstreamText).join('\n')}
-<p class="soft">More: <a href="/status">/status</a> (JSON), <a href="/metrics">/metrics</a>, <a href="/config">/config</a></p>
+${status.upstreams.map(upstream => upstreamText(upstream, status)).join('\n')}
+<div class="pair">
+<section><h2>Listeners</h2>${listenersTable(status)}</section>
+<section><h2>Data threads</h2>${threadsTable(status)}</section>
+</div>
+<p class="soft">For programs: <a href="/status">/status</a>, <a href="/metrics">/metrics</a>, <a href="/config">/config</a>.
+This page loads itself again every 5 seconds.</p>
 </body></html>
 `
   return { html, styleHash: STYLE_HASH }
-}
-
-/** Is it fine? One sentence, with the cause if it is not. */
-function sentence({ phase, upstreams }: StatusDocument): string {
-  if (phase !== 'ready') return `<b class="down">The process is ${phase}.</b>`
-  const bad = upstreams.flatMap(it =>
-    it.endpoints.filter(ep => ep.state !== 'up').map(ep => `${it.name}: ${ep.name} is ${ep.state}`),
-  )
-  if (bad.length === 0) return '<b class="up">All is well: every endpoint is up.</b>'
-  return `<b class="down">${bad.length} of ${upstreams.flatMap(it => it.endpoints).length} endpoints not up: ${text(bad.slice(0, 3).join('; '))}</b>`
 }
 
 function reloadText({ last_reload: last }: StatusDocument): string {
   if (last === null) return ''
   if (last.ok && last.problems.length === 0) return `<p class="soft">Last reload ${text(last.at)}: taken</p>`
   const what = last.ok ? 'taken, but' : 'refused; the configuration before goes on'
-  return `<p class="down">Last reload ${text(last.at)}: ${what}</p><pre>${text(last.problems.join('\n'))}</pre>`
+  return `<section><h2>Last reload <span>${text(last.at)}</span></h2><p class="bad">${what}</p><pre>${text(last.problems.join('\n'))}</pre></section>`
 }
 
-function upstreamText({ name, balance, endpoints }: UpstreamStatus): string {
-  const head = ['endpoint', 'address', 'state', 'since', 'weight', 'in flight', 'last check']
-  return `<h2>Upstream ${text(name)} <span class="soft">${text(balance)}</span></h2>\n${table(head, endpoints.map(endpointCells))}`
+function upstreamText({ name, balance, endpoints }: UpstreamStatus, status: StatusDocument): string {
+  const head = ['state', 'endpoint', 'address', 'for', '#weight', '#in flight', 'last check']
+  const nowMs = Date.parse(status.started_at) + status.uptime_s * 1000
+  const managed = status.workers.filter(worker => worker.upstream === name)
+  const rows = endpoints.map(endpoint => {
+    const worker = managed.find(it => it.worker === endpoint.name)
+    const process = worker === undefined ? [] : [cell(processText(worker))]
+    return [...endpointCells(endpoint, nowMs), ...process]
+  })
+  const heads = managed.length > 0 ? [...head, 'process'] : head
+  return `<section><h2>Upstream ${text(name)} <span>${text(balance)}</span></h2>${table(heads, rows)}</section>`
 }
 
-function endpointCells(endpoint: EndpointStatus): string[] {
+function endpointCells(endpoint: EndpointStatus, nowMs: number): string[] {
   const { name, address, state, since, reason, weight, inflight, check } = endpoint
-  const checkText = check === undefined ? '' : `${check.message} (${check.duration_ms} ms)`
+  const checkText = check === undefined ? 'none' : `${check.message} (${check.duration_ms} ms)`
+  const why = reason === undefined || reason === check?.message ? checkText : `${reason}; ${checkText}`
   return [
+    `<td class="state ${state}">${state}</td>`,
     cell(name),
     cell(address),
-    `<td class="${state}">${state}${reason === undefined ? '' : `: ${text(reason)}`}</td>`,
-    cell(since),
-    `<td class="number">${weight}</td>`,
-    `<td class="number">${inflight}</td>`,
-    cell(checkText),
+    `<td title="since ${text(since)}">${spanText(nowMs - Date.parse(since))}</td>`,
+    number(weight),
+    number(inflight),
+    `<td class="words">${text(why)}</td>`,
   ]
 }
 
+function processText({ pid, starts }: StatusDocument['workers'][number]): string {
+  const restarts = starts > 1 ? `, ${starts - 1} restart${starts > 2 ? 's' : ''}` : ''
+  return pid === undefined ? `none${restarts}` : `${pid}${restarts}`
+}
+
+function listenersTable({ listeners }: StatusDocument): string {
+  return table(
+    ['name', 'address'],
+    listeners.map(it => [cell(it.name), cell(it.address)]),
+  )
+}
+
+function threadsTable({ threads }: StatusDocument): string {
+  return table(['state', 'thread', '#busy', '#late by'], threads.map(threadCells))
+}
+
+function threadCells(it: ThreadStatus): string[] {
+  const busy = it.loop_utilization === undefined ? '' : `${Math.round(it.loop_utilization * 100)} %`
+  const late = it.loop_lag_ms === undefined ? '' : `${Math.round(it.loop_lag_ms)} ms`
+  return [
+    `<td class="state ${it.state === 'running' ? 'up' : 'down'}">${text(it.state)}</td>`,
+    cell(String(it.thread)),
+    number(busy),
+    number(late),
+  ]
+}
+
+/** A head with `#` in front stands over numbers. */
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const headCells = head.map(name => `<th>${name}</th>`).join('')
-  return `<table><tr>${headCells}</tr>\n${rows.map(row => `<tr>${row.join('')}</tr>`).join('\n')}</table>`
+  const heads = head.map(name =>
+    name.startsWith('#') ? `<th class="number">${name.slice(1)}</th>` : `<th>${name}</th>`,
+  )
+  return `<table><tr>${heads.join('')}</tr>\n${rows.map(row => `<tr>${row.join('')}</tr>`).join('\n')}</table>`
 }
 
 function cell(value: string): string {
   return `<td>${text(value)}</td>`
+}
+
+function number(value: number | string): string {
+  return `<td class="number">${value}</td>`
+}
+
+const UNITS = [
+  ['d', 86_400],
+  ['h', 3600],
+  ['min', 60],
+  ['s', 1],
+] as const
+
+/** A time as a person says it: the largest unit, and the next if it says something. */
+function spanText(ms: number): string {
+  const seconds = Math.max(0, Math.round(ms / 1000))
+  const i = UNITS.findIndex(([, size]) => seconds >= size)
+  const [unit, size] = UNITS[i] ?? UNITS[UNITS.length - 1] ?? ['s', 1]
+  const [nextUnit, nextSize] = UNITS[i + 1] ?? ['', Number.POSITIVE_INFINITY]
+  const next = i < 0 ? 0 : Math.floor((seconds % size) / nextSize)
+  return `${Math.floor(seconds / size)} ${unit}${next > 0 ? ` ${next} ${nextUnit}` : ''}`
 }
 
 const ESCAPES: Readonly<Record<string, string>> = {

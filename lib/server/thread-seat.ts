@@ -1,3 +1,4 @@
+import type { EventLoopUtilization } from 'node:perf_hooks'
 import { Worker } from 'node:worker_threads'
 import type { RestartReason, WorkerFacts, WorkerState } from '../../metrics/facts.ts'
 import type { Clock } from '../base/clock.ts'
@@ -56,6 +57,9 @@ export class ThreadSeat {
   #waiting: readonly Waiting[] = []
   #generation = 0
   #loopLagMs: number | undefined
+  /** Of the time from one pulse to the next; Node's own figure is of the thread's whole life. */
+  #loopUtilization: number | undefined
+  #loopBefore: EventLoopUtilization | undefined
   #drained = Promise.withResolvers<void>()
   #cut = Promise.withResolvers<CutCounts>()
   #exited = Promise.withResolvers<void>()
@@ -87,7 +91,7 @@ export class ThreadSeat {
       state: this.#state,
       generation: this.#generation,
       loopLagMs: this.#loopLagMs,
-      loopUtilization: this.#worker?.performance.eventLoopUtilization().utilization,
+      loopUtilization: this.#loopUtilization,
     }
   }
 
@@ -144,6 +148,8 @@ export class ThreadSeat {
     this.#exited = Promise.withResolvers<void>()
     this.#reason = 'exit'
     this.#error = ''
+    this.#loopUtilization = undefined
+    this.#loopBefore = undefined
     const worker = new Worker(this.#options.entry ?? ENTRY, {
       workerData: init,
       env,
@@ -171,6 +177,7 @@ export class ThreadSeat {
         return
       case 'pulse':
         this.#loopLagMs = message.loopDelayMs
+        this.#measureLoop()
         return
       case 'fault':
         this.#error = message.message
@@ -179,6 +186,13 @@ export class ThreadSeat {
         break
     }
     this.#options.observer.message(this.thread, message)
+  }
+
+  #measureLoop(): void {
+    const loop = this.#worker?.performance
+    const now = loop?.eventLoopUtilization()
+    this.#loopUtilization = loop?.eventLoopUtilization(now, this.#loopBefore).utilization
+    this.#loopBefore = now
   }
 
   #applied(generation: number, failures: readonly ListenFailure[]): void {

@@ -42,6 +42,8 @@ export class WorkerProcess {
   reachable = false
   /** Starts so far. */
   starts = 0
+  /** Why it ended the last time; undefined before. */
+  endedBecause: string | undefined = undefined
   readonly #backoff = new Backoff(RESTART)
   readonly #again: Alarm
   readonly #look: Alarm
@@ -73,7 +75,7 @@ export class WorkerProcess {
     this.#child = child
     this.#follow(child, 'stdout')
     this.#follow(child, 'stderr')
-    child.once('error', error => this.#ended(child, error.message))
+    child.once('error', error => this.#ended(child, spawnReason(error, this.options.run.command[0])))
     child.once('exit', (code, signal) => this.#ended(child, exitReason(code, signal)))
     this.#look.set(LOOK_MS)
   }
@@ -113,6 +115,7 @@ export class WorkerProcess {
     this.#signal('SIGKILL')
     this.#child = undefined
     this.reachable = false
+    this.endedBecause = reason
     this.#stopLooking()
     this.#exited.resolve()
     if (this.#stopping) return
@@ -171,6 +174,18 @@ function fillIn(word: string, address: Address): string {
 function ownVariables({ name, address }: WorkerOptions): NodeJS.ProcessEnv {
   const place = address.kind === 'unix' ? { SOCKET: address.path } : { PORT: String(address.port) }
   return { ...place, CAUSEWAY_WORKER: name }
+}
+
+/** Why the system did not start a program at all. */
+function spawnReason({ code, message }: NodeJS.ErrnoException, program: string): string {
+  switch (code) {
+    case 'ENOENT':
+      return `there is no program ${JSON.stringify(program)}: give its path, or put its folder into PATH`
+    case 'EACCES':
+      return `${JSON.stringify(program)} may not be executed by this user`
+    default:
+      return message
+  }
 }
 
 function exitReason(code: number | null, signal: NodeJS.Signals | null): string {

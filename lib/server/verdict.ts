@@ -1,0 +1,51 @@
+import type { EndpointStatus } from './health-board.ts'
+import type { StatusDocument, UpstreamStatus } from './status.ts'
+
+/** Is it fine? `bad`: clients notice; `doubtful`: somebody should look. */
+export interface Verdict {
+  readonly kind: 'good' | 'doubtful' | 'bad'
+  readonly sentence: string
+}
+
+/** The most serious thing that a status says, in one sentence, with its cause. */
+export function verdictOf(status: StatusDocument): Verdict {
+  const { phase, threads, upstreams, last_reload: last } = status
+  if (phase !== 'ready') return { kind: 'bad', sentence: `the process is ${phase}` }
+  const lost = upstreams.find(({ endpoints }) => endpoints.every(isNotUp))
+  if (lost !== undefined) return { kind: 'bad', sentence: lostText(lost) }
+  const ended = threads.filter(thread => thread.state !== 'running').length
+  if (ended > 0)
+    return { kind: 'doubtful', sentence: `${ended} of ${threads.length} data threads do not run` }
+  const notUp = upstreams.flatMap(namesNotUp)
+  if (notUp.length > 0) return { kind: 'doubtful', sentence: notUpText(notUp, upstreams) }
+  if (last?.ok === false) {
+    return { kind: 'doubtful', sentence: 'the newest configuration is refused; the one before goes on' }
+  }
+  const ups = upstreams.length === 0 ? '' : ': every endpoint is up'
+  return { kind: 'good', sentence: `all is well${ups}` }
+}
+
+function lostText({ name, endpoints }: UpstreamStatus): string {
+  const reason = endpoints.find(it => it.reason !== undefined)?.reason
+  const why = reason === undefined ? '' : ` (${reason})`
+  // Traffic alone never empties an upstream.
+  const tried = endpoints.some(({ state }) => state === 'ejected')
+  const then = tried ? 'those that are ejected are tried all the same' : 'its requests wait, then get a 503'
+  return `upstream ${name} has no endpoint that is up${why}: ${then}`
+}
+
+function namesNotUp({ name, endpoints }: UpstreamStatus): string[] {
+  return endpoints.filter(isNotUp).map(endpoint => `${name}: ${endpoint.name} is ${endpoint.state}`)
+}
+
+function isNotUp({ state }: EndpointStatus): boolean {
+  return state !== 'up'
+}
+
+const MOST_NAMED = 3
+
+function notUpText(notUp: readonly string[], upstreams: readonly UpstreamStatus[]): string {
+  const all = upstreams.flatMap(it => it.endpoints).length
+  const named = notUp.slice(0, MOST_NAMED).join('; ')
+  return `${notUp.length} of ${all} endpoints not up: ${named}${notUp.length > MOST_NAMED ? '; …' : ''}`
+}

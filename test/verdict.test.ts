@@ -1,0 +1,73 @@
+import t from 'tap'
+import type { EndpointState } from '../lib/server/health-board.ts'
+import type { ReloadResult } from '../lib/server/reloads.ts'
+import type { StatusDocument, UpstreamStatus } from '../lib/server/status.ts'
+import { verdictOf } from '../lib/server/verdict.ts'
+
+function upstream(name: string, ...states: EndpointState[]): UpstreamStatus {
+  const endpoints = states.map((state, i) => ({
+    name: `e${i + 1}`,
+    address: `127.0.0.1:${8001 + i}`,
+    state,
+    since: '2026-01-01T00:00:00.000Z',
+    reason: state === 'up' || state === 'draining' ? undefined : 'connect refused',
+    weight: 1,
+    inflight: 0,
+    check: undefined,
+  }))
+  return { name, balance: 'p2c', endpoints }
+}
+
+const refused: ReloadResult = { ok: false, at: '', generation: 1, hash: '', problems: ['x'], warnings: [] }
+
+function status(changes: Partial<StatusDocument>): StatusDocument {
+  return {
+    version: '0.0.0',
+    pid: 1,
+    phase: 'ready',
+    started_at: '2026-01-01T00:00:00.000Z',
+    uptime_s: 1,
+    generation: 1,
+    hash: '',
+    admin: '127.0.0.1:9180',
+    listeners: [],
+    threads: [],
+    thread_restarts: { exit: 0, stuck: 0 },
+    upstreams: [upstream('app', 'up', 'up')],
+    workers: [],
+    last_reload: null,
+    ...changes,
+  }
+}
+
+const thread = (state: string) => {
+  return { thread: 0, state, generation: 1, beats: 1, loop_lag_ms: undefined, loop_utilization: undefined }
+}
+
+t.test('the most serious thing is said, with its cause', async t => {
+  for (const [changes, kind, sentence] of [
+    [{}, 'good', 'all is well: every endpoint is up'],
+    [{ upstreams: [] }, 'good', 'all is well'],
+    [{ last_reload: refused }, 'doubtful', 'the newest configuration is refused; the one before goes on'],
+    [{ upstreams: [upstream('app', 'up', 'down')] }, 'doubtful', '1 of 2 endpoints not up: app: e2 is down'],
+    [{ threads: [thread('running'), thread('starting')] }, 'doubtful', '1 of 2 data threads do not run'],
+    [
+      { upstreams: [upstream('app', 'up'), upstream('api', 'down', 'draining')], last_reload: refused },
+      'bad',
+      'upstream api has no endpoint that is up (connect refused): its requests wait, then get a 503',
+    ],
+    [
+      { upstreams: [upstream('app', 'down', 'ejected')] },
+      'bad',
+      'upstream app has no endpoint that is up (connect refused): those that are ejected are tried all the same',
+    ],
+    [{ phase: 'draining', upstreams: [upstream('app', 'down')] }, 'bad', 'the process is draining'],
+  ] as const) {
+    t.same(verdictOf(status(changes)), { kind, sentence })
+  }
+})
+
+t.test('of many endpoints the first three are named', async t => {
+  const { sentence } = verdictOf(status({ upstreams: [upstream('a', 'up', 'down', 'down', 'down', 'down')] }))
+  t.equal(sentence, '4 of 5 endpoints not up: a: e2 is down; a: e3 is down; a: e4 is down; …')
+})
