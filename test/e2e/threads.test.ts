@@ -1,8 +1,7 @@
-import { setTimeout as pause } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { CellReader, createCellMemory } from '../../lib/base/cells.ts'
 import { systemClock } from '../../lib/base/clock.ts'
-import { createSharedState, SharedState } from '../../lib/base/shared-state.ts'
+import { createSharedState } from '../../lib/base/shared-state.ts'
 import { Timers } from '../../lib/base/timers.ts'
 import { loadConfig } from '../../lib/config/load.ts'
 import { AccessCollector } from '../../lib/server/access-collector.ts'
@@ -12,13 +11,12 @@ import { type Placement, Placer } from '../../lib/server/placement.ts'
 import { ThreadPool } from '../../lib/server/thread-pool.ts'
 import { EXCHANGE_BLOCK } from '../../metrics/blocks.ts'
 import { ask, get, RawClient } from '../support/raw-client.ts'
-import { ok, RecordingUpstream } from '../support/recording-upstream.ts'
 import { until } from '../support/until.ts'
 
 const ROWS = 10_000
 
-/** Real data threads with a static route and `more`, without a control thread around them. */
-async function startThreads(t: Test, count: number, more = '') {
+/** Real data threads with a static route, without a control thread around them. */
+async function startThreads(t: Test, count: number) {
   const folder = t.testdir({
     site: { 'a.txt': 'here\n' },
     'a.toml': '',
@@ -26,7 +24,7 @@ async function startThreads(t: Test, count: number, more = '') {
   const { writeFileSync } = await import('node:fs')
   writeFileSync(
     `${folder}/a.toml`,
-    `[listeners.web]\naddress = "127.0.0.1:0"\n[routes.site]\npath = "/"\nstatic = { root = "${folder}/site" }\n${more}`,
+    `[listeners.web]\naddress = "127.0.0.1:0"\n[routes.site]\npath = "/"\nstatic = { root = "${folder}/site" }\n`,
   )
   const loaded = await loadConfig(`${folder}/a.toml`, {})
   if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems))
@@ -66,8 +64,6 @@ async function startThreads(t: Test, count: number, more = '') {
     pool,
     port,
     messages,
-    shared: new SharedState(shared),
-    slot: placement.upstreams[0]?.endpoints[0]?.slot ?? 0,
     lines: () => lines,
     ended,
     served: () => requestsIn(new CellReader(cells), placement),
@@ -114,60 +110,6 @@ t.test('a data thread that dies takes only its own connections along, and no cou
   t.same(pool.restarts, { exit: 1, stuck: 0 })
   for (const client of clients) client.destroy()
 })
-
-t.test(
-  'a data thread killed in mid-load: its connections are lost, all others go on, slots come free',
-  async t => {
-    const upstream = await RecordingUpstream.start(t)
-    upstream.on('/app', async (line, request) => {
-      await pause(2)
-      await ok('here')(line, request)
-    })
-    const { pool, port, ended, served, shared, slot } = await startThreads(
-      t,
-      2,
-      `[upstreams.app]\nendpoints = ["127.0.0.1:${upstream.port}"]\nmax_inflight = 16\n[routes.app]\npath = "/app"\nupstream = "app"\n`,
-    )
-    let stopping = false
-    const wrong: number[] = []
-    /** One client that asks on one connection until it is told to stop; false if the connection was lost. */
-    const load = async (): Promise<boolean> => {
-      const client = await RawClient.connect(port)
-      try {
-        while (!stopping) {
-          client.send(get('/app'))
-          const { status } = await client.response()
-          if (status !== 200) wrong.push(status)
-        }
-        return true
-      } catch {
-        return false
-      } finally {
-        client.destroy()
-      }
-    }
-    const counts: number[] = []
-    const watch = setInterval(() => counts.push(served()), 20)
-    const clients = Array.from({ length: 32 }, load)
-    await until('the load to run', () => served() > 200)
-    pool.post(0, POISON)
-    await until('the end of the thread', () => ended.length === 1)
-    const atDeath = served()
-    await until('the others to go on', () => served() > atDeath + 200)
-    await until('the successor', () => pool.facts.every(it => it.state === 'running'))
-    for (let n = 0; n < 16; n += 1) t.equal((await ask(port, get('/app'))).status, 200)
-    stopping = true
-    const whole = (await Promise.all(clients)).filter(Boolean).length
-    clearInterval(watch)
-    t.ok(whole > 0 && whole < 32, `${whole} of 32 connections were the other thread's`)
-    t.same(wrong, [], 'nobody got a wrong answer')
-    t.ok(
-      counts.every((count, i) => i === 0 || count >= (counts[i - 1] as number)),
-      'the counter only grew',
-    )
-    await until('every slot to be free', () => shared.inflight(slot) === 0)
-  },
-)
 
 t.test('access lines come in whole lines, batched', async t => {
   const { port, lines } = await startThreads(t, 1)

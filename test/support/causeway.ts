@@ -15,6 +15,10 @@ export interface StartOptions {
   readonly config: string | Readonly<Record<string, string>>
   readonly env?: Readonly<Record<string, string>>
   readonly args?: readonly string[]
+  /** A module of this folder that Node loads into every thread before anything of ours; `send` speaks to it. */
+  readonly preload?: string
+  /** The limit of open files that the process gets. */
+  readonly openFiles?: number
 }
 
 /** A Causeway process under test. */
@@ -127,6 +131,11 @@ export class Running {
     this.#child.kill(name)
   }
 
+  /** To the preloaded module. */
+  send(message: object): void {
+    this.#child.send(message)
+  }
+
   /** Resident memory of the process, in bytes. */
   rssBytes(): number {
     const match = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${this.pid}/status`, 'utf8'))
@@ -184,11 +193,11 @@ export class Running {
 export async function startCauseway(t: Pick<Test, 'teardown'>, options: StartOptions): Promise<Running> {
   const folder = mkdtempSync(join(tmpdir(), 'causeway-test-'))
   const path = writeConfig(folder, options.config)
-  const child = spawn(
-    process.execPath,
-    ['cmd/causeway.ts', 'run', '--config', path, ...(options.args ?? [])],
-    { env: { ...cleanEnv(), ...options.env }, stdio: ['ignore', 'pipe', 'pipe'] },
-  )
+  const [command, ...args] = commandFor(options, path)
+  const child = spawn(command, args, {
+    env: { ...cleanEnv(), ...options.env },
+    stdio: ['ignore', 'pipe', 'pipe', ...(options.preload === undefined ? [] : ['ipc' as const])],
+  })
   const running = new Running(child, folder)
   t.teardown(async () => {
     await running.stop()
@@ -220,6 +229,13 @@ export async function assertClean(
   t.same(running.lines.filter(isCrash), [], 'no crash in the log')
   t.same(running.unreadable, [], 'every line of the log is JSON')
   t.equal(running.stderr, '', 'nothing on stderr')
+}
+
+function commandFor({ preload, openFiles, args = [] }: StartOptions, path: string): [string, ...string[]] {
+  const imports = preload === undefined ? [] : ['--import', new URL(preload, import.meta.url).href]
+  const run = [...imports, 'cmd/causeway.ts', 'run', '--config', path, ...args]
+  if (openFiles === undefined) return [process.execPath, ...run]
+  return ['sh', '-c', `ulimit -n ${openFiles} && exec "$0" "$@"`, process.execPath, ...run]
 }
 
 function isCrash(line: LogLine): boolean {

@@ -1,0 +1,55 @@
+import { readdirSync } from 'node:fs'
+import t from 'tap'
+import { assertClean, type Running, startCauseway } from '../support/causeway.ts'
+import { configText } from '../support/config-text.ts'
+import { ask, get, RawClient } from '../support/raw-client.ts'
+import { RecordingUpstream } from '../support/recording-upstream.ts'
+import { until } from '../support/until.ts'
+
+const OPEN_FILES = 128
+const CLIENTS = 300
+
+function openFiles({ pid }: Running): number {
+  return readdirSync(`/proc/${pid}/fd`).length
+}
+
+t.test(
+  'with no descriptors to spare further clients get 503; the app, files and the admin listener are reached',
+  async t => {
+    const app = await RecordingUpstream.start(t)
+    const root = t.testdir({ 'a.txt': 'here\n' })
+    const causeway = await startCauseway(t, {
+      openFiles: OPEN_FILES,
+      config: configText({
+        endpoints: [app.port],
+        workers: 2,
+        more: `[routes.static]\npath = "/static/"\nstatic = { root = "${root}" }`,
+      }),
+    })
+    await causeway.line('the warning', ({ warning }) => String(warning).includes('the limit of open files'))
+    const rejected = (test: (count: number) => boolean) =>
+      causeway.metric('causeway_connections_rejected_total', { reason: 'fd' }, test)
+    const before = openFiles(causeway)
+    const clients: RawClient[] = []
+    for (let n = 0; n < CLIENTS; n += 1) clients.push(await RawClient.connect(causeway.port()))
+    const turnedAway = await rejected(count => count > CLIENTS / 2)
+    await until('them to be gone', () => clients.filter(it => it.ended !== undefined).length === turnedAway)
+    t.equal((await causeway.metrics()).sum('causeway_connections_active'), CLIENTS - turnedAway)
+    for (const client of clients) {
+      const gone = client.ended !== undefined
+      if (!gone) client.send(get('/app'))
+      t.equal((await client.response()).status, gone ? 503 : 200)
+    }
+    const served = clients.find(client => client.ended === undefined) as RawClient
+    served.send(get('/static/a.txt'))
+    t.equal((await served.response()).body.toString(), 'here\n')
+    t.equal((await fetch(`${causeway.adminUrl}/healthz`)).status, 200)
+    t.ok(openFiles(causeway) < OPEN_FILES)
+    for (const client of clients) client.destroy()
+    await causeway.metric('causeway_connections_active', {}, active => active === 0)
+    for (let n = 0; n < 20; n += 1) t.equal((await ask(causeway.port(), get('/app'))).status, 200)
+    t.equal(await rejected(() => true), turnedAway, 'nobody else was turned away')
+    await until('the descriptors', () => openFiles(causeway) <= before + 4)
+    await assertClean(t, causeway, [app])
+  },
+)
