@@ -1,7 +1,7 @@
 import t from 'tap'
 import { mayRetry, RetryBudget } from '../upstreams/retry.ts'
 
-const fresh = { attemptsLeft: 1, idempotent: true, bodyUntouched: true }
+const fresh = { attemptsLeft: 1, idempotent: true, bodyUntouched: true, othersReady: false }
 
 t.test('what was surely not acted on goes to another endpoint, a POST too', async t => {
   t.ok(mayRetry('CONNECT_FAILED', { ...fresh, idempotent: false }))
@@ -13,8 +13,17 @@ t.test('a POST that may have been acted on is not repeated (RFC 9110 9.2.2)', as
   t.ok(mayRetry('REUSED_CLOSED', fresh), 'a GET is')
 })
 
+t.test(
+  'a request whose app dies is repeated by another endpoint only, and only if it may be acted on twice',
+  async t => {
+    t.ok(mayRetry('UPSTREAM_CLOSED', { ...fresh, othersReady: true }))
+    t.notOk(mayRetry('UPSTREAM_CLOSED', fresh), 'one that kills its worker does not go through all workers')
+    t.notOk(mayRetry('UPSTREAM_CLOSED', { ...fresh, othersReady: true, idempotent: false }))
+  },
+)
+
 t.test('an app that took the request and failed is not asked again', async t => {
-  for (const code of ['UPSTREAM_CLOSED', 'UPSTREAM_BAD', 'UPSTREAM_TIMEOUT', 'UPSTREAM_TRUNCATED'] as const) {
+  for (const code of ['UPSTREAM_BAD', 'UPSTREAM_TIMEOUT', 'UPSTREAM_TRUNCATED'] as const) {
     t.notOk(mayRetry(code, fresh), code)
   }
 })

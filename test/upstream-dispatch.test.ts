@@ -170,6 +170,28 @@ t.test('an endpoint that keeps failing is ejected once; with all ejected, all ar
   upstream.retire()
 })
 
+t.test('when an app dies in a GET another endpoint gets it, but none gets it twice', async t => {
+  const [dying, good] = [await RecordingUpstream.start(t), await RecordingUpstream.start(t)]
+  dying.on('/', rawThenClose(''))
+  const world = new Process(t)
+  const env = world.env(0)
+  const both = world.upstream(env, configOf([dying.port, good.port]))
+  for (let n = 0; n < 6; n += 1) {
+    const job = new TestJob('/')
+    both.submit(job)
+    t.equal(await job.end(), 200)
+  }
+  t.ok(dying.requests.length > 0, 'it was asked')
+  const asked = dying.requests.length
+  const alone = world.upstream(env, configOf([dying.port]))
+  const job = new TestJob('/')
+  alone.submit(job)
+  t.equal(await job.end(), 'UPSTREAM_CLOSED')
+  t.equal(dying.requests.length, asked + 1)
+  both.retire()
+  alone.retire()
+})
+
 t.test('with every endpoint down, requests wait for the first that comes back', async t => {
   const app = await RecordingUpstream.start(t)
   const world = new Process(t)

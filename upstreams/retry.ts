@@ -5,6 +5,8 @@ export interface Progress {
   readonly attemptsLeft: number
   readonly idempotent: boolean
   readonly bodyUntouched: boolean
+  /** Is an endpoint ready besides the one that failed? */
+  readonly othersReady: boolean
 }
 
 /** May the request go to another endpoint? RFC 9110 9.2.2: never twice what may have been acted on and is not idempotent. */
@@ -17,6 +19,8 @@ export function mayRetry(code: ErrorCode, at: Progress): boolean {
       return true
     case 'idempotent':
       return at.idempotent
+    case 'elsewhere':
+      return at.idempotent && at.othersReady
   }
 }
 

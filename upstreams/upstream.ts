@@ -168,8 +168,10 @@ export class Upstream implements Http1Owner, WaitingLine {
 
   #retryOrGiveUp(job: Job, failed: Peer, code: ErrorCode, detail: string): void {
     const { idempotent, bodyUntouched, record } = job
+    this.#refresh()
     const attemptsLeft = this.config.retry.attempts + 1 - record.attempts
-    if (!mayRetry(code, { attemptsLeft, idempotent, bodyUntouched })) {
+    const othersReady = this.#ready.some(endpoint => endpoint !== failed)
+    if (!mayRetry(code, { attemptsLeft, idempotent, bodyUntouched, othersReady })) {
       this.#countRetry(record.attempts > 1 ? 'failure' : 'not_replayable')
       return job.failed(code, detail)
     }
@@ -177,7 +179,6 @@ export class Upstream implements Http1Owner, WaitingLine {
       this.#countRetry('budget_exhausted')
       return job.failed(code, detail)
     }
-    this.#refresh()
     const next = this.#lease(job, failed)
     if (next === undefined) this.#enqueue(job)
     else this.#attempt(job, next)
@@ -190,7 +191,7 @@ export class Upstream implements Http1Owner, WaitingLine {
     if (first === undefined) return undefined
     if (first.acquire(max)) return first
     for (const other of this.#ready) {
-      if (other !== first && other.acquire(max)) return other
+      if (other !== first && other !== avoid && other.acquire(max)) return other
     }
     return undefined
   }

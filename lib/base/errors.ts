@@ -1,7 +1,10 @@
 /** Who has to look when this happens. */
 export type Fault = 'client' | 'upstream' | 'proxy' | 'operator'
-/** May the request be tried on another endpoint? `unsent`: nothing was written; `idempotent`: if its method allows. */
-export type Retry = 'never' | 'unsent' | 'idempotent'
+/**
+ * May the request be tried again? `unsent`: nothing was written; `idempotent`: if its method allows; `elsewhere`: the same, and
+ * another endpoint is there, so that a request that kills its worker does not go through all workers of one app server.
+ */
+export type Retry = 'never' | 'unsent' | 'idempotent' | 'elsewhere'
 
 interface Traits {
   readonly status: number
@@ -32,7 +35,7 @@ const TRAITS = {
   CONNECT_FAILED: { status: 502, fault: 'upstream', retry: 'unsent' },
   CONNECT_TIMEOUT: { status: 504, fault: 'upstream', retry: 'unsent' },
   REUSED_CLOSED: { status: 502, fault: 'upstream', retry: 'idempotent' },
-  UPSTREAM_CLOSED: { status: 502, fault: 'upstream', retry: 'never' },
+  UPSTREAM_CLOSED: { status: 502, fault: 'upstream', retry: 'elsewhere' },
   UPSTREAM_BAD: { status: 502, fault: 'upstream', retry: 'never' },
   UPSTREAM_TIMEOUT: { status: 504, fault: 'upstream', retry: 'never' },
   UPSTREAM_TRUNCATED: { status: 502, fault: 'upstream', retry: 'never' },
