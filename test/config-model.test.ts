@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import t, { type Test } from 'tap'
 import { loadConfig } from '../lib/config/load.ts'
@@ -17,6 +19,7 @@ const FULL = `
 [server]
 workers = 4
 drain = "1m30s"
+spool = { folder = "/var/spool", memory = "4KiB", memory_total = "1MiB", disk = "1GiB" }
 [log]
 level = "debug"
 access = "/var/log/access.log"
@@ -32,26 +35,37 @@ timeouts = { header = "1s", body = "2s", keepalive = "3s", write = "4s", min_rat
 [listeners.local]
 address = "unix:/run/web.sock"
 [upstreams.app]
-endpoints = ["app:8000", { address = "http://10.0.0.1:80/", weight = 2 }, "unix:/run/app.sock", "[::1]:1"]
+endpoints = ["app:8000", { address = "http://10.0.0.1:80/", weight = 2 }, "unix:/run/app.sock", "[::1]:1", "uwsgi://app:3031", "uwsgi+unix:/run/app.sock2"]
+server = "uwsgi"
 balance = "hash"
 hash_on = "header:X-User"
 max_inflight = 4
 queue = { length = 0, timeout = "1s" }
 health = { type = "http", path = "/ping?x=1", host = "example.com", headers = { X-Probe = "1" }, interval = "5s", timeout = "2s", rise = 1, fall = 2, expect = [200, 204] }
-timeouts = { connect = "100ms", response = "1h", idle = "1m" }
-body = "stream"
+timeouts = { connect = "100ms", response = "1h", idle = "1m", tunnel = "2h" }
+body = "spool"
+read_ahead = "off"
 keepalive = { idle = "4s", max = 0 }
 retry = { attempts = 3, budget = "10%" }
 passive = { failures = 5, eject = "30s" }
 [upstreams.demo]
-run = { command = ["node", "app.ts", "{socket}"], count = 3, env = { MODE = "demo" } }
+server = "uvicorn"
+run = { command = ["node", "app.ts", "{socket}"], count = 3, protocol = "uwsgi", env = { MODE = "demo" } }
 health = { type = "tcp" }
 [routes.files]
 hosts = ["EXAMPLE.com", "*.example.com."]
 path = "/static/"
-static = { root = ".", index = ["index.html", "index.htm"] }
+static = { root = ".", index = ["index.html", "index.htm"], internal = true, manifest = false, keep = "5m", compress = "false", cache_control = "max-age=60" }
+hsts = "max-age=31536000; includeSubDomains"
+redirect_https = true
 [routes.app]
+path = "/shop/"
+strip_prefix = "/shop/"
+script_name = "/store"
+rewrite_answers = true
 upstream = "app"
+error_pages = { 5xx = "LICENSE", 502 = "package.json" }
+maintenance = { page = "LICENSE", retry_after = "90s", bypass = ["10.0.0.0/8"], bypass_cookie = "open=sesame-2026" }
 [routes.demo]
 hosts = ["demo.example.com"]
 upstream = "demo"
@@ -63,16 +77,24 @@ const FULL_UPSTREAMS = [
     balance: 'hash',
     maxInflight: 4,
     queue: { length: 0, timeoutMs: 1000 },
-    timeouts: { connectMs: 100, responseMs: 3_600_000, idleMs: 60_000 },
-    body: 'stream',
+    timeouts: { connectMs: 100, responseMs: 3_600_000, idleMs: 60_000, tunnelMs: 7_200_000 },
+    server: 'uwsgi',
+    body: 'spool',
+    readAheadBytes: 0,
     keepalive: { idleMs: 4000, max: 0 },
     retry: { attempts: 3, budgetShare: 0.1 },
     passive: { failures: 5, ejectMs: 30_000 },
     endpoints: [
-      { name: 'app:8000', address: { kind: 'tcp', host: 'app', port: 8000 }, weight: 1 },
-      { name: 'http://10.0.0.1:80/', address: { kind: 'tcp', host: '10.0.0.1', port: 80 }, weight: 2 },
-      { name: 'unix:/run/app.sock', address: { kind: 'unix', path: '/run/app.sock' }, weight: 1 },
-      { name: '[::1]:1', address: { kind: 'tcp', host: '::1', port: 1 }, weight: 1 },
+      ...(
+        [
+          ['app:8000', { kind: 'tcp', host: 'app', port: 8000 }, 'http1', 1],
+          ['http://10.0.0.1:80/', { kind: 'tcp', host: '10.0.0.1', port: 80 }, 'http1', 2],
+          ['unix:/run/app.sock', { kind: 'unix', path: '/run/app.sock' }, 'http1', 1],
+          ['[::1]:1', { kind: 'tcp', host: '::1', port: 1 }, 'http1', 1],
+          ['uwsgi://app:3031', { kind: 'tcp', host: 'app', port: 3031 }, 'uwsgi', 1],
+          ['uwsgi+unix:/run/app.sock2', { kind: 'unix', path: '/run/app.sock2' }, 'uwsgi', 1],
+        ] as const
+      ).map(([name, address, protocol, weight]) => ({ name, address, protocol, weight })),
     ],
     run: undefined,
     hashOn: { on: 'header', name: 'x-user' },
@@ -93,13 +115,21 @@ const FULL_UPSTREAMS = [
     balance: 'p2c',
     maxInflight: 0,
     queue: { length: 1024, timeoutMs: 10_000 },
-    timeouts: { connectMs: 2000, responseMs: 60_000, idleMs: 30_000 },
+    timeouts: { connectMs: 2000, responseMs: 60_000, idleMs: 30_000, tunnelMs: 3_600_000 },
+    server: 'uvicorn',
     body: 'stream',
+    readAheadBytes: 1_073_741_824,
     keepalive: { idleMs: undefined, max: 128 },
     retry: { attempts: 2, budgetShare: 0.2 },
     passive: { failures: 3, ejectMs: 10_000 },
     endpoints: [],
-    run: { command: ['node', 'app.ts', '{socket}'], count: 3, env: { MODE: 'demo' }, transport: 'socket' },
+    run: {
+      command: ['node', 'app.ts', '{socket}'],
+      count: 3,
+      env: { MODE: 'demo' },
+      transport: 'socket',
+      protocol: 'uwsgi',
+    },
     hashOn: { on: 'client-ip' },
     health: {
       kind: 'tcp',
@@ -115,11 +145,21 @@ const FULL_UPSTREAMS = [
   },
 ]
 
+const DEFAULT_SPOOL = {
+  folder: tmpdir(),
+  memoryBytes: 65_536,
+  memoryTotalBytes: 67_108_864,
+  diskBytes: 4_294_967_296,
+}
+
+/** What a route says when nothing is written. */
+const PLAIN = { redirectHttps: false, hsts: undefined, errorPages: [], maintenance: undefined }
+
 t.test('the smallest configuration has every documented default', async t => {
   const { hash, ...snapshot } = await snapshotOf(t, SMALL)
   t.match(hash, /^[0-9a-f]{12}$/)
   t.strictSame(snapshot, {
-    server: { workers: undefined, drainMs: 30_000 },
+    server: { workers: undefined, drainMs: 30_000, spool: DEFAULT_SPOOL },
     log: { level: 'info', access: { kind: 'stdout' }, format: 'json' },
     admin: { address: { kind: 'tcp', host: '127.0.0.1', port: 9180 }, token: undefined },
     listeners: [
@@ -143,24 +183,45 @@ t.test('the smallest configuration has every documented default', async t => {
         balance: 'p2c',
         maxInflight: 0,
         queue: { length: 1024, timeoutMs: 10_000 },
-        timeouts: { connectMs: 2000, responseMs: 60_000, idleMs: 30_000 },
-        body: 'stream',
+        timeouts: { connectMs: 2000, responseMs: 60_000, idleMs: 30_000, tunnelMs: 3_600_000 },
+        server: 'auto',
+        body: 'spool',
+        readAheadBytes: 1_073_741_824,
         keepalive: { idleMs: undefined, max: 128 },
         retry: { attempts: 2, budgetShare: 0.2 },
         passive: { failures: 3, ejectMs: 10_000 },
-        endpoints: [{ name: 'app:8000', address: { kind: 'tcp', host: 'app', port: 8000 }, weight: 1 }],
+        endpoints: [
+          {
+            name: 'app:8000',
+            address: { kind: 'tcp', host: 'app', port: 8000 },
+            protocol: 'http1',
+            weight: 1,
+          },
+        ],
         run: undefined,
         hashOn: { on: 'client-ip' },
         health: undefined,
       },
     ],
-    routes: [{ name: 'app', hosts: [], path: '/', action: { kind: 'proxy', upstream: 'app' } }],
+    routes: [
+      {
+        name: 'app',
+        hosts: [],
+        path: '/',
+        action: { kind: 'proxy', upstream: 'app', mount: undefined },
+        ...PLAIN,
+      },
+    ],
   })
 })
 
 t.test('every word of the configuration reaches the snapshot', async t => {
   const { server, log, admin, listeners, upstreams, routes } = await snapshotOf(t, FULL)
-  t.strictSame(server, { workers: 4, drainMs: 90_000 })
+  t.strictSame(server, {
+    workers: 4,
+    drainMs: 90_000,
+    spool: { folder: '/var/spool', memoryBytes: 4096, memoryTotalBytes: 1_048_576, diskBytes: 1_073_741_824 },
+  })
   t.strictSame(log, { level: 'debug', access: { kind: 'file', path: '/var/log/access.log' }, format: 'json' })
   t.strictSame(admin, { address: { kind: 'tcp', host: '0.0.0.0', port: 9180 }, token: 's3cret' })
   t.strictSame(listeners, [
@@ -179,10 +240,50 @@ t.test('every word of the configuration reaches the snapshot', async t => {
       name: 'files',
       hosts: ['example.com', '*.example.com'],
       path: '/static/',
-      action: { kind: 'static', root: resolve('.'), index: ['index.html', 'index.htm'] },
+      action: {
+        kind: 'static',
+        root: resolve('.'),
+        index: ['index.html', 'index.htm'],
+        internal: true,
+        manifest: false,
+        keepMs: 300_000,
+        compress: false,
+        cacheControl: 'max-age=60',
+      },
+      redirectHttps: true,
+      hsts: 'max-age=31536000; includeSubDomains',
+      errorPages: [],
+      maintenance: undefined,
     },
-    { name: 'app', hosts: [], path: '/', action: { kind: 'proxy', upstream: 'app' } },
-    { name: 'demo', hosts: ['demo.example.com'], path: '/', action: { kind: 'proxy', upstream: 'demo' } },
+    {
+      name: 'app',
+      hosts: [],
+      path: '/shop/',
+      action: {
+        kind: 'proxy',
+        upstream: 'app',
+        mount: { stripPrefix: '/shop', scriptName: '/store', rewriteAnswers: true },
+      },
+      redirectHttps: false,
+      hsts: undefined,
+      errorPages: [
+        page(502, 502, 'application/json; charset=utf-8', 'package.json'),
+        page(500, 599, 'application/octet-stream', 'LICENSE'),
+      ],
+      maintenance: {
+        page: page(503, 503, 'application/octet-stream', 'LICENSE'),
+        bypass: ['10.0.0.0/8'],
+        bypassCookie: 'open=sesame-2026',
+        retryAfterSeconds: 90,
+      },
+    },
+    {
+      name: 'demo',
+      hosts: ['demo.example.com'],
+      path: '/',
+      action: { kind: 'proxy', upstream: 'demo', mount: undefined },
+      ...PLAIN,
+    },
   ])
 })
 
@@ -190,6 +291,10 @@ t.test('a snapshot can be posted to a thread', async t => {
   const snapshot = await snapshotOf(t, FULL)
   t.strictSame(structuredClone(snapshot), snapshot)
 })
+
+function page(from: number, to: number, type: string, file: string) {
+  return { from, to, type, text: readFileSync(file, 'latin1') }
+}
 
 async function snapshotOf(t: Test, text: string): Promise<Snapshot> {
   const loaded = await loadConfig(join(t.testdir({ 'c.toml': text }), 'c.toml'), {})

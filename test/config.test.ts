@@ -203,7 +203,7 @@ t.test('check exits 0 with one line on stdout, or 78 with the problems', t => {
   const dir = t.testdir({
     'good.toml': SMALL,
     'bad.toml': 'x = 1',
-    'warn.toml': SMALL.replace('"app:8000"]', '"app:8000"]\nbody = "spool"'),
+    'warn.toml': SMALL.replace('"app:8000"]', '"app:8000"]\nhash_on = "uri"'),
   })
   const good = check(join(dir, 'good.toml'), false)
   t.match(good, {
@@ -213,7 +213,7 @@ t.test('check exits 0 with one line on stdout, or 78 with the problems', t => {
   })
   t.match(check(join(dir, 'warn.toml'), false), {
     status: 0,
-    stderr: /^.*warn.toml:6:8: warning: /,
+    stderr: /^.*warn.toml:6:11: warning: /,
     stdout: /^configuration is fine/,
   })
   const bad = check(join(dir, 'bad.toml'), false)

@@ -5,7 +5,12 @@ import { ERROR_CODES, endCauseOf, traitsOf } from '../lib/base/errors.ts'
 import { CATALOGUE } from '../metrics/catalogue.ts'
 
 const { CI } = process.env
-const RETRY_WORDS = { never: 'no', unsent: 'unsent', idempotent: 'idempotent' } as const
+const RETRY_WORDS = {
+  never: 'no',
+  unsent: 'unsent',
+  idempotent: 'idempotent',
+  elsewhere: 'elsewhere',
+} as const
 const ALERTS = 'metrics/alerts/causeway.yaml'
 
 function rowsOf(file: string): string[] {

@@ -55,6 +55,7 @@ t.test('a reload moves nothing, whatever else comes and goes', async t => {
   const second = {
     name: '127.0.0.1:9003',
     address: { kind: 'tcp', host: '127.0.0.1', port: 9003 },
+    protocol: 'http1',
     weight: 1,
   } as const
   placer.place(withEndpoints([second]))
@@ -64,7 +65,12 @@ t.test('a reload moves nothing, whatever else comes and goes', async t => {
 t.test('a worker that got another address keeps its counters but not its health', async t => {
   const placer = new Placer(10_000)
   const worker = (port: number) =>
-    ({ name: 'worker-1', address: { kind: 'tcp', host: '127.0.0.1', port }, weight: 1 }) as const
+    ({
+      name: 'worker-1',
+      address: { kind: 'tcp', host: '127.0.0.1', port },
+      protocol: 'http1',
+      weight: 1,
+    }) as const
   const first = placer.place(withEndpoints([worker(4001)])).upstreams[0]?.endpoints[0]
   const second = placer.place(withEndpoints([worker(4002)])).upstreams[0]?.endpoints[0]
   t.equal(second?.row, first?.row)

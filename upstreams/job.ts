@@ -1,6 +1,9 @@
 import type { ErrorCode } from '../lib/base/errors.ts'
+import type { UpstreamTimeouts } from '../lib/config/model.ts'
 import type { ResponseHead } from '../lib/http/message.ts'
 import type { ExchangeRecord } from '../lib/http/record.ts'
+import type { Endpoint, Pooled } from './endpoint.ts'
+import type { AttemptError } from './measures.ts'
 
 /**
  * One request for the dispatcher, through as many attempts as it takes. The proxy handler implements it; dispatcher and
@@ -18,6 +21,12 @@ export interface Job {
   /** For hash policies; 0 for the others. */
   readonly key: number
   readonly record: ExchangeRecord
+
+  /**
+   * Set by jobs that speak to the endpoint themselves, such as a tunnel, in place of a transport of ours: makes the attempt, which
+   * holds the slot until it tells `owner` of its end.
+   */
+  readonly dial?: (endpoint: PooledEndpoint, owner: AttemptOwner) => void
 
   /** It waits in `line`, or no longer (undefined): whom to tell when its client leaves. */
   waitsIn(line: WaitingLine | undefined): void
@@ -55,4 +64,43 @@ export interface Attempt {
   resumeAnswer(): void
   /** The client has gone: ends the attempt without an answer. */
   cancel(): void
+}
+
+/** An endpoint with the connections that wait there. */
+export type PooledEndpoint = Endpoint<EndpointConnection>
+
+/** One connection to an endpoint, whatever is spoken on it: runs attempts, waits in the pool between two. */
+export interface EndpointConnection extends Pooled {
+  readonly endpoint: PooledEndpoint
+  /** Milliseconds that the app says it keeps an idle connection (Keep-Alive: timeout). */
+  readonly promisedIdleMs: number | undefined
+  /** Begins the next attempt on a connection from the pool; after a reload its upstream may be a newer one. */
+  run(job: Job, owner: AttemptOwner): void
+  /** Waits in the pool for at most this long. */
+  rest(idleMs: number): void
+}
+
+/** Whom an attempt tells how it ends: the upstream. Exactly one of the three last is called, once. */
+export interface AttemptOwner {
+  readonly timeouts: UpstreamTimeouts
+  connected(tookMs: number): void
+  /** The answer is complete. `reusable`: the connection may wait in the pool. Called before `job.answerEnd`. */
+  attemptEnded(attempt: EndedAttempt, job: Job, status: number): void
+  attemptFailed(endpoint: PooledEndpoint, job: Job, failure: AttemptFailure): void
+  /** The client left before the end. */
+  attemptCancelled(endpoint: PooledEndpoint): void
+}
+
+export interface EndedAttempt {
+  readonly endpoint: PooledEndpoint
+  /** The connection, if it may carry another attempt. */
+  readonly reusable: EndpointConnection | undefined
+}
+
+export interface AttemptFailure {
+  readonly code: ErrorCode
+  readonly kind: AttemptError
+  readonly detail: string
+  /** The client has part of the answer already, so the job only needs to be told. */
+  readonly answered: boolean
 }

@@ -6,7 +6,15 @@ import type { UpstreamConfig, UpstreamTimeouts } from '../lib/config/model.ts'
 import type { Picker } from './balancer/load.ts'
 import { makePicker } from './balancer/policies.ts'
 import { Endpoint } from './endpoint.ts'
-import type { Job, WaitingLine } from './job.ts'
+import type {
+  AttemptFailure,
+  AttemptOwner,
+  EndedAttempt,
+  EndpointConnection,
+  Job,
+  PooledEndpoint,
+  WaitingLine,
+} from './job.ts'
 import {
   QUEUE_REJECTIONS,
   type QueueRejection,
@@ -16,7 +24,7 @@ import {
 } from './measures.ts'
 import { Queue } from './queue.ts'
 import { mayRetry, RetryBudget } from './retry.ts'
-import { type AttemptFailure, Http1Client, type Http1Owner } from './transport/http1.ts'
+import { Http1Client } from './transport/http1.ts'
 
 /** Where an upstream's shared words and cells stand; endpoints in the order of the configuration. */
 export interface UpstreamPlacement {
@@ -31,8 +39,6 @@ export interface UpstreamObserver {
   endpointEjected(upstream: string, endpoint: string, reason: string): void
 }
 
-type Peer = Endpoint<Http1Client>
-
 const AT = UPSTREAM_BLOCK.at
 /** Idle time of a pooled connection when nobody said one: below gunicorn's 2 s, the shortest of the usual servers. */
 const AUTO_IDLE_MS = 1500
@@ -42,16 +48,16 @@ const PROMISE_SHARE = 0.8
 const WAIT_CHECK_MS = 1000
 
 /** A pool of endpoints as one data thread sees it: chooses, takes slots, queues, retries. */
-export class Upstream implements Http1Owner, WaitingLine {
+export class Upstream implements AttemptOwner, WaitingLine {
   readonly config: UpstreamConfig
   readonly #placement: UpstreamPlacement
   readonly #env: ThreadEnv
   readonly #observer: UpstreamObserver
-  readonly #endpoints: readonly Peer[]
+  readonly #endpoints: readonly PooledEndpoint[]
   readonly #queue: Queue<Job>
   readonly #budget: RetryBudget
-  #ready: readonly Peer[] = []
-  #picker: Picker<Peer>
+  #ready: readonly PooledEndpoint[] = []
+  #picker: Picker<PooledEndpoint>
   #version: number
   #listening = false
 
@@ -69,7 +75,7 @@ export class Upstream implements Http1Owner, WaitingLine {
     this.#endpoints = config.endpoints.map((endpoint, i) => {
       const place = placement.endpoints[i] as { slot: number; row: number }
       const kept = previous?.endpointAt(place.slot)
-      if (kept === undefined) return new Endpoint<Http1Client>(endpoint, place, env)
+      if (kept === undefined) return new Endpoint<EndpointConnection>(endpoint, place, env)
       kept.weight = endpoint.weight
       return kept
     })
@@ -89,7 +95,7 @@ export class Upstream implements Http1Owner, WaitingLine {
   }
 
   /** Endpoints keep their slot for the life of the process: same slot, same address. */
-  endpointAt(slot: number): Peer | undefined {
+  endpointAt(slot: number): PooledEndpoint | undefined {
     return this.#endpoints.find(endpoint => endpoint.slot === slot)
   }
 
@@ -129,14 +135,13 @@ export class Upstream implements Http1Owner, WaitingLine {
     this.#countRejection('client_gone')
   }
 
-  // Http1Owner.
+  // AttemptOwner.
 
-  connected(_client: Http1Client, tookMs: number): void {
+  connected(tookMs: number): void {
     this.#env.cells.observe(this.#placement.row + AT.connect, CONNECT_BOUNDS, tookMs / 1000)
   }
 
-  attemptEnded(client: Http1Client, job: Job, status: number, reusable: boolean): void {
-    const { endpoint } = client
+  attemptEnded({ endpoint, reusable }: EndedAttempt, job: Job, status: number): void {
     const { record } = job
     const startMs = record.attemptAtMs as number
     this.#env.shared.clearFailures(endpoint.slot)
@@ -147,12 +152,11 @@ export class Upstream implements Http1Owner, WaitingLine {
     if (this.config.balance === 'peak-ewma')
       endpoint.observeFirstByte((record.firstByteAtMs as number) - startMs)
     if (record.attempts > 1) this.#countRetry('success')
-    if (reusable) this.#pool(client)
+    if (reusable !== undefined) this.#pool(reusable)
     this.#release(endpoint)
   }
 
-  attemptFailed(client: Http1Client, job: Job, failure: AttemptFailure): void {
-    const { endpoint } = client
+  attemptFailed(endpoint: PooledEndpoint, job: Job, failure: AttemptFailure): void {
     endpoint.countError(failure.kind)
     // A reused connection that the app had closed says nothing about its health.
     if (failure.code === 'REUSED_CLOSED') endpoint.closeIdle()
@@ -162,11 +166,11 @@ export class Upstream implements Http1Owner, WaitingLine {
     this.#retryOrGiveUp(job, endpoint, failure.code, failure.detail)
   }
 
-  attemptCancelled(client: Http1Client): void {
-    this.#release(client.endpoint)
+  attemptCancelled(endpoint: PooledEndpoint): void {
+    this.#release(endpoint)
   }
 
-  #retryOrGiveUp(job: Job, failed: Peer, code: ErrorCode, detail: string): void {
+  #retryOrGiveUp(job: Job, failed: PooledEndpoint, code: ErrorCode, detail: string): void {
     const { idempotent, bodyUntouched, record } = job
     this.#refresh()
     const attemptsLeft = this.config.retry.attempts + 1 - record.attempts
@@ -185,7 +189,7 @@ export class Upstream implements Http1Owner, WaitingLine {
   }
 
   /** A ready endpoint with a free slot, the slot taken. */
-  #lease(job: Job, avoid: Peer | undefined): Peer | undefined {
+  #lease(job: Job, avoid: PooledEndpoint | undefined): PooledEndpoint | undefined {
     const max = this.config.maxInflight
     const first = this.#picker.pick(job.key, avoid)
     if (first === undefined) return undefined
@@ -196,18 +200,19 @@ export class Upstream implements Http1Owner, WaitingLine {
     return undefined
   }
 
-  #attempt(job: Job, endpoint: Peer): void {
+  #attempt(job: Job, endpoint: PooledEndpoint): void {
     const { record } = job
     record.attempts += 1
     record.endpoint = endpoint.name
     record.attemptAtMs = this.#env.clock.now()
     record.sentAtMs = undefined
+    if (job.dial !== undefined) return job.dial(endpoint, this)
     const idle = endpoint.takeIdle()
     if (idle === undefined) new Http1Client(endpoint, this, this.#env, job)
     else idle.run(job, this)
   }
 
-  #pool(client: Http1Client): void {
+  #pool(client: EndpointConnection): void {
     const { idleMs, max } = this.config.keepalive
     const promised = client.promisedIdleMs
     const restMs = idleMs ?? (promised === undefined ? AUTO_IDLE_MS : promised * PROMISE_SHARE)
@@ -215,12 +220,12 @@ export class Upstream implements Http1Owner, WaitingLine {
     else client.destroy()
   }
 
-  #release(endpoint: Peer): void {
+  #release(endpoint: PooledEndpoint): void {
     endpoint.release()
     this.#env.shared.wakeOne(this.#placement.slot)
   }
 
-  #countFailure(endpoint: Peer, reason: string): void {
+  #countFailure(endpoint: PooledEndpoint, reason: string): void {
     const { shared } = this.#env
     const { failures } = this.config.passive
     if (failures === 0 || shared.countFailure(endpoint.slot) < failures) return
@@ -292,7 +297,7 @@ export class Upstream implements Http1Owner, WaitingLine {
     this.#picker = this.#buildPicker()
   }
 
-  #buildPicker(): Picker<Peer> {
+  #buildPicker(): Picker<PooledEndpoint> {
     const ready = this.#endpoints.filter(endpoint => endpoint.state === 0)
     // Traffic alone never empties a pool: with nothing ready, those that are merely ejected are tried all the same.
     this.#ready =

@@ -28,6 +28,7 @@ const TRAITS = {
   NOT_FOUND: { status: 404, fault: 'client', retry: 'never' },
   METHOD_NOT_ALLOWED: { status: 405, fault: 'client', retry: 'never' },
   TOO_MANY_CONNECTIONS: { status: 503, fault: 'operator', retry: 'never' },
+  MAINTENANCE: { status: 503, fault: 'operator', retry: 'never' },
   // The upstream's doing.
   NO_ENDPOINT: { status: 503, fault: 'upstream', retry: 'never' },
   QUEUE_FULL: { status: 503, fault: 'upstream', retry: 'never' },

@@ -1,12 +1,19 @@
 import { isCidr } from '../http/cidr.ts'
-import type { Address } from './model.ts'
+import type { Address, EndpointProtocol } from './model.ts'
 
+interface Fault {
+  readonly fault: string
+  readonly hint?: string
+}
 /** An address, or what is wrong with its text. */
-export type AddressReading = { readonly value: Address } | { readonly fault: string; readonly hint?: string }
+export type AddressReading = { readonly value: Address } | Fault
+export type EndpointReading =
+  | { readonly value: { readonly address: Address; readonly protocol: EndpointProtocol } }
+  | Fault
 
 const NAME =
   /^(?=.{1,253}$)[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?(?:\.[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?)*\.?$/
-const LATER = ['https:', 'h2c:', 'h2:', 'uwsgi:', 'uwsgi+unix:']
+const LATER = ['https:', 'h2c:', 'h2:']
 // sun_path of Linux is 108 bytes with its closing zero (unix(7)); connect() cuts a longer one silently on some systems.
 const MAX_SOCKET_PATH_BYTES = 107
 
@@ -30,25 +37,33 @@ export function parseListenAddress(text: string): AddressReading {
   return hostAddress(text, 0, '0.0.0.0:8080')
 }
 
-/** Where an app answers: `app:8000`, `http://app:8000`, `[::1]:8000`, `unix:/run/app.sock`. */
-export function parseEndpointAddress(text: string): AddressReading {
-  if (text.startsWith('unix:')) return socketAddress(text.slice('unix:'.length))
+/** Where an app answers: `app:8000`, `http://app:8000`, `unix:/run/app.sock`, `uwsgi://app:3031`, `uwsgi+unix:/run/app.sock`. */
+export function parseEndpointAddress(text: string): EndpointReading {
+  const protocol = text.startsWith('uwsgi:') || text.startsWith('uwsgi+unix:') ? 'uwsgi' : 'http1'
+  const reading = endpointAddress(text)
+  return 'value' in reading ? { value: { address: reading.value, protocol } } : reading
+}
+
+function endpointAddress(text: string): AddressReading {
+  const socket = /^(?:uwsgi\+)?unix:(.*)$/s.exec(text)
+  if (socket !== null) return socketAddress(socket[1] as string)
   const scheme = /^[a-z][a-z0-9+]*:(?=\/)/.exec(text)?.[0]
-  if (scheme !== undefined && LATER.includes(scheme)) {
-    return {
-      fault: `${scheme === 'uwsgi+unix:' ? scheme : `${scheme}//`} endpoints are not supported in this version yet`,
-    }
-  }
   if (scheme === undefined) return hostAddress(text, 1, 'app:8000')
-  if (scheme !== 'http:' || !text.startsWith('http://')) {
+  if (LATER.includes(scheme)) {
+    return { fault: `${scheme}// endpoints are not supported in this version yet` }
+  }
+  if ((scheme !== 'http:' && scheme !== 'uwsgi:') || !text.startsWith(`${scheme}//`)) {
     return {
       fault: 'an endpoint cannot be of this kind',
-      hint: 'write "app:8000" or "unix:/run/app.sock"',
+      hint: 'write "app:8000", "unix:/run/app.sock", "uwsgi://app:3031" or "uwsgi+unix:/run/app.sock"',
     }
   }
-  const host = text.slice('http://'.length).replace(/\/$/, '')
+  const host = text.slice(`${scheme}//`.length).replace(/\/$/, '')
   if (host.includes('/'))
-    return { fault: 'an endpoint has no path', hint: `write "${host.slice(0, host.indexOf('/'))}"` }
+    return {
+      fault: 'an endpoint has no path',
+      hint: `write "${scheme === 'http:' ? '' : 'uwsgi://'}${host.slice(0, host.indexOf('/'))}"`,
+    }
   return hostAddress(host, 1, 'app:8000')
 }
 

@@ -30,7 +30,10 @@ export function crossCheck(subject: Subject, whole: boolean): void {
   for (const name of namesOf(subject.root, 'upstreams')) checkWritten(subject, name)
   for (const [name, upstream] of subject.settings.upstreams) checkUpstream(subject, name, upstream)
   for (const name of namesOf(subject.root, 'routes')) checkRoute(subject, name, whole)
-  for (const [name, route] of subject.settings.routes) checkRoot(subject, name, route)
+  for (const [name, route] of subject.settings.routes) {
+    checkRoot(subject, name, route)
+    checkMount(subject, name, route)
+  }
   checkSameRoutes(subject)
   if (whole) checkPresence(subject)
 }
@@ -107,10 +110,15 @@ function checkUpstream(subject: Subject, name: string, upstream: Upstream): void
   checkSameEndpoints(subject, name, upstream.endpoints ?? [])
   if (upstream.run !== undefined) checkRun(subject, [...path, 'run'], upstream.run)
   if (upstream.health !== undefined) checkHealth(subject, [...path, 'health'], upstream.health)
-  if (upstream.body === 'spool') {
-    subject.report.warning(
+  const spoken = [
+    ...(upstream.endpoints ?? []).map(({ address }) => address.protocol),
+    upstream.run?.protocol,
+  ]
+  if (upstream.body === 'stream' && spoken.includes('uwsgi')) {
+    subject.report.error(
       placeOf(subject.root, [...path, 'body']),
-      'this version passes request bodies on as they come; "spool" will count in a later one',
+      'the uwsgi protocol needs the length of a body before its first byte',
+      'leave body out, or write body = "spool"',
     )
   }
 }
@@ -176,6 +184,37 @@ function checkRoute(subject: Subject, name: string, whole: boolean): void {
     report.error(at, `route "${name}" has two handlers, upstream and static`, 'keep one, or make two routes')
   }
   if (upstream !== undefined && whole) checkReference(subject, upstream)
+}
+
+function checkMount({ settings, root, report }: Subject, name: string, route: Route): void {
+  const { path, stripPrefix, scriptName, rewriteAnswers } = route
+  const at = (key: string) => placeOf(root, ['routes', name, key])
+  if (route.static !== undefined) {
+    if (stripPrefix !== '')
+      report.error(
+        at('strip_prefix'),
+        'strip_prefix counts only with an upstream',
+        'a static root stands for the path of its route already',
+      )
+    if (scriptName !== '') report.error(at('script_name'), 'script_name counts only with an upstream')
+  } else if (stripPrefix !== '' && !`${path.replace(/\/$/, '')}/`.startsWith(`${stripPrefix}/`)) {
+    report.error(
+      at('strip_prefix'),
+      `path ${path} does not begin with ${stripPrefix}`,
+      `write path = "${stripPrefix}/"`,
+    )
+  }
+  if (rewriteAnswers && stripPrefix === '') {
+    report.error(at('rewrite_answers'), 'rewrite_answers needs strip_prefix: that is what it puts in front')
+  }
+  const server = settings.upstreams.get(route.upstream ?? '')?.server
+  if (server === 'gunicorn' && stripPrefix !== '' && scriptName !== '') {
+    report.error(
+      at('strip_prefix'),
+      'gunicorn takes script_name off the path itself',
+      'leave strip_prefix out',
+    )
+  }
 }
 
 function checkReference({ root, report }: Subject, node: Node): void {

@@ -58,7 +58,7 @@ export const listenerSection = {
   timeouts: table('How long a client may take.', listenerTimeoutsSection),
 }
 
-function readCidr(
+export function readCidr(
   value: string,
 ): { readonly value: string } | { readonly fault: string; readonly hint?: string } {
   if (isCidr(value)) return { value }

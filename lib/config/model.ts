@@ -1,3 +1,5 @@
+import type { ErrorPage } from '../http/answer-policy.ts'
+
 /**
  * What one configuration compiles to: plain, immutable data that is posted to the data threads. Every default is filled in, every unit is
  * in its name, every reference is checked.
@@ -17,6 +19,18 @@ export interface ServerConfig {
   /** Data threads; undefined for `auto`. */
   readonly workers: number | undefined
   readonly drainMs: number
+  readonly spool: SpoolConfig
+}
+
+/** Where bodies wait that a slow client sends or takes. */
+export interface SpoolConfig {
+  readonly folder: string
+  /** Bytes of one body that are held in memory; the rest goes to a file. */
+  readonly memoryBytes: number
+  /** Bytes in memory, all bodies of the process together; beyond it they go to files at once. */
+  readonly memoryTotalBytes: number
+  /** Bytes in files, all bodies of the process together. */
+  readonly diskBytes: number
 }
 
 export interface LogConfig {
@@ -89,17 +103,28 @@ export interface UpstreamConfig {
   readonly queue: { readonly length: number; readonly timeoutMs: number }
   readonly health: HealthConfig | undefined
   readonly timeouts: UpstreamTimeouts
+  /** Take a request body whole before a slot is taken, or pass it on as it comes. */
   readonly body: 'spool' | 'stream'
+  /** Bytes of an answer taken from the app ahead of a slow client; 0: none. */
+  readonly readAheadBytes: number
+  /** What answers there, as far as it was said. */
+  readonly server: ServerKind
   readonly keepalive: { readonly idleMs: number | undefined; readonly max: number }
   readonly retry: { readonly attempts: number; readonly budgetShare: number }
   /** Passive marking: consecutive failures that eject an endpoint (0: never), and for how long. */
   readonly passive: { readonly failures: number; readonly ejectMs: number }
 }
 
+export type ServerKind = 'auto' | 'uwsgi' | 'gunicorn' | 'uvicorn' | 'hypercorn' | 'daphne'
+
+/** What is spoken to an endpoint. */
+export type EndpointProtocol = 'http1' | 'uwsgi'
+
 export interface EndpointConfig {
   /** Label in metrics, logs and status: the address as configured, or `worker-1` for a managed worker. */
   readonly name: string
   readonly address: Address
+  readonly protocol: EndpointProtocol
   readonly weight: number
 }
 
@@ -110,6 +135,7 @@ export interface RunConfig {
   readonly env: Readonly<Record<string, string>>
   /** What a worker is handed: a free loopback port or a socket path. */
   readonly transport: 'port' | 'socket'
+  readonly protocol: EndpointProtocol
 }
 
 export interface HealthConfig {
@@ -132,6 +158,8 @@ export interface UpstreamTimeouts {
   readonly responseMs: number
   /** Longest silence inside the answer. */
   readonly idleMs: number
+  /** Longest silence of both sides in a tunnel (WebSocket). */
+  readonly tunnelMs: number
 }
 
 export interface RouteConfig {
@@ -141,8 +169,57 @@ export interface RouteConfig {
   /** Starts with `/`. */
   readonly path: string
   readonly action: RouteAction
+  /** Answer plain http with a redirect to https. */
+  readonly redirectHttps: boolean
+  /** Value of Strict-Transport-Security for answers over https that lack it. */
+  readonly hsts: string | undefined
+  /** Bodies of answers that Causeway makes itself. */
+  readonly errorPages: readonly ErrorPage[]
+  /** Set while the route is closed. */
+  readonly maintenance: MaintenanceConfig | undefined
 }
 
-export type RouteAction =
-  | { readonly kind: 'proxy'; readonly upstream: string }
-  | { readonly kind: 'static'; readonly root: string; readonly index: readonly string[] }
+export type RouteAction = ProxyAction | StaticAction
+
+export interface ProxyAction {
+  readonly kind: 'proxy'
+  readonly upstream: string
+  /** The app does not sit at the root of the site. */
+  readonly mount: MountConfig | undefined
+}
+
+/** An app that is mounted under a prefix of the site's paths. */
+export interface MountConfig {
+  /** Taken off the path that the app sees; '' for nothing. No slash at its end. */
+  readonly stripPrefix: string
+  /** SCRIPT_NAME for uwsgi, X-Script-Name and X-Forwarded-Prefix for http; '' for none. No slash at its end. */
+  readonly scriptName: string
+  /** Put `stripPrefix` in front of the paths in Location and Set-Cookie. */
+  readonly rewriteAnswers: boolean
+}
+
+export interface StaticAction {
+  readonly kind: 'static'
+  readonly root: string
+  readonly index: readonly string[]
+  /** Only for X-Accel-Redirect and X-Sendfile of apps; clients get 404. */
+  readonly internal: boolean
+  /** Read the manifests of Django and Vite: hashed names may be kept for ever. */
+  readonly manifest: boolean
+  /** How long files that only an older manifest names stay servable. */
+  readonly keepMs: number
+  /** Compress files that have no compressed siblings. */
+  readonly compress: boolean
+  /** Cache-Control of names without a hash. */
+  readonly cacheControl: string | undefined
+}
+
+export interface MaintenanceConfig {
+  /** The page, if not the plain one. */
+  readonly page: ErrorPage | undefined
+  readonly retryAfterSeconds: number
+  /** CIDRs of clients who get in all the same. */
+  readonly bypass: readonly string[]
+  /** `NAME=VALUE` of a cookie that lets its holder in. */
+  readonly bypassCookie: string | undefined
+}

@@ -147,6 +147,16 @@ export function count(doc: string, fallback: number | undefined, bounds: Bounds)
   return option(doc, read, { type: 'count', fallback, bounds: rangeText(bounds), json })
 }
 
+/** true or false; in quotes too, so that `"${SWITCH}"` works. */
+export function flag(doc: string, fallback: boolean): Option<boolean> {
+  const read = (input: unknown): Reading<boolean> => {
+    if (input === true || input === 'true') return { value: true }
+    if (input === false || input === 'false') return { value: false }
+    return { fault: 'expected true or false' }
+  }
+  return option(doc, read, { type: 'switch', fallback, json: { type: ['boolean', 'string'] } })
+}
+
 /** One word out of a list. */
 export function choice<const W extends string>(
   doc: string,

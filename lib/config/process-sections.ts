@@ -1,6 +1,27 @@
+import { tmpdir } from 'node:os'
 import { parseListenAddress } from './address.ts'
 import type { LogConfig } from './model.ts'
-import { choice, count, duration, optional, text, wordOr } from './option.ts'
+import { choice, count, duration, optional, size, table, text, wordOr } from './option.ts'
+
+/** [server.spool] */
+export const spoolSection = {
+  folder: text(
+    'Folder of the files; they have no name there, and are gone with the process.',
+    'path',
+    readFolder,
+    '',
+  ),
+  memoryBytes: size('Bytes of one body that stay in memory.', '64KiB', { min: '1KiB', max: '64MiB' }),
+  memoryTotalBytes: size(
+    'Bytes in memory, all bodies together; beyond it they go to files at once.',
+    '64MiB',
+    {
+      min: '1MiB',
+      max: '64GiB',
+    },
+  ),
+  diskBytes: size('Bytes in files, all bodies together.', '4GiB', { min: '1MiB', max: '100000GiB' }),
+}
 
 /** [server] */
 export const serverSection = {
@@ -9,6 +30,7 @@ export const serverSection = {
     count('Data threads. `"auto"` follows the CPU quota.', undefined, { min: 1, max: 256 }),
   ),
   drainMs: duration('Longest time that a shutdown waits for open requests.', '30s', { min: '0s', max: '1d' }),
+  spool: table('Where bodies wait that a slow client sends or takes.', spoolSection),
 }
 
 /** [log] */
@@ -42,6 +64,12 @@ export const adminSection = {
       readToken,
     ),
   ),
+}
+
+function readFolder(value: string): { readonly value: string } | { readonly fault: string } {
+  return value.includes('\0')
+    ? { fault: 'expected the path of a folder' }
+    : { value: value === '' ? tmpdir() : value }
 }
 
 function readAccessLog(value: string): { readonly value: LogConfig['access'] } | { readonly fault: string } {

@@ -1,6 +1,7 @@
 import { domainToASCII } from 'node:url'
 import { isCidr } from '../http/cidr.ts'
-import { list, optional, optionalTable, required, text } from './option.ts'
+import { readCidr } from './listener-section.ts'
+import { dictionary, duration, flag, list, optional, optionalTable, required, text } from './option.ts'
 
 type Read<T> = { readonly value: T } | { readonly fault: string; readonly hint?: string }
 
@@ -16,6 +17,37 @@ export const staticSection = {
   index: list(text("Files tried, in turn, for a folder's path; `[]`: none.", 'file name', readFileName), [
     'index.html',
   ]),
+  internal: flag(
+    'Files only for answers of apps with X-Accel-Redirect or X-Sendfile; clients who ask for them get 404.',
+    false,
+  ),
+  manifest: flag(
+    'Read the manifests of Django and Vite in the folder: names with a content hash get `Cache-Control: public, max-age=31536000, immutable`.',
+    true,
+  ),
+  keepMs: duration('How long files of the last manifest stay servable after a new one.', '1h', {
+    min: '0s',
+    max: '30d',
+  }),
+  compress: flag('Compress files that have no `.br`, `.zst` or `.gz` beside them.', true),
+  cacheControl: optional(
+    text(
+      'Cache-Control of names without a content hash, such as `"max-age=300"`.',
+      'field value',
+      readFieldValue,
+    ),
+  ),
+}
+
+/** [routes.<name>.maintenance] */
+export const maintenanceSection = {
+  enabled: flag('Answer 503.', true),
+  page: optional(text('File of the page to show.', 'path', readFile)),
+  retryAfterMs: duration('When clients may ask again (Retry-After).', '5m', { min: '1s', max: '30d' }),
+  bypass: list(text('Networks whose clients get in all the same.', 'CIDR', readCidr), []),
+  bypassCookie: optional(
+    text('`"NAME=VALUE"` of a cookie whose holders get in all the same.', 'cookie', readCookie),
+  ),
 }
 
 /** [routes.<name>] */
@@ -36,6 +68,30 @@ export const routeSection = {
   ),
   upstream: optional(text('Name of the upstream that answers.', 'name', value => ({ value }))),
   static: optionalTable('Answers with files.', staticSection),
+  stripPrefix: text('Taken off the path before the app sees it, such as `"/app"`.', 'path', readPrefix, ''),
+  scriptName: text(
+    'Where the app is mounted, such as `"/app"`: SCRIPT_NAME for uwsgi and gunicorn, X-Forwarded-Prefix for all.',
+    'path',
+    readPrefix,
+    '',
+  ),
+  rewriteAnswers: flag(
+    "Put `strip_prefix` in front of the paths in the app's Location and Set-Cookie fields.",
+    false,
+  ),
+  redirectHttps: flag('Send plain http requests to https.', false),
+  hsts: optional(
+    text(
+      'Strict-Transport-Security for answers over https that have none, such as `"max-age=31536000"`.',
+      'field value',
+      readHsts,
+    ),
+  ),
+  errorPages: dictionary(
+    'Files for answers that Causeway makes itself, by status: `{ 502 = "502.html", 5xx = "error.html" }`.',
+    readErrorPage,
+  ),
+  maintenance: optionalTable('Closes the route.', maintenanceSection),
 }
 
 function readRouteHost(value: string): Read<string> {
@@ -82,4 +138,46 @@ function readRoot(value: string): Read<string> {
 function readFileName(value: string): Read<string> {
   if (value !== '' && !/[/\\\0]/.test(value) && !value.startsWith('.')) return { value }
   return { fault: 'expected a file name such as "index.html"' }
+}
+
+function readFile(value: string): Read<string> {
+  return value === '' || value.includes('\0') ? { fault: 'expected the path of a file' } : { value }
+}
+
+/** A mount point: a path whose slash at the end counts for nothing. */
+function readPrefix(value: string): Read<string> {
+  if (value === '' || value === '/') return { value: '' }
+  const reading = readPath(value)
+  return 'value' in reading ? { value: reading.value.replace(/\/$/, '') } : reading
+}
+
+// RFC 9110 5.5: no line ends, no blanks around it.
+function readFieldValue(value: string): Read<string> {
+  if (/^[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?$/.test(value)) return { value }
+  return { fault: 'expected the value of a field' }
+}
+
+// RFC 6797 6.1
+function readHsts(value: string): Read<string> {
+  if (/^max-age=\d{1,10}(?:\s*;\s*(?:includeSubDomains|preload))*$/i.test(value)) return { value }
+  return {
+    fault: 'expected a value of Strict-Transport-Security',
+    hint: 'write "max-age=31536000", with "; includeSubDomains" if all hosts below speak https',
+  }
+}
+
+function readErrorPage(status: string, file: string): Read<string> {
+  if (!/^(?:[45]\d\d|[45]xx)$/.test(status)) {
+    return {
+      fault: `${JSON.stringify(status)} is no status of an error`,
+      hint: 'write one such as 502, or 4xx or 5xx for all others of a kind',
+    }
+  }
+  return readFile(file)
+}
+
+function readCookie(value: string): Read<string> {
+  if (/^[!#$%&'*+.^_`|~0-9A-Za-z-]+=[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]{8,}$/.test(value))
+    return { value }
+  return { fault: 'expected "NAME=VALUE" with a value of at least 8 characters, hard to guess' }
 }

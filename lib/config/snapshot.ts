@@ -1,14 +1,18 @@
 import { resolve } from 'node:path'
+import type { ErrorPage } from '../http/answer-policy.ts'
 import { crossCheck } from './cross-checks.ts'
+import { type ErrorPages, readErrorPages } from './error-pages.ts'
 import type {
   Address,
   AdminConfig,
   EndpointConfig,
   HealthConfig,
   ListenerConfig,
+  MaintenanceConfig,
   RouteAction,
   RouteConfig,
   RunConfig,
+  ServerKind,
   Snapshot,
   UpstreamConfig,
 } from './model.ts'
@@ -30,6 +34,7 @@ interface Origin {
 export function buildSnapshot(root: Table, { hash, whole }: Origin, report: Report): Snapshot | undefined {
   const settings = readSettings(root, report)
   crossCheck({ settings, root, report }, whole)
+  const pages = readErrorPages(settings, root, report)
   const { server, log } = settings
   const admin = adminOf(settings)
   if (report.failed || server === undefined || log === undefined || admin === undefined) return undefined
@@ -40,7 +45,7 @@ export function buildSnapshot(root: Table, { hash, whole }: Origin, report: Repo
     admin,
     listeners: [...settings.listeners].map(([name, listener]) => listenerConfig(name, listener)),
     upstreams: [...settings.upstreams].map(([name, upstream]) => upstreamConfig(name, upstream)),
-    routes: [...settings.routes].map(([name, route]) => routeConfig(name, route)),
+    routes: [...settings.routes].map(([name, route]) => routeConfig(name, route, pages)),
   }
 }
 
@@ -56,14 +61,18 @@ function listenerConfig(
   return { name, address: absolute(address), trustedProxies, limits, timeouts }
 }
 
+/** Servers whose apps read a body of unknown length; Django under WSGI takes it for empty. */
+const ASGI_SERVERS: ReadonlySet<ServerKind> = new Set(['uvicorn', 'hypercorn', 'daphne'])
+
 function upstreamConfig(name: string, upstream: Of<'upstreams'>): UpstreamConfig {
-  const { endpoints, run, hashOn, health, ...same } = upstream
+  const { endpoints, run, hashOn, health, body, ...same } = upstream
   return {
     name,
     ...same,
     endpoints: (endpoints ?? []).map(endpointConfig),
     run: run === undefined ? undefined : runConfig(run),
     hashOn: hashOn ?? { on: 'client-ip' },
+    body: body ?? (ASGI_SERVERS.has(upstream.server) ? 'stream' : 'spool'),
     health: health === undefined ? undefined : healthConfig(health),
   }
 }
@@ -72,26 +81,56 @@ function endpointConfig({
   address,
   weight,
 }: NonNullable<Of<'upstreams'>['endpoints']>[number]): EndpointConfig {
-  return { name: address.name, address: absolute(address.address), weight }
+  return { name: address.name, address: absolute(address.address), protocol: address.protocol, weight }
 }
 
-function runConfig({ command, count, env }: NonNullable<Of<'upstreams'>['run']>): RunConfig {
+function runConfig({ command, count, env, protocol }: NonNullable<Of<'upstreams'>['run']>): RunConfig {
   const [program = '', ...rest] = command // the cross-checks have refused an empty command
   const wantsSocket = [...command, ...Object.values(env)].some(word => word.includes('{socket}'))
-  return { command: [program, ...rest], count, env, transport: wantsSocket ? 'socket' : 'port' }
+  return {
+    command: [program, ...rest],
+    count,
+    env,
+    transport: wantsSocket ? 'socket' : 'port',
+    protocol: protocol === 'uwsgi' ? 'uwsgi' : 'http1',
+  }
 }
 
 function healthConfig({ type, ...same }: NonNullable<Of<'upstreams'>['health']>): HealthConfig {
   return { kind: type, ...same }
 }
 
-function routeConfig(name: string, route: Of<'routes'>): RouteConfig {
-  return { name, hosts: route.hosts, path: route.path, action: routeAction(route) }
+function routeConfig(name: string, route: Of<'routes'>, pages: ErrorPages): RouteConfig {
+  const { hosts, path, redirectHttps, hsts } = route
+  return {
+    name,
+    hosts,
+    path,
+    action: routeAction(route),
+    redirectHttps,
+    hsts,
+    errorPages: pages.of(name),
+    maintenance: maintenanceOf(route, pages.maintenanceOf(name)),
+  }
 }
 
 function routeAction(route: Of<'routes'>): RouteAction {
-  if (route.static === undefined) return { kind: 'proxy', upstream: route.upstream ?? '' } // one of the two is there
-  return { kind: 'static', root: resolve(route.static.root), index: route.static.index }
+  if (route.static === undefined) {
+    const { stripPrefix, scriptName, rewriteAnswers } = route
+    const mounted = stripPrefix !== '' || scriptName !== ''
+    const mount = mounted ? { stripPrefix, scriptName, rewriteAnswers } : undefined
+    return { kind: 'proxy', upstream: route.upstream ?? '', mount } // one of the two is there
+  }
+  return { kind: 'static', ...route.static, root: resolve(route.static.root) }
+}
+
+function maintenanceOf(
+  { maintenance }: Of<'routes'>,
+  page: ErrorPage | undefined,
+): MaintenanceConfig | undefined {
+  if (maintenance === undefined || !maintenance.enabled) return undefined
+  const { bypass, bypassCookie, retryAfterMs } = maintenance
+  return { page, bypass, bypassCookie, retryAfterSeconds: Math.ceil(retryAfterMs / 1000) }
 }
 
 function absolute(address: Address): Address {

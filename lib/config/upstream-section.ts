@@ -11,6 +11,7 @@ import {
   percent,
   required,
   shortOrTable,
+  size,
   table,
   text,
   wordOr,
@@ -63,6 +64,10 @@ export const upstreamTimeoutsSection = {
     max: '1d',
   }),
   idleMs: duration('Longest silence inside the answer.', '30s', { min: '10ms', max: '1d' }),
+  tunnelMs: duration('Longest silence of both sides in a tunnel (WebSocket).', '1h', {
+    min: '1s',
+    max: '30d',
+  }),
 }
 
 /** [upstreams.<name>.keepalive] */
@@ -105,6 +110,7 @@ export const runSection = {
     ),
   ),
   count: count('Processes to keep running.', 1, { min: 1, max: 256 }),
+  protocol: choice('What the processes speak.', ['http', 'uwsgi'], 'http'),
   env: dictionary(
     'More environment; `{port}` and `{socket}` are replaced here, too. PORT or SOCKET is always set.',
     readEnv,
@@ -118,7 +124,7 @@ export const upstreamSection = {
       shortOrTable(
         {
           ...endpointAddress,
-          doc: 'Where the app answers: `"app:8000"`, `"http://app:8000"`, `"unix:/run/app.sock"`, or `{ address = "app:8000", weight = 2 }`.',
+          doc: 'Where the app answers: `"app:8000"`, `"http://app:8000"`, `"unix:/run/app.sock"`, `"uwsgi://app:3031"`, `"uwsgi+unix:/run/app.sock"`, or `{ address = "app:8000", weight = 2 }`.',
         },
         endpointSection,
         address => ({ address, weight: 1 }),
@@ -152,10 +158,22 @@ export const upstreamSection = {
     healthSection,
   ),
   timeouts: table('How long the app may take.', upstreamTimeoutsSection),
-  body: choice(
-    'Pass request bodies on as they come, or take them whole first (not in this version yet).',
-    ['spool', 'stream'],
-    'stream',
+  server: choice(
+    'What answers there, where it is known: it decides the defaults of `body` and `keepalive.idle`.',
+    ['auto', 'uwsgi', 'gunicorn', 'uvicorn', 'hypercorn', 'daphne'],
+    'auto',
+  ),
+  body: optional(
+    choice(
+      '`"spool"`: take a request body whole, in memory and then in a file, before a slot is taken, so that a slow client holds no worker; the app gets its length. `"stream"`: pass it on as it comes. Default: `"stream"` for `server = "uvicorn"`, `"hypercorn"` and `"daphne"`, else `"spool"`.',
+      ['spool', 'stream'],
+      undefined,
+    ),
+  ),
+  readAheadBytes: size(
+    'Bytes of one answer taken from the app ahead of a slow client, so that it holds no worker.',
+    '1GiB',
+    { min: '1KiB', max: '1000GiB', off: 0 },
   ),
   keepalive: table('Connections that wait for their next request.', keepaliveSection),
   retry: table('Another attempt after a failure, where nothing can have been done twice.', retrySection),
@@ -164,7 +182,7 @@ export const upstreamSection = {
 
 function readEndpoint(written: string) {
   const reading = parseEndpointAddress(written)
-  return 'value' in reading ? { value: { name: written, address: reading.value } } : reading
+  return 'value' in reading ? { value: { name: written, ...reading.value } } : reading
 }
 
 function readProbePath(value: string): Read<string> {

@@ -1,4 +1,5 @@
 import { type ErrorCode, endCauseOf, traitsOf } from '../base/errors.ts'
+import { type AnswerPolicy, pageFor, policyText } from '../http/answer-policy.ts'
 import type { BodyReader, ClientFacts, Exchange, ExchangeOwner, KeptAnswer } from '../http/exchange.ts'
 import { FIELD } from '../http/field-ids.ts'
 import { FieldList } from '../http/field-list.ts'
@@ -39,6 +40,7 @@ export class Http1Exchange implements Exchange {
   readonly origin: Origin
   readonly record: ExchangeRecord
   readonly body: RequestBody
+  policy: AnswerPolicy | undefined = undefined
   readonly #wire: Http1Wire
   #owner: ExchangeOwner | undefined = undefined
   #writing: Writing = 'none'
@@ -122,8 +124,9 @@ export class Http1Exchange implements Exchange {
       request.keepAlive && this.#writing !== 'close' && this.bodyDone && this.#wire.mayKeepAlive
     const date = head.fields.has(FIELD.date) ? '' : `Date: ${this.#wire.dateText}\r\n`
     const text = head.fields.toText()
+    const policy = this.policy === undefined ? '' : policyText(this.policy, this.origin.scheme, head)
     this.#write(
-      `${statusLine(head.status, head.reason)}${text}${date}${this.#framingText(head)}${this.#connectionText()}\r\n`,
+      `${statusLine(head.status, head.reason)}${text}${policy}${date}${this.#framingText(head)}${this.#connectionText()}\r\n`,
     )
   }
 
@@ -206,16 +209,21 @@ export class Http1Exchange implements Exchange {
   /** The case that kept answers are rendered for: the bytes are the same for every client. */
   #isPlainRepeat(): boolean {
     const { request } = this
+    if (this.policy?.hsts !== undefined) return false
     if (request.method !== 'GET' || request.protocol !== 'HTTP/1.1' || !request.keepAlive) return false
     return this.bodyDone && this.#wire.mayKeepAlive
   }
 
   #answerError(status: number): void {
-    const text = `${status} ${phraseOf(status)}\nRequest id: ${this.record.requestId}\n`
+    const { requestId } = this.record
+    const page = pageFor(this.policy, status)
+    const text =
+      page?.text.replaceAll('{request_id}', requestId) ??
+      `${status} ${phraseOf(status)}\nRequest id: ${requestId}\n`
     this.begin({
       status,
       reason: '',
-      fields: status === 503 ? ERROR_FIELDS_RETRY : ERROR_FIELDS,
+      fields: errorFields(status, page?.type, this.policy?.retryAfterSeconds),
       length: text.length,
     })
     this.writeText(text)
@@ -262,15 +270,14 @@ export class Http1Exchange implements Exchange {
   }
 }
 
-const ERROR_FIELDS = FieldList.of([
-  ['Content-Type', 'text/plain; charset=utf-8'],
-  ['Cache-Control', 'no-store'],
-])
-const ERROR_FIELDS_RETRY = FieldList.of([
-  ['Content-Type', 'text/plain; charset=utf-8'],
-  ['Cache-Control', 'no-store'],
-  ['Retry-After', '1'],
-])
+function errorFields(status: number, type = 'text/plain; charset=utf-8', retryAfterSeconds = 1): FieldList {
+  const fields: [string, string][] = [
+    ['Content-Type', type],
+    ['Cache-Control', 'no-store'],
+  ]
+  if (status === 503) fields.push(['Retry-After', String(retryAfterSeconds)])
+  return FieldList.of(fields)
+}
 
 /** A kept answer as HTTP/1.1 sends it within one second. */
 interface Rendering {

@@ -1,4 +1,5 @@
 import type { ErrorCode } from '../base/errors.ts'
+import type { AnswerPolicy } from './answer-policy.ts'
 import type { FieldList } from './field-list.ts'
 import type { Origin } from './forwarded.ts'
 import type { AnswerHead, RequestHead } from './message.ts'
@@ -18,6 +19,8 @@ export interface Exchange {
   readonly origin: Origin
   /** What the access log and the metrics will say. Handlers fill in their part. */
   readonly record: ExchangeRecord
+  /** What its route says about answers; set when the route is found. */
+  policy: AnswerPolicy | undefined
   /** True once the answer's head was given: from then on an error can only cut. */
   readonly answered: boolean
   /** True when nothing more can be done for the client. */

@@ -40,6 +40,7 @@ const NAMES = [
   'sec-websocket-key',
   'server',
   'set-cookie',
+  'strict-transport-security',
   'te',
   'traceparent',
   'trailer',

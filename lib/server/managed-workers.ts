@@ -206,8 +206,9 @@ function sameRun(a: RunConfig, b: RunConfig): boolean {
 function withEndpoints(upstream: UpstreamConfig, groups: readonly Group[]): UpstreamConfig {
   const group = groups.find(it => it.upstream === upstream.name)
   if (group === undefined) return upstream
+  const protocol = upstream.run?.protocol ?? 'http1'
   const workers: EndpointConfig[] = group.workers.map(({ options }) => {
-    return { name: options.name, address: options.address, weight: 1 }
+    return { name: options.name, address: options.address, protocol, weight: 1 }
   })
   return { ...upstream, endpoints: [...upstream.endpoints, ...workers] }
 }

@@ -8,6 +8,7 @@ import type { Exchange, ExchangeFacts } from '../http/exchange.ts'
 import type { Handler } from '../http/handler.ts'
 import { matchPath } from '../http/path.ts'
 import { ProxyHandler } from '../proxy/handler.ts'
+import { gateOf, type RouteGate } from '../route/gate.ts'
 import { Router } from '../route/router.ts'
 import { FileStore } from '../static/file-store.ts'
 import { StaticHandler } from '../static/handler.ts'
@@ -24,6 +25,7 @@ const RETIRED_LOOK_MS = 250
 /** What a route leads to. */
 interface Target {
   readonly route: string
+  readonly gate: RouteGate | undefined
   readonly handler: Handler
 }
 
@@ -105,7 +107,7 @@ export class Runtime implements ListenerHooks {
       return
     }
     exchange.record.route = target.route
-    target.handler.handle(exchange)
+    if (target.gate === undefined || target.gate.admits(exchange)) target.handler.handle(exchange)
   }
 
   mayAccept(): boolean {
@@ -154,7 +156,8 @@ export class Runtime implements ListenerHooks {
   #buildRouter(routes: readonly RouteConfig[], upstreams: ReadonlyMap<string, Upstream>): Router<Target> {
     return new Router(
       routes.map(route => {
-        const target: Target = { route: route.name, handler: this.#buildHandler(route, upstreams) }
+        const handler = this.#buildHandler(route, upstreams)
+        const target: Target = { route: route.name, gate: gateOf(route), handler }
         return { hosts: route.hosts, path: route.path, target }
       }),
     )

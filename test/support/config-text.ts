@@ -9,6 +9,8 @@ export interface ConfigParts {
   readonly listener?: string
   /** Keys of [upstreams.app]. */
   readonly upstream?: string
+  /** Keys of [routes.app]. */
+  readonly route?: string
   /** Further tables. */
   readonly more?: string
 }
@@ -36,6 +38,7 @@ ${parts.upstream ?? ''}
 [routes.app]
 path = "/"
 upstream = "app"
+${parts.route ?? ''}
 
 ${parts.more ?? ''}
 `

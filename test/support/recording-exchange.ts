@@ -38,6 +38,7 @@ export class RecordingExchange implements Exchange {
   readonly request: RequestHead
   readonly client = CLIENT
   readonly origin = ORIGIN
+  policy: Exchange['policy'] = undefined
   readonly record = new ExchangeRecord('test', 0)
   readonly bodyDone = true
   /** Settles when the exchange has ended, however. */

@@ -2,36 +2,15 @@ import { ByteStream, type ByteStreamOwner } from '../../lib/base/byte-stream.ts'
 import type { ErrorCode } from '../../lib/base/errors.ts'
 import type { ThreadEnv } from '../../lib/base/thread-env.ts'
 import type { Deadline } from '../../lib/base/timers.ts'
-import type { UpstreamTimeouts } from '../../lib/config/model.ts'
 import type { ResponseHead } from '../../lib/http/message.ts'
 import { ChunkedDecoder, type ChunkSink, chunkHead, LAST_CHUNK } from '../../lib/wire/chunked.ts'
 import type { HeadLimits } from '../../lib/wire/refusal.ts'
 import { readResponseHead } from '../../lib/wire/response-head.ts'
-import type { Endpoint, Pooled } from '../endpoint.ts'
-import type { Attempt, Job } from '../job.ts'
+import type { Attempt, AttemptOwner, EndpointConnection, Job, PooledEndpoint } from '../job.ts'
 import type { AttemptError } from '../measures.ts'
 import { isBodyCertain } from './body-certain.ts'
 import { keepAliveTimeout } from './keep-alive-field.ts'
 import { reasonOf } from './socket-error.ts'
-
-/** Whom a connection tells how its attempts end; the upstream. */
-export interface Http1Owner {
-  readonly timeouts: UpstreamTimeouts
-  connected(client: Http1Client, tookMs: number): void
-  /** The answer is complete. `reusable`: the connection may wait in the pool. Called before `job.answerEnd`. */
-  attemptEnded(client: Http1Client, job: Job, status: number, reusable: boolean): void
-  /** `answered`: the client has part of the answer already, so the job only needs to be told. */
-  attemptFailed(client: Http1Client, job: Job, failure: AttemptFailure): void
-  /** The client left before the end. */
-  attemptCancelled(client: Http1Client): void
-}
-
-export interface AttemptFailure {
-  readonly code: ErrorCode
-  readonly kind: AttemptError
-  readonly detail: string
-  readonly answered: boolean
-}
 
 /** What an app may send as a head: more than we take from clients, since apps set many cookies. */
 const RESPONSE_LIMITS: HeadLimits = { headersBytes: 64 * 1024, headerCount: 256, targetBytes: 8 * 1024 }
@@ -45,11 +24,11 @@ type State = 'connecting' | 'idle' | 'head' | 'body' | 'closed'
  * One HTTP/1.1 connection to an endpoint: connects, runs one attempt at a time, never pipelines (uWSGI and gunicorn answer only the first),
  * waits in the pool between two. Any byte that no request asked for destroys it (RFC 9112 9.2): it could be taken for the next answer.
  */
-export class Http1Client implements Attempt, ByteStreamOwner, ChunkSink, Deadline, Pooled {
+export class Http1Client implements Attempt, EndpointConnection, ByteStreamOwner, ChunkSink, Deadline {
   dueMs = Number.POSITIVE_INFINITY
   slot: number | undefined = undefined
-  readonly endpoint: Endpoint<Http1Client>
-  #owner: Http1Owner
+  readonly endpoint: PooledEndpoint
+  #owner: AttemptOwner
   readonly #env: ThreadEnv
   readonly #stream: ByteStream
   readonly #startMs: number
@@ -68,10 +47,9 @@ export class Http1Client implements Attempt, ByteStreamOwner, ChunkSink, Deadlin
   #head: ResponseHead | undefined = undefined
   #remaining = 0
   #decoder: ChunkedDecoder | undefined = undefined
-  /** Milliseconds that the app says it keeps an idle connection (Keep-Alive: timeout). */
   promisedIdleMs: number | undefined = undefined
 
-  constructor(endpoint: Endpoint<Http1Client>, owner: Http1Owner, env: ThreadEnv, job: Job) {
+  constructor(endpoint: PooledEndpoint, owner: AttemptOwner, env: ThreadEnv, job: Job) {
     this.endpoint = endpoint
     this.#owner = owner
     this.#env = env
@@ -88,8 +66,7 @@ export class Http1Client implements Attempt, ByteStreamOwner, ChunkSink, Deadlin
     return this.#state === 'idle'
   }
 
-  /** Begins the next attempt on a connection from the pool; after a reload its upstream may be a newer one. */
-  run(job: Job, owner: Http1Owner): void {
+  run(job: Job, owner: AttemptOwner): void {
     this.#job = job
     this.#owner = owner
     this.endpoint.countActive(1)
@@ -97,7 +74,6 @@ export class Http1Client implements Attempt, ByteStreamOwner, ChunkSink, Deadlin
     this.#begin(job)
   }
 
-  /** Waits in the pool for at most this long. */
   rest(idleMs: number): void {
     this.#env.timers.arm(this, idleMs)
   }
@@ -141,7 +117,7 @@ export class Http1Client implements Attempt, ByteStreamOwner, ChunkSink, Deadlin
   cancel(): void {
     if (this.#job === undefined) return
     this.#detach()
-    this.#owner.attemptCancelled(this)
+    this.#owner.attemptCancelled(this.endpoint)
     this.destroy()
   }
 
@@ -243,7 +219,7 @@ export class Http1Client implements Attempt, ByteStreamOwner, ChunkSink, Deadlin
     if (job === undefined || this.#state !== 'connecting') return this.#stream.destroy()
     const tookMs = this.#env.clock.now() - this.#startMs
     job.record.connectMs += tookMs
-    this.#owner.connected(this, tookMs)
+    this.#owner.connected(tookMs)
     this.#begin(job)
   }
 
@@ -356,7 +332,11 @@ export class Http1Client implements Attempt, ByteStreamOwner, ChunkSink, Deadlin
     this.resumeAnswer()
     if (reusable) this.#state = 'idle'
     else this.#stream.destroy()
-    this.#owner.attemptEnded(this, job, head.status, reusable)
+    this.#owner.attemptEnded(
+      { endpoint: this.endpoint, reusable: reusable ? this : undefined },
+      job,
+      head.status,
+    )
     job.answerEnd()
   }
 
@@ -383,7 +363,7 @@ export class Http1Client implements Attempt, ByteStreamOwner, ChunkSink, Deadlin
     const answered = this.#head !== undefined
     this.#detach()
     this.destroy()
-    if (job !== undefined) this.#owner.attemptFailed(this, job, { code, kind, detail, answered })
+    if (job !== undefined) this.#owner.attemptFailed(this.endpoint, job, { code, kind, detail, answered })
   }
 
   /** Cuts the tie between the attempt and its job: nothing of this connection reaches it any more. */
