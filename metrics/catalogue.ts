@@ -1,5 +1,6 @@
 import { CONNECT_BOUNDS, FINE_BOUNDS, LATENCY_BOUNDS } from '../lib/base/cells.ts'
 import { END_CAUSES } from '../lib/base/errors.ts'
+import { SPOOL_BLOCK, SPOOL_OUTCOMES, SPOOLED } from '../lib/proxy/spool-measures.ts'
 import {
   ATTEMPT_ERRORS,
   ENDPOINT_BLOCK,
@@ -9,12 +10,13 @@ import {
 } from '../upstreams/measures.ts'
 import { ABORT_PHASES, CODES, EXCHANGE_BLOCK, LISTENER_BLOCK, METHODS, REJECTIONS } from './blocks.ts'
 import { ENDPOINT_FAMILIES } from './endpoint-families.ts'
-import { cell, type Family, histogram, list, table } from './family.ts'
+import { cell, type Family, histogram, list, short, table } from './family.ts'
 import { PROCESS_FAMILIES } from './process-families.ts'
 import { PROTOCOL_ERRORS } from './protocol-errors.ts'
 
 const exchange = EXCHANGE_BLOCK.at
 const listener = LISTENER_BLOCK.at
+const spool = SPOOL_BLOCK.at
 const upstream = UPSTREAM_BLOCK.at
 const endpoint = ENDPOINT_BLOCK.at
 
@@ -33,7 +35,7 @@ const FRONT: readonly Family[] = [
     name: 'causeway_request_duration_seconds',
     type: 'histogram',
     labels: ['listener', 'route'],
-    help: 'First request byte to last response byte.',
+    help: 'First request byte to last response byte; without tunnels (code 101).',
     source: histogram('exchange', exchange.duration, LATENCY_BOUNDS),
   },
   {
@@ -115,6 +117,33 @@ const FRONT: readonly Family[] = [
   },
 ]
 
+const SPOOL: readonly Family[] = [
+  {
+    name: 'causeway_spool_memory_bytes',
+    type: 'gauge',
+    labels: [],
+    help: 'Memory that holds bodies for slow clients now.',
+    source: cell('spool', spool.memory),
+  },
+  {
+    name: 'causeway_spool_file_bytes',
+    type: 'gauge',
+    labels: [],
+    help: 'Bytes of bodies that wait in files now.',
+    source: cell('spool', spool.disk),
+  },
+  {
+    name: 'causeway_spool_bodies_total',
+    type: 'counter',
+    labels: ['body', 'outcome'],
+    help: 'Request bodies taken whole and answers read ahead, by where they waited; full: no room, a request was refused, an answer waited for its client; abandoned: the client left.',
+    source: short('spool', spool.bodies, [
+      { label: 'body', values: SPOOLED },
+      { label: 'outcome', values: SPOOL_OUTCOMES },
+    ]),
+  },
+]
+
 const UPSTREAM: readonly Family[] = [
   {
     name: 'causeway_upstream_requests_total',
@@ -186,17 +215,45 @@ const UPSTREAM: readonly Family[] = [
     help: 'Attempts that took an open connection from the pool.',
     source: cell('endpoint', endpoint.reuses),
   },
+  {
+    name: 'causeway_upstream_tunnels',
+    type: 'gauge',
+    labels: ['upstream', 'server'],
+    help: 'Tunnels (WebSocket) that are open now.',
+    source: cell('endpoint', endpoint.tunnels),
+  },
+  {
+    name: 'causeway_upstream_tunnels_total',
+    type: 'counter',
+    labels: ['upstream', 'server'],
+    help: 'Tunnels opened: the server has switched protocols.',
+    source: cell('endpoint', endpoint.tunnelsOpened),
+  },
+  {
+    name: 'causeway_upstream_tunnel_bytes_total',
+    type: 'counter',
+    labels: ['upstream', 'server', 'direction'],
+    help: 'Bytes through tunnels, counted as they pass: sent to the server, received from it.',
+    source: list('endpoint', endpoint.tunnelBytesSent, 'direction', ['sent', 'received']),
+  },
 ]
 
 /** Every metric of ours. The rows of metrics/README.md are these. */
-export const CATALOGUE: readonly Family[] = [...FRONT, ...UPSTREAM, ...ENDPOINT_FAMILIES, ...PROCESS_FAMILIES]
+export const CATALOGUE: readonly Family[] = [
+  ...FRONT,
+  ...SPOOL,
+  ...UPSTREAM,
+  ...ENDPOINT_FAMILIES,
+  ...PROCESS_FAMILIES,
+]
 
 /**
  * First cells of all gauges in a block, by owner: when a data thread dies its column of these is set to 0, because nobody
  * will count them down.
  */
 export const GAUGE_CELLS = {
+  spool: [spool.memory, spool.disk],
   listener: [listener.active, listener.inflight],
   upstream: [upstream.queueDepth],
-  endpoint: [endpoint.inflight, endpoint.idle, endpoint.active],
+  endpoint: [endpoint.inflight, endpoint.idle, endpoint.active, endpoint.tunnels],
 } as const

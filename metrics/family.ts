@@ -20,7 +20,7 @@ export interface Axis {
 }
 
 /** Whose cells: each kind of object has a block of its own (metrics/blocks.ts, upstreams/measures.ts). */
-export type Owner = 'listener' | 'exchange' | 'upstream' | 'endpoint'
+export type Owner = 'spool' | 'listener' | 'exchange' | 'upstream' | 'endpoint'
 
 /** Where a family's numbers are. */
 export type Source =
@@ -70,6 +70,11 @@ export function cell(of: Owner, at: number): Source {
 /** A short closed list: every value is always shown, so that its first event is seen as a step from 0. */
 export function list(of: Owner, at: number, label: string, values: readonly string[]): Source {
   return { kind: 'cells', of, at, axes: [{ label, values }], zeros: true }
+}
+
+/** A short table: every combination is always shown. */
+export function short(of: Owner, at: number, axes: readonly Axis[]): Source {
+  return { kind: 'cells', of, at, axes, zeros: true }
 }
 
 /** A long table that is mostly zero: only what has happened is shown. */

@@ -19,6 +19,7 @@ export interface ShelvedEndpoint extends ShelvedUpstream {
 }
 
 export interface Shelf {
+  readonly spool: readonly Placed[]
   readonly listener: readonly Placed[]
   readonly exchange: readonly Placed[]
   readonly upstream: readonly ShelvedUpstream[]
@@ -30,12 +31,14 @@ export interface Shelf {
  * Prometheus sees its last value; later it goes, or its series would stay for ever.
  */
 export class Shelves {
+  readonly #spool: Retained<Placed>
   readonly #listener: Retained<Placed>
   readonly #exchange: Retained<Placed>
   readonly #upstream: Retained<ShelvedUpstream>
   readonly #endpoint: Retained<ShelvedEndpoint>
 
   constructor(retainMs: number) {
+    this.#spool = new Retained(retainMs)
     this.#listener = new Retained(retainMs)
     this.#exchange = new Retained(retainMs)
     this.#upstream = new Retained(retainMs)
@@ -43,7 +46,8 @@ export class Shelves {
   }
 
   place(placement: Placement, nowMs: number): void {
-    const { listeners, exchanges, upstreams } = placement
+    const { spool, listeners, exchanges, upstreams } = placement
+    this.#spool.place([{ labels: {}, row: spool.row }], nowMs)
     this.#listener.place(
       listeners.map(({ name, row }) => ({ labels: { listener: name }, row })),
       nowMs,
@@ -61,6 +65,7 @@ export class Shelves {
 
   live(): Shelf {
     return {
+      spool: this.#spool.live,
       listener: this.#listener.live,
       exchange: this.#exchange.live,
       upstream: this.#upstream.live,
@@ -71,6 +76,7 @@ export class Shelves {
   /** The live ones and those that went not long ago. */
   kept(nowMs: number): Shelf {
     return {
+      spool: this.#spool.kept(nowMs),
       listener: this.#listener.kept(nowMs),
       exchange: this.#exchange.kept(nowMs),
       upstream: this.#upstream.kept(nowMs),

@@ -110,6 +110,7 @@ t.test('a line has what house and pino agreed on, in this order', async t => {
         upstream: 'app',
         endpoint: '10.0.0.1:8000',
         attempts: 1,
+        bodyMs: 3.25,
         queueMs: 1.5,
         connectMs: 0.25,
         attemptAtMs: 1002,
@@ -126,7 +127,7 @@ t.test('a line has what house and pino agreed on, in this order', async t => {
       '"client_ip":"192.0.2.1","proto":"HTTP/1.1","scheme":"http","method":"POST","host":"example.com",' +
       '"path":"/polls/1/vote/","status":302,"dur_ms":12.346,"bytes_in":500,"bytes_out":321,"ua":"curl/8",' +
       '"referer":"https://example.com/polls/","route":"app","upstream":"app","endpoint":"10.0.0.1:8000",' +
-      '"attempts":1,"queue_ms":1.500,"connect_ms":0.250,"first_byte_ms":7.123,"upstream_ms":10.000,"end":"ok"}\n',
+      '"attempts":1,"body_ms":3.250,"queue_ms":1.500,"connect_ms":0.250,"first_byte_ms":7.123,"upstream_ms":10.000,"end":"ok"}\n',
   )
 })
 

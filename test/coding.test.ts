@@ -1,5 +1,5 @@
 import t from 'tap'
-import { type Coding, chooseCoding } from '../lib/http/coding.ts'
+import { type Coding, CodingChoices, chooseCoding } from '../lib/http/coding.ts'
 import { mediaTypeOf } from '../lib/http/media.ts'
 
 const ALL: readonly Coding[] = ['br', 'zstd', 'gzip']
@@ -41,6 +41,17 @@ t.test('the coding with the highest weight wins, then our order (RFC 9110 12.5.3
   ] as const) {
     t.equal(chooseCoding(accept, ALL), expected, `${accept}`)
   }
+})
+
+t.test('choices that are remembered are the same choices, however many values come', async t => {
+  const choices = new CodingChoices(ALL)
+  for (let round = 0; round < 3; round += 1) {
+    for (const accept of [undefined, '', 'gzip', 'gzip, br', 'identity', 'br;q=0.5, gzip']) {
+      t.equal(choices.choose(accept), chooseCoding(accept, ALL), `${accept}`)
+    }
+    for (let i = 0; i < 100; i += 1) t.equal(choices.choose(`x${i}, zstd`), 'zstd')
+  }
+  t.equal(new CodingChoices([]).choose('br'), undefined)
 })
 
 t.test('only what is offered is chosen', async t => {

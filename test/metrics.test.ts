@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process'
 import t from 'tap'
 import { CellColumn, CellReader, createCellMemory, LATENCY_BOUNDS, RowAllocator } from '../lib/base/cells.ts'
 import { createSharedState, SharedState, STATE } from '../lib/base/shared-state.ts'
+import { SPOOL_BLOCK } from '../lib/proxy/spool-measures.ts'
 import { CODES, codeIndex, EXCHANGE_BLOCK, LISTENER_BLOCK, METHODS, methodIndex } from '../metrics/blocks.ts'
 import { CATALOGUE } from '../metrics/catalogue.ts'
 import type { ControlFacts, WorkerFacts } from '../metrics/facts.ts'
@@ -63,6 +64,7 @@ class Bench {
 
   place(routes: readonly string[], endpoints: readonly string[]): void {
     const placement: Placement = {
+      spool: { row: this.row('spool', SPOOL_BLOCK.size) },
       listeners: [{ name: 'web', row: this.row('listener:web', LISTENER_BLOCK.size) }],
       exchanges: routes.map(route => ({ listener: 'web', route, row: this.exchangeRow(route) })),
       upstreams: [
@@ -207,6 +209,7 @@ t.test('listeners of one route are added up where a family does not name them', 
   const bench = new Bench()
   const rows = ['a', 'b'].map(listener => bench.row(`exchange:${listener}|app`, EXCHANGE_BLOCK.size))
   bench.scrape.place({
+    spool: { row: 0 },
     listeners: [],
     upstreams: [],
     exchanges: [

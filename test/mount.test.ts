@@ -75,6 +75,13 @@ t.test('where the app points is put below the prefix, once, and only on this sit
   for (const [name, value, expected] of cases) t.equal(rewritten(name, value), expected, `${name}: ${value}`)
 })
 
+t.test('a prefix beyond ASCII is the one that is asked for in its escaped form', async t => {
+  const caf = new Mount({ stripPrefix: '/café', scriptName: '', rewriteAnswers: true }, 'auto')
+  t.equal(targetOf(caf, '/caf%C3%A9/a?b'), '/a?b')
+  t.equal(targetOf(caf, '/c%61f%c3%a9/a'), '/a')
+  t.equal(caf.answerFields(FieldList.of([['Location', '/a']]), 'a').value(0), '/caf%C3%A9/a')
+})
+
 t.test('what was dropped stays dropped', async t => {
   const fields = FieldList.of([
     ['Location', '/a'],

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { mayRetry, RetryBudget } from '../upstreams/retry.ts'
 
-const fresh = { attemptsLeft: 1, idempotent: true, bodyUntouched: true, othersReady: false }
+const fresh = { attemptsLeft: 1, idempotent: true, repeatable: true, othersReady: false }
 
 t.test('what was surely not acted on goes to another endpoint, a POST too', async t => {
   t.ok(mayRetry('CONNECT_FAILED', { ...fresh, idempotent: false }))
@@ -29,7 +29,7 @@ t.test('an app that took the request and failed is not asked again', async t => 
 })
 
 t.test('a body that began to flow, or no attempt left, ends it', async t => {
-  t.notOk(mayRetry('CONNECT_FAILED', { ...fresh, bodyUntouched: false }))
+  t.notOk(mayRetry('CONNECT_FAILED', { ...fresh, repeatable: false }))
   t.notOk(mayRetry('CONNECT_FAILED', { ...fresh, attemptsLeft: 0 }))
 })
 

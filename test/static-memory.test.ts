@@ -5,7 +5,7 @@ import t from 'tap'
 import { BoundedCache } from '../lib/static/bounded-cache.ts'
 import { Gate } from '../lib/static/gate.ts'
 import { StaticHandler } from '../lib/static/handler.ts'
-import { TestSite } from './support/static-site.ts'
+import { TestSite, USUAL } from './support/static-site.ts'
 import { until } from './support/until.ts'
 
 t.test('a file in memory is answered before the handler returns', async t => {
@@ -165,9 +165,13 @@ t.test('a new handler for an unchanged route finds its files in memory', async t
   const root = t.testdir({ 'a.css': 'a' })
   const site = new TestSite(root)
   await site.get('/a.css')
-  t.equal(site.store.shelf(root, ['index.html'], '/'), site.shelf)
-  t.not(site.store.shelf(root, ['other.html'], '/'), site.shelf)
-  t.not(site.store.shelf(root, ['index.html'], '/x/'), site.shelf)
+  const shelf = (change: object) => site.store.shelf({ ...USUAL, root, ...change })
+  t.equal(shelf({}), site.shelf)
+  for (const change of [{ index: ['other.html'] }, { routePath: '/x/' }, { cacheControl: 'no-store' }]) {
+    t.not(shelf(change), site.shelf)
+    t.equal(shelf(change).watch, site.shelf.watch, 'the manifests of a root are watched once')
+  }
+  t.not(shelf({ keepMs: 1 }).watch, site.shelf.watch)
   t.type(site.handler, StaticHandler)
 })
 

@@ -2,9 +2,10 @@ import type { Peer } from '../lib/base/byte-stream.ts'
 import { LATENCY_BOUNDS } from '../lib/base/cells.ts'
 import { STATE } from '../lib/base/shared-state.ts'
 import type { ThreadEnv } from '../lib/base/thread-env.ts'
-import type { Address, EndpointConfig } from '../lib/config/model.ts'
+import type { Address, EndpointConfig, EndpointProtocol, ServerKind } from '../lib/config/model.ts'
 import type { NamedLoad } from './balancer/load.ts'
 import { PeakEwma } from './balancer/peak-ewma.ts'
+import { KeepaliveLimit } from './keepalive-limit.ts'
 import { ATTEMPT_ERRORS, type AttemptError, ENDPOINT_BLOCK } from './measures.ts'
 import { HostLookup } from './transport/host-lookup.ts'
 
@@ -25,6 +26,10 @@ export class Endpoint<C extends Pooled = Pooled> implements NamedLoad {
   readonly slot: number
   readonly row: number
   weight: number
+  protocol: EndpointProtocol
+  readonly keepalive = new KeepaliveLimit()
+  /** Largest block of uwsgi variables that was answered here, in bytes. */
+  answeredBlockBytes = 0
   readonly #names: HostLookup
   readonly #env: ThreadEnv
   readonly #latency: PeakEwma
@@ -40,11 +45,20 @@ export class Endpoint<C extends Pooled = Pooled> implements NamedLoad {
     this.name = config.name
     this.address = config.address
     this.weight = config.weight
+    this.protocol = config.protocol
     this.slot = placement.slot
     this.row = placement.row
     this.#names = new HostLookup(env.clock)
     this.#env = env
     this.#latency = new PeakEwma(env.clock.now())
+  }
+
+  /** What the configuration says now; after a reload this may be another protocol at the same address. */
+  configure({ weight, protocol }: EndpointConfig, server: ServerKind): void {
+    if (protocol !== this.protocol) this.closeIdle()
+    this.weight = weight
+    this.protocol = protocol
+    this.keepalive.kind = server
   }
 
   /** For hash policies: stays the same over reloads. */
@@ -127,6 +141,21 @@ export class Endpoint<C extends Pooled = Pooled> implements NamedLoad {
 
   countActive(by: 1 | -1): void {
     this.#env.cells.add(this.row + AT.active, by)
+  }
+
+  tunnelOpened(): void {
+    this.#env.cells.add(this.row + AT.tunnels, 1)
+    this.#env.cells.add(this.row + AT.tunnelsOpened, 1)
+  }
+
+  tunnelClosed(): void {
+    this.#env.cells.add(this.row + AT.tunnels, -1)
+  }
+
+  /** Bytes that passed through a tunnel, to the app or from it. */
+  countTunnelBytes(direction: 'sent' | 'received', bytes: number): void {
+    const at = direction === 'sent' ? AT.tunnelBytesSent : AT.tunnelBytesReceived
+    this.#env.cells.add(this.row + at, bytes)
   }
 
   countAnswer(status: number, tookMs: number): void {

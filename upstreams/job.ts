@@ -2,6 +2,7 @@ import type { ErrorCode } from '../lib/base/errors.ts'
 import type { UpstreamTimeouts } from '../lib/config/model.ts'
 import type { ResponseHead } from '../lib/http/message.ts'
 import type { ExchangeRecord } from '../lib/http/record.ts'
+import type { PacketRefusal } from '../lib/wire/uwsgi-packet.ts'
 import type { Endpoint, Pooled } from './endpoint.ts'
 import type { AttemptError } from './measures.ts'
 
@@ -15,9 +16,11 @@ export interface Job {
   readonly idempotent: boolean
   /** The whole head, ready to be written. */
   readonly headText: string
+  /** The same as a uwsgi packet in latin1 text, one character a byte; not for a body of unknown length. */
+  uwsgiPacket(): string | PacketRefusal
   readonly bodyFraming: 'none' | 'length' | 'chunked'
-  /** False once the body began to flow to an attempt: the request cannot be sent a second time. */
-  readonly bodyUntouched: boolean
+  /** False once a body that can be had only once has begun to flow: the request cannot be sent a second time. */
+  readonly repeatable: boolean
   /** For hash policies; 0 for the others. */
   readonly key: number
   readonly record: ExchangeRecord

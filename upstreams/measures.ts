@@ -31,6 +31,11 @@ export const ENDPOINT_BLOCK = defineBlock({
   active: 1,
   /** Attempts that took a socket from the pool. */
   reuses: 1,
+  /** Gauge: tunnels open. Then tunnels opened so far, and bytes through them to the app and from it. */
+  tunnels: 1,
+  tunnelsOpened: 1,
+  tunnelBytesSent: 1,
+  tunnelBytesReceived: 1,
 })
 
 /** Cells of one upstream. */

@@ -4,14 +4,14 @@ import { type ErrorCode, traitsOf } from '../lib/base/errors.ts'
 export interface Progress {
   readonly attemptsLeft: number
   readonly idempotent: boolean
-  readonly bodyUntouched: boolean
+  readonly repeatable: boolean
   /** Is an endpoint ready besides the one that failed? */
   readonly othersReady: boolean
 }
 
 /** May the request go to another endpoint? RFC 9110 9.2.2: never twice what may have been acted on and is not idempotent. */
 export function mayRetry(code: ErrorCode, at: Progress): boolean {
-  if (at.attemptsLeft <= 0 || !at.bodyUntouched) return false
+  if (at.attemptsLeft <= 0 || !at.repeatable) return false
   switch (traitsOf(code).retry) {
     case 'never':
       return false

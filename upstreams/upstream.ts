@@ -1,5 +1,5 @@
 import { CONNECT_BOUNDS, LATENCY_BOUNDS } from '../lib/base/cells.ts'
-import type { ErrorCode } from '../lib/base/errors.ts'
+import { type ErrorCode, traitsOf } from '../lib/base/errors.ts'
 import { STATE } from '../lib/base/shared-state.ts'
 import type { ThreadEnv } from '../lib/base/thread-env.ts'
 import type { UpstreamConfig, UpstreamTimeouts } from '../lib/config/model.ts'
@@ -24,7 +24,9 @@ import {
 } from './measures.ts'
 import { Queue } from './queue.ts'
 import { mayRetry, RetryBudget } from './retry.ts'
-import { Http1Client } from './transport/http1.ts'
+import { AppConnection } from './transport/app-connection.ts'
+import { HTTP1 } from './transport/http1.ts'
+import { attemptUwsgi } from './transport/uwsgi.ts'
 
 /** Where an upstream's shared words and cells stand; endpoints in the order of the configuration. */
 export interface UpstreamPlacement {
@@ -40,10 +42,6 @@ export interface UpstreamObserver {
 }
 
 const AT = UPSTREAM_BLOCK.at
-/** Idle time of a pooled connection when nobody said one: below gunicorn's 2 s, the shortest of the usual servers. */
-const AUTO_IDLE_MS = 1500
-/** Share of the app's promised idle time after which we let go first. */
-const PROMISE_SHARE = 0.8
 /** A waiter looks again after this long even if no wake came, so that a lost wake cannot cost more. */
 const WAIT_CHECK_MS = 1000
 
@@ -60,6 +58,7 @@ export class Upstream implements AttemptOwner, WaitingLine {
   #picker: Picker<PooledEndpoint>
   #version: number
   #listening = false
+  #successor: Upstream | undefined = undefined
 
   constructor(
     config: UpstreamConfig,
@@ -75,9 +74,9 @@ export class Upstream implements AttemptOwner, WaitingLine {
     this.#endpoints = config.endpoints.map((endpoint, i) => {
       const place = placement.endpoints[i] as { slot: number; row: number }
       const kept = previous?.endpointAt(place.slot)
-      if (kept === undefined) return new Endpoint<EndpointConnection>(endpoint, place, env)
-      kept.weight = endpoint.weight
-      return kept
+      const here = kept ?? new Endpoint<EndpointConnection>(endpoint, place, env)
+      here.configure(endpoint, config.server)
+      return here
     })
     this.#queue = new Queue<Job>({
       clock: env.clock,
@@ -104,6 +103,7 @@ export class Upstream implements AttemptOwner, WaitingLine {
    * their idle connections, running requests finish here.
    */
   retire(successor?: Upstream): void {
+    this.#successor = successor
     for (
       let job = this.#queue.peek();
       successor !== undefined && job !== undefined;
@@ -119,6 +119,8 @@ export class Upstream implements AttemptOwner, WaitingLine {
 
   /** Finds the job an endpoint, or a place in the queue, or refuses it. */
   submit(job: Job): void {
+    // Its body took longer to come than the configuration lasted.
+    if (this.#successor !== undefined) return this.#successor.submit(job)
     this.#budget.requested()
     this.#refresh()
     if (this.#queue.size === 0) {
@@ -152,7 +154,7 @@ export class Upstream implements AttemptOwner, WaitingLine {
     if (this.config.balance === 'peak-ewma')
       endpoint.observeFirstByte((record.firstByteAtMs as number) - startMs)
     if (record.attempts > 1) this.#countRetry('success')
-    if (reusable !== undefined) this.#pool(reusable)
+    if (reusable !== undefined) this.#pool(reusable, record.upstreamEndAtMs as number)
     this.#release(endpoint)
   }
 
@@ -160,7 +162,7 @@ export class Upstream implements AttemptOwner, WaitingLine {
     endpoint.countError(failure.kind)
     // A reused connection that the app had closed says nothing about its health.
     if (failure.code === 'REUSED_CLOSED') endpoint.closeIdle()
-    else this.#countFailure(endpoint, failure.detail)
+    else if (traitsOf(failure.code).fault === 'upstream') this.#countFailure(endpoint, failure.detail)
     this.#release(endpoint)
     if (failure.answered) return job.failed(failure.code, failure.detail)
     this.#retryOrGiveUp(job, endpoint, failure.code, failure.detail)
@@ -171,11 +173,11 @@ export class Upstream implements AttemptOwner, WaitingLine {
   }
 
   #retryOrGiveUp(job: Job, failed: PooledEndpoint, code: ErrorCode, detail: string): void {
-    const { idempotent, bodyUntouched, record } = job
+    const { idempotent, repeatable, record } = job
     this.#refresh()
     const attemptsLeft = this.config.retry.attempts + 1 - record.attempts
     const othersReady = this.#ready.some(endpoint => endpoint !== failed)
-    if (!mayRetry(code, { attemptsLeft, idempotent, bodyUntouched, othersReady })) {
+    if (!mayRetry(code, { attemptsLeft, idempotent, repeatable, othersReady })) {
       this.#countRetry(record.attempts > 1 ? 'failure' : 'not_replayable')
       return job.failed(code, detail)
     }
@@ -207,15 +209,20 @@ export class Upstream implements AttemptOwner, WaitingLine {
     record.attemptAtMs = this.#env.clock.now()
     record.sentAtMs = undefined
     if (job.dial !== undefined) return job.dial(endpoint, this)
-    const idle = endpoint.takeIdle()
-    if (idle === undefined) new Http1Client(endpoint, this, this.#env, job)
+    if (endpoint.protocol === 'uwsgi') return attemptUwsgi(endpoint, this, this.#env, job)
+    const idle = this.#mayReuse(job, endpoint) ? endpoint.takeIdle() : undefined
+    if (idle === undefined) new AppConnection(endpoint, this, this.#env, job, HTTP1)
     else idle.run(job, this)
   }
 
-  #pool(client: EndpointConnection): void {
+  /** What must not be sent twice goes out on a used connection only where that is known to be safe, or was asked for. */
+  #mayReuse(job: Job, { keepalive }: PooledEndpoint): boolean {
+    return job.idempotent || keepalive.proven || this.config.keepalive.idleMs !== undefined
+  }
+
+  #pool(client: EndpointConnection, nowMs: number): void {
     const { idleMs, max } = this.config.keepalive
-    const promised = client.promisedIdleMs
-    const restMs = idleMs ?? (promised === undefined ? AUTO_IDLE_MS : promised * PROMISE_SHARE)
+    const restMs = idleMs ?? client.endpoint.keepalive.restMs(client.promisedIdleMs, nowMs)
     if (restMs > 0 && client.endpoint.putIdle(client, max)) client.rest(restMs)
     else client.destroy()
   }

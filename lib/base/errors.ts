@@ -22,12 +22,14 @@ const TRAITS = {
   NOT_IMPLEMENTED: { status: 501, fault: 'client', retry: 'never' },
   TARGET_TOO_LONG: { status: 414, fault: 'client', retry: 'never' },
   HEAD_TOO_LARGE: { status: 431, fault: 'client', retry: 'never' },
+  LENGTH_REQUIRED: { status: 411, fault: 'operator', retry: 'never' },
   BODY_TOO_LARGE: { status: 413, fault: 'client', retry: 'never' },
   // Refused here.
   NO_ROUTE: { status: 404, fault: 'client', retry: 'never' },
   NOT_FOUND: { status: 404, fault: 'client', retry: 'never' },
   METHOD_NOT_ALLOWED: { status: 405, fault: 'client', retry: 'never' },
   TOO_MANY_CONNECTIONS: { status: 503, fault: 'operator', retry: 'never' },
+  SPOOL_FAILED: { status: 503, fault: 'operator', retry: 'never' },
   MAINTENANCE: { status: 503, fault: 'operator', retry: 'never' },
   // The upstream's doing.
   NO_ENDPOINT: { status: 503, fault: 'upstream', retry: 'never' },
@@ -38,8 +40,10 @@ const TRAITS = {
   REUSED_CLOSED: { status: 502, fault: 'upstream', retry: 'idempotent' },
   UPSTREAM_CLOSED: { status: 502, fault: 'upstream', retry: 'elsewhere' },
   UPSTREAM_BAD: { status: 502, fault: 'upstream', retry: 'never' },
+  UPSTREAM_HEAD_TOO_LARGE: { status: 431, fault: 'operator', retry: 'never' },
   UPSTREAM_TIMEOUT: { status: 504, fault: 'upstream', retry: 'never' },
   UPSTREAM_TRUNCATED: { status: 502, fault: 'upstream', retry: 'never' },
+  TUNNEL_IDLE: { status: 504, fault: 'upstream', retry: 'never' },
   // Ours.
   SHUTDOWN: { status: 503, fault: 'proxy', retry: 'never' },
   INTERNAL: { status: 500, fault: 'proxy', retry: 'never' },

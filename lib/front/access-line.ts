@@ -62,10 +62,12 @@ export class AccessLine {
   }
 
   #upstreamText(record: ExchangeRecord, upstream: string): string {
-    const { endpoint, queueMs, connectMs, attemptAtMs, sentAtMs, firstByteAtMs, upstreamEndAtMs } = record
+    const { endpoint, bodyMs, queueMs, connectMs, attemptAtMs, sentAtMs, firstByteAtMs, upstreamEndAtMs } =
+      record
     let text = this.#upstreams.text(upstream)
     if (endpoint !== undefined) text += this.#endpoints.text(endpoint)
     text += `,"attempts":${record.attempts}`
+    if (bodyMs > 0) text += `,"body_ms":${msText(bodyMs)}`
     if (queueMs > 0) text += `,"queue_ms":${msText(queueMs)}`
     if (connectMs > 0) text += `,"connect_ms":${msText(connectMs)}`
     if (sentAtMs !== undefined && firstByteAtMs !== undefined) {

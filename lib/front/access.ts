@@ -55,7 +55,9 @@ export class AccessRecorder {
     const { cells } = this.#env
     const row = this.#options.rowOf(exchange.client.listener, record.route)
     cells.add(row + AT.requests + methodIndex(request.method) * CODES.length + codeIndex(record.status), 1)
-    cells.observe(row + AT.duration, LATENCY_BOUNDS, (endMs - record.startMs) / 1000)
+    // A tunnel lives as long as its users like: that is no latency.
+    if (record.status !== 101)
+      cells.observe(row + AT.duration, LATENCY_BOUNDS, (endMs - record.startMs) / 1000)
     cells.add(row + AT.bytesIn, record.bytesIn)
     cells.add(row + AT.bytesOut, record.bytesOut)
     if (record.end === 'ok') {
@@ -79,6 +81,7 @@ export class AccessRecorder {
   #countOverhead(exchange: ExchangeFacts, row: number, endMs: number): void {
     const { record, request } = exchange
     if (record.attempts > 1 || record.bytesOut > SMALL_BYTES || request.framing !== 'none') return
+    if (record.status === 101) return
     const { sentAtMs, upstreamEndAtMs, startMs, queueMs, connectMs } = record
     const awayMs = sentAtMs === undefined || upstreamEndAtMs === undefined ? 0 : upstreamEndAtMs - sentAtMs
     const ownMs = endMs - startMs - queueMs - connectMs - awayMs

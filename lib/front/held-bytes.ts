@@ -1,5 +1,6 @@
 /** Below this what a client may send ahead is not worth a system call. */
 const HELD_LIMIT = 64 * 1024
+const LINE_FEED = 10
 
 /** Bytes of a client that nobody has taken yet: part of a head, a body nobody has asked for, further requests. */
 export class HeldBytes {
@@ -32,4 +33,10 @@ export class HeldBytes {
   isOver(headersBytes: number): boolean {
     return this.size > Math.max(HELD_LIMIT, headersBytes)
   }
+}
+
+/** Does a line end in bytes[0, end)? */
+export function hasLineFeed(bytes: Buffer, end: number): boolean {
+  const at = bytes.indexOf(LINE_FEED)
+  return at >= 0 && at < end
 }

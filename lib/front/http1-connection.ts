@@ -9,8 +9,9 @@ import { ExchangeRecord } from '../http/record.ts'
 import { readRequestHead } from '../wire/request-head.ts'
 import { BodyWatch } from './body-watch.ts'
 import type { ConnectionHost } from './connection-host.ts'
-import { HeldBytes } from './held-bytes.ts'
+import { HeldBytes, hasLineFeed } from './held-bytes.ts'
 import { type Ending, Http1Exchange, type Http1Wire } from './http1-exchange.ts'
+import type { Http1Tunnel } from './http1-tunnel.ts'
 import { REFUSED_REQUEST, refusalText } from './refusal.ts'
 import { RequestBody } from './request-body.ts'
 
@@ -24,7 +25,6 @@ type Phase = 'idle' | 'head' | 'busy' | 'linger' | 'closed'
 const LINGER_MS = 5000
 /** How long a client that has half-closed may go without a byte of answer before it counts as gone. */
 const HALF_CLOSED_MS = 5000
-const LINE_FEED = 10
 
 /** A client's HTTP/1 connection: requests in their order, one exchange at a time. */
 export class Http1Connection implements ByteStreamOwner, Http1Wire, Deadline {
@@ -180,6 +180,18 @@ export class Http1Connection implements ByteStreamOwner, Http1Wire, Deadline {
     this.#goOn()
   }
 
+  handOver(tunnel: Http1Tunnel): void {
+    this.#host.env.timers.disarm(this)
+    this.#stream.owner = tunnel
+    this.#stream.flush()
+    // Called from inside the handler's first look at the request: the rest of this very read is the tunnel's.
+    if (this.#taking && this.#bytes !== undefined) this.#hold(this.#bytes, this.#at, this.#end, true)
+    this.#at = this.#end
+    const early = this.#held.take()
+    this.#readOn()
+    tunnel.start({ stream: this.#stream, connection: this, early, inputEnded: this.#inputEnded })
+  }
+
   finished(exchange: Http1Exchange, how: Ending): void {
     if (this.#exchange !== exchange) return
     this.#exchange = undefined
@@ -196,6 +208,7 @@ export class Http1Connection implements ByteStreamOwner, Http1Wire, Deadline {
         return this.#linger()
       case 'reset':
         this.#phase = 'linger'
+        this.#stream.owner = this
         this.#stream.reset()
     }
   }
@@ -309,13 +322,8 @@ export class Http1Connection implements ByteStreamOwner, Http1Wire, Deadline {
     record.end = endCauseOf(code)
     record.detail = detail
     record.bytesIn = this.#held.size > 0 ? this.#held.size : this.#end
-    this.#host.refused({
-      request: REFUSED_REQUEST,
-      client: this.client,
-      record,
-      answered: false,
-      bodyDone: false,
-    })
+    const { client } = this
+    this.#host.refused({ request: REFUSED_REQUEST, client, record, answered: false, bodyDone: false })
     return record.requestId
   }
 
@@ -323,8 +331,10 @@ export class Http1Connection implements ByteStreamOwner, Http1Wire, Deadline {
   #linger(): void {
     this.#phase = 'linger'
     this.#held.clear()
+    this.#stream.owner = this
     this.#stream.end()
-    this.#readOn()
+    this.#paused = false
+    this.#stream.resume()
     this.#host.env.timers.disarm(this)
     this.#host.env.timers.arm(this, LINGER_MS)
   }
@@ -384,9 +394,4 @@ export class Http1Connection implements ByteStreamOwner, Http1Wire, Deadline {
     this.#paused = false
     this.#stream.resume()
   }
-}
-
-function hasLineFeed(bytes: Buffer, end: number): boolean {
-  const at = bytes.indexOf(LINE_FEED)
-  return at >= 0 && at < end
 }

@@ -1,6 +1,13 @@
 import { type ErrorCode, endCauseOf, traitsOf } from '../base/errors.ts'
 import { type AnswerPolicy, pageFor, policyText } from '../http/answer-policy.ts'
-import type { BodyReader, ClientFacts, Exchange, ExchangeOwner, KeptAnswer } from '../http/exchange.ts'
+import type {
+  BodyReader,
+  ClientFacts,
+  ClientTunnel,
+  Exchange,
+  ExchangeOwner,
+  KeptAnswer,
+} from '../http/exchange.ts'
 import { FIELD } from '../http/field-ids.ts'
 import { FieldList } from '../http/field-list.ts'
 import type { Origin } from '../http/forwarded.ts'
@@ -8,6 +15,7 @@ import type { AnswerHead, RequestHead } from '../http/message.ts'
 import { phraseOf, statusLine } from '../http/phrases.ts'
 import type { ExchangeRecord } from '../http/record.ts'
 import { chunkHead, LAST_CHUNK } from '../wire/chunked.ts'
+import { Http1Tunnel } from './http1-tunnel.ts'
 import type { RequestBody } from './request-body.ts'
 
 /** What an exchange needs of its connection. */
@@ -24,14 +32,19 @@ export interface Http1Wire {
   flush(): void
   /** Lets held bytes flow into the body, and reads on. */
   pumpBody(): void
+  /** HTTP on this connection is over: what was written leaves, all that comes goes to `tunnel`, until the exchange has finished. */
+  handOver(tunnel: Http1Tunnel): void
   /** The exchange is over; `reuse` says whether the next request may follow, `cut` that the client must see a broken message. */
   finished(exchange: Http1Exchange, how: Ending): void
 }
 
 export type Ending = 'reuse' | 'close' | 'cut' | 'reset'
 
-/** none: no head yet. length, chunked, close: the body's framing. discard: a body that may not be sent (HEAD, 204, 304). */
-type Writing = 'none' | 'length' | 'chunked' | 'close' | 'discard'
+/**
+ * none: no head yet. length, chunked, close: the body's framing. discard: a body that may not be sent (HEAD, 204, 304). tunnel: no
+ * HTTP any more.
+ */
+type Writing = 'none' | 'length' | 'chunked' | 'close' | 'discard' | 'tunnel'
 
 /** One request on an HTTP/1 connection and its answer. */
 export class Http1Exchange implements Exchange {
@@ -130,6 +143,16 @@ export class Http1Exchange implements Exchange {
     )
   }
 
+  upgrade(protocol: string, fields: FieldList, reader: BodyReader): ClientTunnel | undefined {
+    if (this.#ended || this.answered) return undefined
+    this.record.status = 101
+    this.#writing = 'tunnel'
+    this.#write(`${statusLine(101, '')}${fields.toText()}Connection: Upgrade\r\nUpgrade: ${protocol}\r\n\r\n`)
+    const tunnel = new Http1Tunnel(this, reader)
+    this.#wire.handOver(tunnel)
+    return tunnel
+  }
+
   answerKept(answer: KeptAnswer): void {
     if (this.#ended || this.answered) return
     this.#dropUnreadBody()
@@ -185,7 +208,8 @@ export class Http1Exchange implements Exchange {
     this.record.detail = detail ?? this.record.detail
     const owner = this.#owner
     this.#owner = undefined
-    if (this.answered) this.#finish(this.#writing === 'close' ? 'reset' : 'cut')
+    const onlyEndTells = this.#writing === 'close' || this.#writing === 'tunnel'
+    if (this.answered) this.#finish(onlyEndTells ? 'reset' : 'cut')
     else this.#answerError(traitsOf(code).status)
     // Whoever worked for it and did not report this itself, stops.
     owner?.clientGone()

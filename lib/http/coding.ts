@@ -27,6 +27,32 @@ export function chooseCoding(accept: string | undefined, offered: readonly Codin
   return best
 }
 
+/** Browsers send a handful of values; what is beyond so many is somebody's play. */
+const MAX_CHOICES = 64
+
+/** `chooseCoding` for one list of codings, with the choices of late: reading a browser's Accept-Encoding costs more than a look-up. */
+export class CodingChoices {
+  /** In order of preference. */
+  readonly offered: readonly Coding[]
+  readonly #known = new Map<string, Coding | undefined>()
+
+  constructor(offered: readonly Coding[]) {
+    this.offered = offered
+  }
+
+  /** Hot. */
+  choose(accept: string | undefined): Coding | undefined {
+    if (accept === undefined || this.offered.length === 0) return undefined
+    const known = this.#known.get(accept)
+    if (known !== undefined) return known
+    const coding = chooseCoding(accept, this.offered)
+    if (this.#known.size >= MAX_CHOICES) this.#known.clear()
+    // A copy: what came by the wire is a piece of the whole head, which would be held with it.
+    this.#known.set(Buffer.from(accept, 'latin1').toString('latin1'), coding)
+    return coding
+  }
+}
+
 function codingWeight(accept: string, coding: Coding): number {
   // RFC 9110 8.4.1.3: x-gzip is gzip.
   const alias = coding === 'gzip' ? weightOf(accept, 'x-gzip') : undefined

@@ -4,8 +4,10 @@ import type { FieldList } from './field-list.ts'
 
 /** What tells one state of a representation from another (RFC 9110 8.8). */
 export interface Validators {
-  /** Strong entity tag, quotes included. */
+  /** Entity tag, quotes included, without the `W/` of a weak one. */
   readonly etag: string
+  /** An app's own tag may be weak: it then never holds where the bytes must be the same (RFC 9110 8.8.3.2). */
+  readonly weak?: boolean
   /** Value of Last-Modified. */
   readonly lastModified: string
   /** The same in milliseconds: a whole second. */
@@ -44,7 +46,7 @@ export function isConditional(fields: FieldList): boolean {
 export function checkPreconditions(fields: FieldList, now: Validators, wallMs: number): Precondition {
   const match = fields.joined(IF_MATCH)
   if (match !== undefined) {
-    if (!listsTag(match, now.etag, false)) return 'failed'
+    if (now.weak === true ? match !== '*' : !listsTag(match, now.etag, false)) return 'failed'
   } else if (changedSince(fields, now, wallMs)) {
     return 'failed'
   }
@@ -60,7 +62,7 @@ export function checkPreconditions(fields: FieldList, now: Validators, wallMs: n
  */
 export function ifRangeHolds(fields: FieldList, now: Validators, wallMs: number): boolean {
   const value = fields.joined(IF_RANGE)
-  if (value === undefined || value === now.etag) return true
+  if (value === undefined || (value === now.etag && now.weak !== true)) return true
   return value === now.lastModified && wallMs - now.lastModifiedMs >= 1000
 }
 

@@ -55,6 +55,13 @@ export interface Exchange {
   writeText(text: string): boolean
   /** Sends what was given so far. To be called when no more will follow in this turn. */
   flush(): void
+  /**
+   * Switches to another protocol in place of an answer: the client is told with these fields (101, or 200 to an extended CONNECT of HTTP/2,
+   * RFC 8441), and from then on bytes pass through the tunnel and no HTTP is read or written. What the client sends, or has
+   * sent ahead, flows into `reader`; its `bodyEnd` says that the client sends no more. The owner hears of drained buffers and of the
+   * client's leaving as before; `end` closes the tunnel, `fail` breaks it. Undefined if the exchange has ended meanwhile.
+   */
+  upgrade(protocol: string, fields: FieldList, reader: BodyReader): ClientTunnel | undefined
   /** The answer is complete. */
   end(): void
   /**
@@ -62,6 +69,17 @@ export interface Exchange {
    * `detail` is for the log only.
    */
   fail(code: ErrorCode, detail?: string): void
+}
+
+/** The client's side of an open tunnel. Calls after the exchange's end do nothing. */
+export interface ClientTunnel {
+  /** Bytes that nobody will change any more; they leave at once. False: the client is slow, stop until `owner.answerDrained`. */
+  write(bytes: Buffer): boolean
+  /** No more bytes will come for the client; it may go on sending. */
+  endOutput(): void
+  /** Nothing more is delivered to the reader until `resume`. */
+  pause(): void
+  resume(): void
 }
 
 /**

@@ -19,6 +19,35 @@ export function mediaTypeOf(fileName: string): string {
   return isText(type) ? `${type}; charset=utf-8` : type
 }
 
+/** Types outside `text/` whose bytes are not packed already. */
+const LOOSE_TYPES = new Set([
+  'application/ecmascript',
+  'application/geo+json',
+  'application/javascript',
+  'application/json',
+  'application/json5',
+  'application/toml',
+  'application/vnd.ms-fontobject',
+  'application/wasm',
+  'application/x-javascript',
+  'application/xml',
+  'application/xml-dtd',
+  'font/otf',
+  'font/ttf',
+  'image/bmp',
+  'image/x-icon',
+])
+
+/**
+ * True for media types that shrink when compressed: text, scripts, JSON, XML, plain fonts. A value of Content-Type with or without its
+ * parameters. What is not known counts as packed already.
+ */
+export function isCompressible(mediaType: string): boolean {
+  const semicolon = mediaType.indexOf(';')
+  const type = (semicolon < 0 ? mediaType : mediaType.slice(0, semicolon)).trim().toLowerCase()
+  return type.startsWith('text/') || type.endsWith('+json') || type.endsWith('+xml') || LOOSE_TYPES.has(type)
+}
+
 function isText(type: string): boolean {
   return (
     type.startsWith('text/') ||

@@ -24,6 +24,8 @@ export class ExchangeRecord {
   upstream: string | undefined = undefined
   endpoint: string | undefined = undefined
   attempts = 0
+  /** Milliseconds that the request's body took to come, before a slot was asked for; 0 if it is passed on as it comes. */
+  bodyMs = 0
   /** Milliseconds spent waiting for a slot. */
   queueMs = 0
   /** Milliseconds spent connecting, in all attempts; 0 on a pooled connection. */

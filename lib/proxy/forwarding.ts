@@ -1,40 +1,64 @@
 import type { Attempt, Job, WaitingLine } from '../../upstreams/job.ts'
 import type { ErrorCode } from '../base/errors.ts'
-import type { BodyReader, Exchange, ExchangeOwner } from '../http/exchange.ts'
+import type { Exchange, ExchangeOwner } from '../http/exchange.ts'
+import type { FieldList } from '../http/field-list.ts'
 import { dropFromResponse } from '../http/hop-by-hop.ts'
 import type { ResponseHead } from '../http/message.ts'
 import type { ExchangeRecord } from '../http/record.ts'
+import type { PacketRefusal } from '../wire/uwsgi-packet.ts'
+import type { BodySource } from './body-source.ts'
+import { isLive, ReadAhead } from './read-ahead.ts'
 import { requestText } from './request-text.ts'
+import type { ProxySite } from './site.ts'
+import { uwsgiRequest } from './uwsgi-request.ts'
 
 /** RFC 9110 9.2.2, of the registered methods those that apps really serve. */
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE'])
 
-/** One exchange on its way through an upstream: carries the request body there and the answer back, with back-pressure both ways. */
-export class Forwarding implements Job, ExchangeOwner, BodyReader {
+/** One exchange on its way through an upstream: carries the request's body there and the answer back, with back-pressure both ways. */
+export class Forwarding implements Job, ExchangeOwner {
   readonly method: string
   readonly idempotent: boolean
   readonly headText: string
   readonly bodyFraming: 'none' | 'length' | 'chunked'
   readonly key: number
   readonly record: ExchangeRecord
-  bodyUntouched = true
   readonly #exchange: Exchange
+  readonly #body: BodySource | undefined
+  readonly #site: ProxySite
   #attempt: Attempt | undefined = undefined
   #line: WaitingLine | undefined = undefined
+  /** Once the client has shown itself slow. */
+  #ahead: ReadAhead | undefined = undefined
+  /** The answer's fields, as the app gave them. */
+  #fields: FieldList | undefined = undefined
+  /** The client gets a file that the app has named; what the app sends besides is nobody's. */
+  #handedOver = false
 
-  constructor(exchange: Exchange, key: number) {
+  /** `body`: undefined for a request that has none. */
+  constructor(exchange: Exchange, key: number, body: BodySource | undefined, site: ProxySite) {
     const { request } = exchange
     this.#exchange = exchange
+    this.#body = body
+    this.#site = site
     this.method = request.method
     this.idempotent = IDEMPOTENT.has(request.method)
-    this.headText = requestText(exchange)
-    this.bodyFraming = request.framing
+    this.headText = requestText(exchange, site.mount, body?.length)
+    this.bodyFraming = framingOf(body)
     this.key = key
     this.record = exchange.record
     exchange.attach(this)
   }
 
   // Job: the upstream's side.
+
+  get repeatable(): boolean {
+    return this.#body === undefined || this.#body.repeatable
+  }
+
+  uwsgiPacket(): string | PacketRefusal {
+    return uwsgiRequest(this.#exchange, this.#site.mount, this.#body?.length)
+  }
 
   waitsIn(line: WaitingLine | undefined): void {
     this.#line = line
@@ -45,13 +69,11 @@ export class Forwarding implements Job, ExchangeOwner, BodyReader {
   }
 
   bodyWanted(): void {
-    if (this.bodyFraming === 'none') return
-    this.bodyUntouched = false
-    this.#exchange.receiveBody(this)
+    if (this.#attempt !== undefined) this.#body?.flowTo(this.#attempt)
   }
 
   sendDrained(): void {
-    this.#exchange.resumeBody()
+    this.#body?.drained()
   }
 
   informed(head: ResponseHead): void {
@@ -61,53 +83,73 @@ export class Forwarding implements Job, ExchangeOwner, BodyReader {
 
   answered(head: ResponseHead): void {
     dropFromResponse(head.fields, head.connectionNamed)
+    this.#handedOver = this.#site.files.serve(this.#exchange, head)
+    if (this.#handedOver) return
+    this.#fields = head.fields
     const length = head.framing === 'none' ? head.declaredLength : lengthOf(head)
-    this.#exchange.begin({ status: head.status, reason: head.reason, fields: head.fields, length })
+    const fields = this.#site.mount?.answerFields(head.fields, this.#exchange.request.host) ?? head.fields
+    this.#exchange.begin({ status: head.status, reason: head.reason, fields, length })
   }
 
   answerBytes(bytes: Uint8Array, start: number, end: number): boolean {
-    return this.#exchange.write(bytes, start, end)
+    if (this.#handedOver) return true
+    if (this.#ahead !== undefined) return this.#ahead.take(bytes, start, end)
+    return this.#exchange.write(bytes, start, end) || this.#clientSlow()
   }
 
   answerFlush(): void {
-    this.#exchange.flush()
+    if (this.#handedOver) return
+    if (this.#ahead === undefined) this.#exchange.flush()
+    else this.#ahead.flush()
   }
 
   answerEnd(): void {
-    this.#attempt = undefined
-    this.#exchange.end()
+    this.#over()
+    if (this.#handedOver) return
+    if (this.#ahead === undefined) this.#exchange.end()
+    else this.#ahead.end(undefined, '')
   }
 
   failed(code: ErrorCode, detail: string): void {
-    this.#attempt = undefined
-    this.#exchange.fail(code, detail)
+    this.#over()
+    if (this.#handedOver) return
+    if (this.#ahead === undefined) this.#exchange.fail(code, detail)
+    else this.#ahead.end(code, detail)
   }
 
   // ExchangeOwner: the client's side.
 
   answerDrained(): void {
-    this.#attempt?.resumeAnswer()
+    if (this.#ahead === undefined) this.#attempt?.resumeAnswer()
+    else this.#ahead.drained()
   }
 
   clientGone(): void {
+    const attempt = this.#attempt
+    this.#over()
+    this.#ahead?.stop()
     this.#line?.withdraw(this)
-    this.#attempt?.cancel()
+    attempt?.cancel()
+  }
+
+  #clientSlow(): boolean {
+    const { room } = this.#site
+    if (room.maxBytes === 0 || this.#attempt === undefined) return false
+    if (this.#fields === undefined || isLive(this.#fields)) return false
+    this.#ahead = new ReadAhead(this.#exchange, this.#attempt, room)
+    return this.#ahead.clientSlow()
+  }
+
+  /** The app has no more to do with it. */
+  #over(): void {
     this.#attempt = undefined
+    this.#body?.release()
   }
+}
 
-  // BodyReader: the client's body.
-
-  bodyBytes(bytes: Uint8Array, start: number, end: number): void {
-    if (this.#attempt?.sendBody(bytes, start, end) === false) this.#exchange.pauseBody()
-  }
-
-  bodyFlush(): void {
-    this.#attempt?.flushBody()
-  }
-
-  bodyEnd(): void {
-    this.#attempt?.endBody()
-  }
+function framingOf(body: BodySource | undefined): Job['bodyFraming'] {
+  if (body === undefined) return 'none'
+  return body.length === undefined ? 'chunked' : 'length'
 }
 
 function lengthOf(head: ResponseHead): number | undefined {

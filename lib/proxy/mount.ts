@@ -10,12 +10,13 @@ export class Mount {
   readonly scriptName: string
   /** Lines for an app that speaks HTTP. */
   readonly fieldsText: string
+  /** As it stands in a target. */
   readonly #prefix: string
   readonly #rewrites: boolean
 
   constructor({ stripPrefix, scriptName, rewriteAnswers }: MountConfig, server: ServerKind) {
     this.scriptName = scriptName
-    this.#prefix = stripPrefix
+    this.#prefix = encodePath(stripPrefix)
     this.#rewrites = rewriteAnswers && stripPrefix !== ''
     const told = scriptName === '' ? stripPrefix : scriptName
     // gunicorn takes this field, and only this, for SCRIPT_NAME. Others would fold a name with `_` into something else.

@@ -1,40 +1,41 @@
 import type { Exchange } from '../http/exchange.ts'
 import { FIELD } from '../http/field-ids.ts'
-import type { FieldList } from '../http/field-list.ts'
+import { DROPPED, type FieldList } from '../http/field-list.ts'
 import { originText } from '../http/forwarded.ts'
 import { dropFromRequest } from '../http/hop-by-hop.ts'
+import type { Mount } from './mount.ts'
 
 /**
  * The request as the app gets to see it, written from the validated model: its own fields cleaned, then ours. Host stays as the client sent
  * it, port included: Django compares it with Origin (CSRF). Always HTTP/1.1 (uvicorn answers chunked even to 1.0).
+ * `bodyLength`: undefined for a body that is sent in chunks, and where there is none.
  */
-export function requestText(exchange: Exchange): string {
+export function requestText(
+  exchange: Exchange,
+  mount: Mount | undefined,
+  bodyLength: number | undefined,
+): string {
   const { request, origin, record } = exchange
   const { fields } = request
   dropFromRequest(fields, request.connectionNamed)
   const cookies = oneCookieLine(fields)
   return (
-    `${request.method} ${request.target} HTTP/1.1\r\nHost: ${request.host}\r\n` +
-    `${fields.toText()}${cookies}${originText(origin)}X-Request-Id: ${record.requestId}\r\n${framingText(exchange)}\r\n`
+    `${request.method} ${mount === undefined ? request.target : mount.targetOf(request)} HTTP/1.1\r\nHost: ${request.host}\r\n` +
+    `${fields.toText()}${cookies}${originText(origin)}${mount?.fieldsText ?? ''}X-Request-Id: ${record.requestId}\r\n${framingText(exchange, bodyLength)}\r\n`
   )
 }
 
 /** Several Cookie lines are one to HTTP/2 clients, but apps join them with a comma: RFC 9113 8.2.3. */
 function oneCookieLine(fields: FieldList): string {
   const first = fields.indexOf(FIELD.cookie)
-  if (first < 0 || fields.indexOf(FIELD.cookie, first + 1) < 0) return ''
+  if (first < 0 || (fields.flags(first) & DROPPED) !== 0 || fields.indexOf(FIELD.cookie, first + 1) < 0)
+    return ''
   const cookies = fields.joined(FIELD.cookie)
   fields.dropAll(FIELD.cookie)
   return `Cookie: ${cookies}\r\n`
 }
 
-function framingText({ request }: Exchange): string {
-  switch (request.framing) {
-    case 'none':
-      return ''
-    case 'length':
-      return `Content-Length: ${request.contentLength}\r\n`
-    case 'chunked':
-      return 'Transfer-Encoding: chunked\r\n'
-  }
+function framingText({ request }: Exchange, bodyLength: number | undefined): string {
+  if (request.framing === 'none') return ''
+  return bodyLength === undefined ? 'Transfer-Encoding: chunked\r\n' : `Content-Length: ${bodyLength}\r\n`
 }

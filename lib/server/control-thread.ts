@@ -282,6 +282,9 @@ export class ControlThread {
       case 'ejected':
         this.#board.ejected(message.upstream, message.endpoint, message.reason)
         return
+      case 'noted':
+        this.#logs.logger[message.level](message.fields, message.event)
+        return
       case 'fault': {
         const { kind, message: text, stack } = message
         this.#uncaught.data[kind === 'uncaughtException' ? 'exception' : 'rejection'] += 1

@@ -5,6 +5,7 @@ import { LineRingWriter } from '../base/line-ring.ts'
 import { SharedState } from '../base/shared-state.ts'
 import type { ThreadEnv } from '../base/thread-env.ts'
 import { Timers } from '../base/timers.ts'
+import type { ReleaseFacts } from '../static/static-observer.ts'
 import { Alarm } from './alarm.ts'
 import { Heartbeat } from './heartbeat.ts'
 import type { DataThreadInit, FromDataThread, SnapshotMessage, ToDataThread } from './messages.ts'
@@ -29,6 +30,16 @@ const access = new LineRingWriter(lines)
 const observer = {
   endpointEjected(upstream: string, endpoint: string, reason: string): void {
     post({ type: 'ejected', upstream, endpoint, reason })
+  },
+  // Every thread reads the manifests; one is enough to say what is in them.
+  manifestBroken(file: string, problem: string): void {
+    if (thread !== 0) return
+    post({ type: 'noted', level: 'warn', event: 'static manifest not taken', fields: { file, problem } })
+  },
+  releaseTaken(root: string, { names, leaving, heldFiles, heldBytes, notHeld }: ReleaseFacts): void {
+    if (thread !== 0) return
+    const fields = { root, names, leaving, held_files: heldFiles, held_bytes: heldBytes, not_held: notHeld }
+    post({ type: 'noted', level: 'info', event: 'static manifest taken', fields })
   },
 }
 const runtime = new Runtime(env, observer, line => access.write(line), maxConnections)

@@ -63,5 +63,12 @@ export type FromDataThread =
       readonly endpoint: string
       readonly reason: string
     }
+  /** For the log, in flat fields. */
+  | {
+      readonly type: 'noted'
+      readonly level: 'info' | 'warn'
+      readonly event: string
+      readonly fields: Readonly<Record<string, string | number>>
+    }
   | { readonly type: 'pulse'; readonly loopDelayMs: number }
   | ({ readonly type: 'fault' } & ThreadFault)

@@ -5,6 +5,7 @@ import type { UpstreamPlacement } from '../../upstreams/upstream.ts'
 import { type BlockLayout, RowAllocator } from '../base/cells.ts'
 import { MAX_ENDPOINTS, MAX_UPSTREAMS } from '../base/shared-state.ts'
 import type { Address, Snapshot, UpstreamConfig } from '../config/model.ts'
+import { SPOOL_BLOCK } from '../proxy/spool-measures.ts'
 import { addressText } from './address-text.ts'
 
 /** Name under which exchanges that matched no route are counted. */
@@ -38,6 +39,7 @@ export class Placer {
   place(snapshot: Snapshot): Placement {
     const routes = [NO_ROUTE, ...snapshot.routes.map(route => route.name)]
     return {
+      spool: { row: this.#row('spool', SPOOL_BLOCK) },
       listeners: snapshot.listeners.map(({ name }) => ({
         name,
         row: this.#row(`listener:${name}`, LISTENER_BLOCK),

@@ -15,6 +15,7 @@ function targetsOf(upstream: UpstreamConfig, snapshot: Snapshot): ProbeTarget[] 
     upstream: name,
     endpoint: endpoint.name,
     address: endpoint.address,
+    protocol: endpoint.protocol,
     health,
     host: host ?? ownHost(endpoint),
   }))

@@ -1,33 +1,24 @@
 import { isDeepStrictEqual } from 'node:util'
 import { Upstream, type UpstreamObserver } from '../../upstreams/upstream.ts'
 import type { ThreadEnv } from '../base/thread-env.ts'
-import type { ListenerConfig, RouteConfig, Snapshot } from '../config/model.ts'
+import type { ListenerConfig, Snapshot } from '../config/model.ts'
 import { AccessRecorder } from '../front/access.ts'
 import { Listener, type ListenerHooks } from '../front/listener.ts'
 import type { Exchange, ExchangeFacts } from '../http/exchange.ts'
-import type { Handler } from '../http/handler.ts'
 import { matchPath } from '../http/path.ts'
-import { ProxyHandler } from '../proxy/handler.ts'
-import { gateOf, type RouteGate } from '../route/gate.ts'
-import { Router } from '../route/router.ts'
+import { Spool } from '../proxy/spool.ts'
 import { FileStore } from '../static/file-store.ts'
-import { StaticHandler } from '../static/handler.ts'
+import type { StaticObserver } from '../static/static-observer.ts'
 import { bindErrorText } from './address-claim.ts'
 import { addressText } from './address-text.ts'
 import { Alarm } from './alarm.ts'
 import { ExchangeRows } from './exchange-rows.ts'
 import type { CutCounts, ListenFailure, SnapshotMessage } from './messages.ts'
 import type { Placement } from './placement.ts'
+import { RouteTable } from './route-table.ts'
 
 /** How often a listener that was taken out of the configuration is looked at: is it empty? */
 const RETIRED_LOOK_MS = 250
-
-/** What a route leads to. */
-interface Target {
-  readonly route: string
-  readonly gate: RouteGate | undefined
-  readonly handler: Handler
-}
 
 interface OpenListener {
   readonly config: ListenerConfig
@@ -49,12 +40,13 @@ export class Runtime implements ListenerHooks {
   readonly #retired = new Set<Listener>()
   #upstreams: ReadonlyMap<string, Upstream> = new Map()
   #placement: Placement | undefined
-  #router: Router<Target> = new Router<Target>([])
+  #spool: Spool | undefined
+  #routes: RouteTable | undefined
   #recorder: AccessRecorder | undefined
 
   constructor(
     env: ThreadEnv,
-    observer: UpstreamObserver,
+    observer: UpstreamObserver & StaticObserver,
     writeLine: (line: string) => void,
     maxConnections: number,
   ) {
@@ -62,7 +54,7 @@ export class Runtime implements ListenerHooks {
     this.#env = env
     this.#observer = observer
     this.#writeLine = writeLine
-    this.#store = new FileStore(env)
+    this.#store = new FileStore(env, { observer })
   }
 
   /** Exchanges that run now. */
@@ -79,11 +71,12 @@ export class Runtime implements ListenerHooks {
   async apply({ snapshot, placement }: SnapshotMessage): Promise<ListenFailure[]> {
     this.#rows.learn(placement)
     const upstreams = this.#buildUpstreams(snapshot, placement)
-    const router = this.#buildRouter(snapshot.routes, upstreams)
+    const spool = this.#configureSpool(snapshot, placement)
+    const routes = new RouteTable(snapshot.routes, { upstreams, spool, store: this.#store, env: this.#env })
     const recorder = this.#buildRecorder(snapshot)
     const before = this.#upstreams
     this.#upstreams = upstreams
-    this.#router = router
+    this.#routes = routes
     this.#recorder = recorder
     this.#placement = placement
     for (const [name, upstream] of before) {
@@ -101,7 +94,7 @@ export class Runtime implements ListenerHooks {
       exchange.fail('BAD_REQUEST', 'the path has a broken escape')
       return
     }
-    const target = this.#router.find(exchange.request.hostname, path)
+    const target = this.#routes?.find(exchange.request.hostname, path)
     if (target === undefined) {
       exchange.fail('NO_ROUTE')
       return
@@ -153,28 +146,11 @@ export class Runtime implements ListenerHooks {
     return upstreams
   }
 
-  #buildRouter(routes: readonly RouteConfig[], upstreams: ReadonlyMap<string, Upstream>): Router<Target> {
-    return new Router(
-      routes.map(route => {
-        const handler = this.#buildHandler(route, upstreams)
-        const target: Target = { route: route.name, gate: gateOf(route), handler }
-        return { hosts: route.hosts, path: route.path, target }
-      }),
-    )
-  }
-
-  #buildHandler({ name, path, action }: RouteConfig, upstreams: ReadonlyMap<string, Upstream>): Handler {
-    switch (action.kind) {
-      case 'static': {
-        const { root, index } = action
-        return new StaticHandler({ root, index, routePath: path, store: this.#store, env: this.#env })
-      }
-      case 'proxy': {
-        const upstream = upstreams.get(action.upstream)
-        if (upstream === undefined) throw new Error(`route "${name}" leads to no upstream`)
-        return new ProxyHandler(upstream)
-      }
-    }
+  /** One for the life of the thread: what waits there does not end with a configuration. */
+  #configureSpool({ server }: Snapshot, placement: Placement): Spool {
+    this.#spool ??= new Spool(this.#env.cells, server.spool, placement.spool.row)
+    this.#spool.configure(server.spool)
+    return this.#spool
   }
 
   #buildRecorder({ log }: Snapshot): AccessRecorder {

@@ -183,6 +183,7 @@ export class ThreadSeat {
         this.#error = message.message
         break
       case 'ejected':
+      case 'noted':
         break
     }
     this.#options.observer.message(this.thread, message)

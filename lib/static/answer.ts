@@ -1,6 +1,6 @@
 import type { Clock } from '../base/clock.ts'
-import { chooseCoding } from '../http/coding.ts'
-import { checkPreconditions, ifRangeHolds, isConditional } from '../http/conditional.ts'
+import { type Coding, chooseCoding } from '../http/coding.ts'
+import { checkPreconditions, ifRangeHolds, isConditional, listsTag } from '../http/conditional.ts'
 import type { Exchange, ExchangeOwner } from '../http/exchange.ts'
 import { FIELD } from '../http/field-ids.ts'
 import { FieldList } from '../http/field-list.ts'
@@ -33,38 +33,72 @@ const EXHAUSTED: AnswerHead = {
   length: 0,
 }
 
-/** The representation that Accept-Encoding asks for. Hot. */
+/** Is told of a coding that a client takes and the file has not. */
+export interface CodingWanted {
+  want(resource: FileResource, coding: Coding): void
+}
+
+/** The representation that Accept-Encoding asks for. A coding that is not made yet is made for later requests. Hot. */
 export function chooseRepresentation(
   request: RequestHead,
-  { plain, coded, codings }: FileResource,
+  resource: FileResource,
+  wanted: CodingWanted,
 ): Representation {
-  if (coded.length === 0) return plain
-  const coding = chooseCoding(request.fields.joined(ACCEPT_ENCODING), codings)
-  for (let i = 0; coding !== undefined && i < coded.length; i += 1) {
+  const { plain, coded, choices } = resource
+  if (choices.offered.length === 0) return plain
+  const accept = request.fields.joined(ACCEPT_ENCODING)
+  const coding = choices.choose(accept)
+  if (coding === undefined) return plain
+  const ready = representationIn(coded, coding)
+  if (ready !== undefined) return ready.ranges ? ready : madeOrPlain(request, ready, plain)
+  wanted.want(resource, coding)
+  const other = chooseCoding(accept, resource.codings)
+  const next = other === undefined ? undefined : representationIn(coded, other)
+  return next === undefined ? plain : madeOrPlain(request, next, plain)
+}
+
+function representationIn(coded: readonly Representation[], coding: Coding): Representation | undefined {
+  for (let i = 0; i < coded.length; i += 1) {
     const representation = coded[i] as Representation
     if (representation.coding === coding) return representation
   }
-  return plain
+  return undefined
 }
 
-/** Preconditions first, then Range, which only GET knows (RFC 9110 13.2.2 and 14.2). Hot. */
+/**
+ * A form that was made here has no parts, and came after its file: who asks for a part, or holds the plain file (which the first clients
+ * were given), is answered by that.
+ */
+function madeOrPlain(request: RequestHead, made: Representation, plain: Representation): Representation {
+  const { fields } = request
+  if (!isConditional(fields)) return made
+  if (fields.has(FIELD.range) || fields.has(FIELD['if-match'])) return plain
+  const held = fields.joined(FIELD['if-none-match'])
+  if (held === undefined || listsTag(held, made.validators.etag, true)) return made
+  return listsTag(held, plain.validators.etag, true) ? plain : made
+}
+
+/**
+ * Preconditions first, then Range, which only GET knows (RFC 9110 13.2.2 and 14.2). Where an app hands a file over, the method may be any:
+ * its answer is the whole then. Hot.
+ */
 export function select(request: RequestHead, representation: Representation, clock: Clock): Selection {
   const { fields } = request
-  if (!isConditional(fields)) return 'whole'
+  if (!isConditional(fields) || (request.method !== 'GET' && request.method !== 'HEAD')) return 'whole'
   const { validators, length } = representation
   const wallMs = clock.wall()
   const precondition = checkPreconditions(fields, validators, wallMs)
   if (precondition !== 'pass') return precondition
   const range = fields.joined(FIELD.range)
-  if (range === undefined || request.method !== 'GET' || !ifRangeHolds(fields, validators, wallMs))
-    return 'whole'
+  if (range === undefined || request.method !== 'GET' || !representation.ranges) return 'whole'
+  if (!ifRangeHolds(fields, validators, wallMs)) return 'whole'
   const selected = selectRange(range, length)
   return selected === 'full' ? 'whole' : selected
 }
 
 /** True if the answer needs bytes of the file. Hot. */
 export function needsBody(request: RequestHead, selection: Selection): boolean {
-  return request.method === 'GET' && (selection === 'whole' || typeof selection === 'object')
+  return request.method !== 'HEAD' && (selection === 'whole' || typeof selection === 'object')
 }
 
 /** Begins the answer; its body, if it needs one, is up to the caller. Hot. */

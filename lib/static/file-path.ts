@@ -1,3 +1,5 @@
+import { isUtf8 } from 'node:buffer'
+import { posix } from 'node:path'
 import { decodePath, encodePath } from '../http/path.ts'
 
 /** A request path that may name a file. */
@@ -30,6 +32,44 @@ export function belowRoute(decoded: string, routePath: string): string | undefin
   const rest = decoded.slice(routePath.length)
   if (routePath.endsWith('/') || rest === '') return rest
   return rest.startsWith('/') ? rest.slice(1) : undefined
+}
+
+/** The canonical request path of a name below the root: what `readFilePath` and `belowRoute` turn into that name. */
+export function pathBelowRoute(relative: string, routePath: string): string {
+  const separator = routePath.endsWith('/') || relative === '' ? '' : '/'
+  return encodePath(routePath + separator + relative)
+}
+
+/**
+ * The name below the root that an app means by a path of the site: escaped or with its bytes as they are, with or without a query.
+ * undefined if it is not below the route or breaks the rules of `readFilePath`.
+ */
+export function nameOfUri(value: string, routePath: string): string | undefined {
+  const query = value.indexOf('?')
+  const decoded = readFilePath(escapeBytes(query < 0 ? value : value.slice(0, query)))?.decoded
+  return decoded === undefined ? undefined : belowRoute(decoded, routePath)
+}
+
+/**
+ * The name below `root` of an absolute file name, escaped or not, as Apache and lighttpd read X-Sendfile; a broken escape stands for itself.
+ * undefined if it lies elsewhere, has dot segments, or is no UTF-8.
+ */
+export function nameOfFile(value: string, root: string): string | undefined {
+  const file = decodePath(escapeBytes(value)) ?? utf8Of(value)
+  if (file === undefined || posix.normalize(file) !== file || !hasPlainSegments(file.slice(root.length)))
+    return undefined
+  const name = belowRoute(file, root)
+  return name === '' ? undefined : name
+}
+
+function utf8Of(latin1: string): string | undefined {
+  const bytes = Buffer.from(latin1, 'latin1')
+  return isUtf8(bytes) ? bytes.toString('utf8') : undefined
+}
+
+/** Text of latin1 characters, one a byte, with those beyond ASCII escaped. */
+function escapeBytes(value: string): string {
+  return value.replace(/[\x80-\xff]/g, byte => `%${byte.charCodeAt(0).toString(16)}`)
 }
 
 function hasEscapedSeparator(path: string): boolean {

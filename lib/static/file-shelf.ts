@@ -1,8 +1,12 @@
 import type { Clock } from '../base/clock.ts'
+import type { Coding } from '../http/coding.ts'
 import { BoundedCache, type CacheBounds } from './bounded-cache.ts'
-import { readFilePath } from './file-path.ts'
+import { carryOver, withCoding } from './coded-resource.ts'
+import type { Coder } from './coder.ts'
+import { pathBelowRoute, readFilePath } from './file-path.ts'
 import type { Gate } from './gate.ts'
-import type { Resource } from './resource.ts'
+import type { ManifestWatch } from './manifest-watch.ts'
+import type { FileResource, Resource } from './resource.ts'
 import { ResourceLoader, type StaticSite } from './resource-loader.ts'
 
 /** For this long a look at the disk counts. */
@@ -11,6 +15,8 @@ const TRUST_MS = 1000
 const STALE_MS = 2000
 /** Beside its bodies an entry holds heads, stamps and strings: about this much. */
 const ENTRY_BYTES = 2048
+/** So many files with all their codings must fit into the bytes that a route may hold. */
+const MIN_ENTRIES = 4
 /** Misses and redirects: small, and many when somebody scans. */
 const BRIEF_BOUNDS: CacheBounds = { entries: 1024, bytes: 4 * 1024 * 1024 }
 
@@ -22,6 +28,17 @@ export interface ResourceWaiter {
   resourceFailed(error: unknown): void
 }
 
+/** What a shelf works with. */
+export interface ShelfParts {
+  readonly site: StaticSite
+  /** undefined where manifests are not read. */
+  readonly watch: ManifestWatch | undefined
+  readonly clock: Clock
+  readonly gate: Gate
+  readonly coder: Coder
+  readonly bounds: CacheBounds
+}
+
 interface Entry {
   readonly resource: Resource
   /** When the last look at the disk that found it so began. */
@@ -31,18 +48,24 @@ interface Entry {
 /** What one static route of one thread has in memory: files, and for a second what is not there. */
 export class FileShelf {
   readonly site: StaticSite
-  readonly #clock: Clock
+  readonly clock: Clock
+  readonly watch: ManifestWatch | undefined
   readonly #loader: ResourceLoader
   readonly #gate: Gate
+  readonly #coder: Coder
+  readonly #bounds: CacheBounds
   readonly #files: BoundedCache<Entry>
   readonly #brief = new BoundedCache<Entry>(BRIEF_BOUNDS)
   readonly #pending = new Map<string, ResourceWaiter[]>()
 
-  constructor(site: StaticSite, clock: Clock, gate: Gate, bounds: CacheBounds) {
+  constructor({ site, watch, clock, gate, coder, bounds }: ShelfParts) {
     this.site = site
-    this.#clock = clock
-    this.#loader = new ResourceLoader(site, clock)
+    this.clock = clock
+    this.watch = watch
+    this.#loader = new ResourceLoader(site, watch, clock)
     this.#gate = gate
+    this.#coder = coder
+    this.#bounds = bounds
     this.#files = new BoundedCache(bounds)
   }
 
@@ -72,6 +95,16 @@ export class FileShelf {
     else this.#join(key.canonical, waiter)
   }
 
+  /** The request path that stands for a name below the root. */
+  pathOf(relative: string): string {
+    return pathBelowRoute(relative, this.site.routePath)
+  }
+
+  /** Somebody takes a coding that the file does not have yet: later answers shall have it. */
+  want(resource: FileResource, coding: Coding): void {
+    this.#coder.want(this.site.root, resource, coding, this.#coded)
+  }
+
   /** The disk says otherwise: ask it before the next answer. */
   forget(path: string): void {
     const key = readFilePath(path)?.canonical
@@ -97,7 +130,7 @@ export class FileShelf {
   }
 
   #ageMs(entry: Entry): number {
-    return this.#clock.now() - entry.checkedMs
+    return this.clock.now() - entry.checkedMs
   }
 
   /** However many ask for a path, the disk is asked once. */
@@ -131,15 +164,29 @@ export class FileShelf {
   }
 
   async #refresh(key: string): Promise<Resource> {
-    const checkedMs = this.#clock.now()
+    const checkedMs = this.clock.now()
     const entry = this.#files.get(key)
-    if (entry?.resource.kind === 'file' && (await this.#loader.isCurrent(entry.resource.watched))) {
+    const before = entry?.resource.kind === 'file' ? entry.resource : undefined
+    if (entry !== undefined && before !== undefined && (await this.#loader.isCurrent(before))) {
       entry.checkedMs = checkedMs
       return entry.resource
     }
-    const resource = await this.#loader.load(readFilePath(key)?.decoded ?? key)
+    const loaded = await this.#loader.load(key, readFilePath(key)?.decoded ?? key)
+    const known = before !== undefined && loaded.kind === 'file'
+    const resource = known ? carryOver(before, loaded) : loaded
     this.#keep(key, { resource, checkedMs })
     return resource
+  }
+
+  readonly #coded = (wanted: FileResource, coding: Coding, body: Buffer | undefined): void => {
+    const entry = this.#files.get(wanted.key)
+    const resource = entry?.resource
+    if (entry === undefined || resource?.kind !== 'file' || resource.identity !== wanted.identity) return
+    if (resource.codings.includes(coding)) return
+    // What alone takes much of the room would push all else out.
+    const fits = body !== undefined && (resource.bytes + body.length) * MIN_ENTRIES <= this.#bounds.bytes
+    const next = withCoding(resource, coding, fits ? body : undefined)
+    this.#keep(wanted.key, { resource: next, checkedMs: entry.checkedMs })
   }
 
   #keep(key: string, entry: Entry): void {

@@ -1,13 +1,38 @@
 import type { ThreadEnv } from '../base/thread-env.ts'
 import { decodePath } from '../http/path.ts'
 import type { CacheBounds } from './bounded-cache.ts'
+import { Coder } from './coder.ts'
 import { FileShelf } from './file-shelf.ts'
 import { Gate } from './gate.ts'
+import { ManifestWatch } from './manifest-watch.ts'
+import { NO_OBSERVER, type StaticObserver } from './static-observer.ts'
 
 /** Looks at the disk that one thread has going at a time: each holds a descriptor at most. */
 const MAX_LOADS = 32
 
+/** Of each route, in each data thread. */
 const DEFAULT_BOUNDS: CacheBounds = { entries: 8192, bytes: 32 * 1024 * 1024 }
+/** Bytes of files that manifests name, held for after a deploy: of each root, in each data thread. */
+const DEFAULT_HELD_BYTES = 16 * 1024 * 1024
+
+/** What tells one shelf from another. */
+export interface ShelfOptions {
+  readonly root: string
+  readonly index: readonly string[]
+  readonly routePath: string
+  /** Read the manifests of Django and Vite. */
+  readonly manifest: boolean
+  /** How long files of an earlier manifest stay; 0: not beyond their removal. */
+  readonly keepMs: number
+  readonly compress: boolean
+  readonly cacheControl: string | undefined
+}
+
+export interface StoreOptions {
+  readonly observer?: StaticObserver
+  readonly bounds?: CacheBounds
+  readonly heldBytes?: number
+}
 
 /**
  * The static files that one data thread has in memory. It outlives snapshots: a route that did not change
@@ -15,31 +40,54 @@ const DEFAULT_BOUNDS: CacheBounds = { entries: 8192, bytes: 32 * 1024 * 1024 }
  */
 export class FileStore {
   readonly #env: ThreadEnv
+  readonly #observer: StaticObserver
   readonly #bounds: CacheBounds
+  readonly #heldBytes: number
   readonly #gate = new Gate(MAX_LOADS)
-  readonly #shelves = new Map<string, WeakRef<FileShelf>>()
+  readonly #coder = new Coder()
+  readonly #shelves = new WeakTable<FileShelf>()
+  readonly #watches = new WeakTable<ManifestWatch>()
 
-  /** `bounds` are for each route. */
-  constructor(env: ThreadEnv, bounds: CacheBounds = DEFAULT_BOUNDS) {
+  constructor(env: ThreadEnv, options: StoreOptions = {}) {
     this.#env = env
-    this.#bounds = bounds
+    this.#observer = options.observer ?? NO_OBSERVER
+    this.#bounds = options.bounds ?? DEFAULT_BOUNDS
+    this.#heldBytes = options.heldBytes ?? DEFAULT_HELD_BYTES
   }
 
-  /** The shelf of a route: the same one as long as root, index and path are the same. */
-  shelf(root: string, index: readonly string[], routePath: string): FileShelf {
-    const key = JSON.stringify([root, index, routePath])
-    const known = this.#shelves.get(key)?.deref()
+  /** The shelf of a route: the same one as long as its options are the same. */
+  shelf(options: ShelfOptions): FileShelf {
+    const { root, index, routePath, manifest, keepMs, compress, cacheControl } = options
+    const key = JSON.stringify([root, index, routePath, manifest, keepMs, compress, cacheControl])
+    return this.#shelves.get(key, () => {
+      const site = { root, index, routePath: decodePath(routePath) ?? routePath, compress, cacheControl }
+      const watch = manifest ? this.#watch(root, keepMs) : undefined
+      const { clock } = this.#env
+      return new FileShelf({ site, watch, clock, gate: this.#gate, coder: this.#coder, bounds: this.#bounds })
+    })
+  }
+
+  /** Shared by all routes of a root, so that another Cache-Control does not forget the files of the last release. */
+  #watch(root: string, keepMs: number): ManifestWatch {
+    return this.#watches.get(JSON.stringify([root, keepMs]), () => {
+      const maxHeldBytes = this.#heldBytes
+      return new ManifestWatch({ root, keepMs, maxHeldBytes, env: this.#env, observer: this.#observer })
+    })
+  }
+}
+
+/** Things by their key, for as long as somebody else holds them. */
+class WeakTable<T extends object> {
+  readonly #held = new Map<string, WeakRef<T>>()
+
+  get(key: string, make: () => T): T {
+    const known = this.#held.get(key)?.deref()
     if (known !== undefined) return known
-    const site = { root, index, routePath: decodePath(routePath) ?? routePath }
-    const shelf = new FileShelf(site, this.#env.clock, this.#gate, this.#bounds)
-    this.#dropDead()
-    this.#shelves.set(key, new WeakRef(shelf))
-    return shelf
-  }
-
-  #dropDead(): void {
-    for (const [key, shelf] of this.#shelves) {
-      if (shelf.deref() === undefined) this.#shelves.delete(key)
+    for (const [old, reference] of this.#held) {
+      if (reference.deref() === undefined) this.#held.delete(old)
     }
+    const made = make()
+    this.#held.set(key, new WeakRef(made))
+    return made
   }
 }

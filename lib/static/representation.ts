@@ -8,28 +8,53 @@ import type { ByteRange } from '../http/range.ts'
 
 type Pairs = readonly (readonly [name: string, value: string])[]
 
+/** Bodies up to this size are kept in memory whole, and leave as one prepared buffer. */
+export const MAX_HELD_BYTES = 64 * 1024
+
 /** What a representation is made from. */
 export interface RepresentationFacts {
-  /** From the open descriptor. */
+  /** Of the file, from its open descriptor. */
   readonly stat: BigIntStats
   readonly mediaType: string
   /** undefined: the file as it is. */
   readonly coding: Coding | undefined
+  /** `made`: compressed here, so that the body is not the file's and no part of it is sent (see `ranges`). */
+  readonly source: 'disk' | 'made'
   /** True where the answer depends on Accept-Encoding. */
   readonly varies: boolean
+  readonly cacheControl: string | undefined
   /** undefined for a file that is read anew each time. */
   readonly body: Buffer | undefined
   /** Now: a Last-Modified in the future is not allowed (RFC 9110 8.8.2.1). */
   readonly wallMs: number
+  /** What an app says of the file it handed over. */
+  readonly overlay?: Overlay
+}
+
+/** Fields that stand in place of ours. */
+export interface Overlay {
+  /** Of the whole and of parts. */
+  readonly fields: Pairs
+  /** Of a 304 and a 412. */
+  readonly bodiless: Pairs
+  /** Lower-case names of ours that are left out. */
+  readonly replaced: ReadonlySet<string>
+  readonly validators: Partial<Validators>
 }
 
 /** One state of one file in one coding, with every answer head that can be built before it is asked for. */
 export class Representation {
+  readonly facts: RepresentationFacts
   readonly coding: Coding | undefined
   readonly validators: Validators
   readonly length: number
   readonly body: Buffer | undefined
-  /** The whole answer, where the body is in memory. */
+  /**
+   * Parts are sent of what stands on the disk. A form that was made here may come out otherwise on the next machine or after an update, and
+   * parts of two such forms would not fit.
+   */
+  readonly ranges: boolean
+  /** The whole answer, where the body is in memory and small. */
   readonly kept: KeptAnswer | undefined
   readonly whole: AnswerHead
   readonly notModified: AnswerHead
@@ -37,29 +62,39 @@ export class Representation {
   readonly #pairs: Pairs
 
   constructor(facts: RepresentationFacts) {
-    const { stat, coding, varies } = facts
+    const { stat, coding, source, body, overlay } = facts
+    this.facts = facts
     this.coding = coding
-    this.body = facts.body
-    this.length = Number(stat.size)
-    this.validators = validatorsOf(facts)
-    const vary: Pairs = varies ? [['Vary', 'Accept-Encoding']] : []
-    const state: Pairs = [
-      ['Last-Modified', this.validators.lastModified],
-      ['ETag', this.validators.etag],
-      ...vary,
-    ]
-    this.#pairs = [
+    this.body = body
+    this.ranges = source === 'disk'
+    this.length = source === 'made' && body !== undefined ? body.length : Number(stat.size)
+    this.validators = { ...validatorsOf(facts), ...overlay?.validators }
+    const state = laidOver(statePairs(facts, this.validators), overlay)
+    const about: Pairs = [
       ['Content-Type', facts.mediaType],
       ...(coding === undefined ? [] : [['Content-Encoding', coding] as const]),
-      ...state,
-      ['Accept-Ranges', 'bytes'],
+      ...statePairs(facts, this.validators),
+      ...(this.ranges ? [['Accept-Ranges', 'bytes'] as const] : []),
       ['X-Content-Type-Options', 'nosniff'],
     ]
+    this.#pairs = [...laidOver(about, overlay), ...(overlay?.fields ?? [])]
     this.whole = { status: 200, reason: '', fields: FieldList.of(this.#pairs), length: this.length }
-    this.kept =
-      facts.body === undefined ? undefined : { head: this.whole, body: facts.body, rendering: undefined }
-    this.notModified = { status: 304, reason: '', fields: FieldList.of(state), length: undefined }
-    this.preconditionFailed = { status: 412, reason: '', fields: FieldList.of(vary), length: 0 }
+    const small = body !== undefined && body.length <= MAX_HELD_BYTES
+    this.kept = small ? { head: this.whole, body, rendering: undefined } : undefined
+    const bodiless = overlay?.bodiless ?? []
+    this.notModified = {
+      status: 304,
+      reason: '',
+      fields: FieldList.of([...state, ...bodiless]),
+      length: undefined,
+    }
+    const vary = state.filter(([name]) => name === 'Vary')
+    this.preconditionFailed = {
+      status: 412,
+      reason: '',
+      fields: FieldList.of([...vary, ...bodiless.filter(([name]) => name.toLowerCase() === 'set-cookie')]),
+      length: 0,
+    }
   }
 
   /** Head of a 206 (RFC 9110 15.3.7.1). */
@@ -77,6 +112,20 @@ export class Representation {
     ])
     return { status: 416, reason: '', fields, length: 0 }
   }
+}
+
+/** What a 304 repeats of the 200 (RFC 9110 15.4.5). */
+function statePairs({ varies, cacheControl }: RepresentationFacts, validators: Validators): Pairs {
+  return [
+    ['Last-Modified', validators.lastModified],
+    ['ETag', validators.etag],
+    ...(cacheControl === undefined ? [] : [['Cache-Control', cacheControl] as const]),
+    ...(varies ? [['Vary', 'Accept-Encoding'] as const] : []),
+  ]
+}
+
+function laidOver(pairs: Pairs, overlay: Overlay | undefined): Pairs {
+  return overlay === undefined ? pairs : pairs.filter(([name]) => !overlay.replaced.has(name.toLowerCase()))
 }
 
 /**

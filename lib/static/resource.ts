@@ -1,4 +1,4 @@
-import type { Coding } from '../http/coding.ts'
+import type { Coding, CodingChoices } from '../http/coding.ts'
 import type { Representation } from './representation.ts'
 
 /** What a path of a static route stands for. */
@@ -8,16 +8,24 @@ export type Resource =
   | { readonly kind: 'redirect'; readonly location: string }
   | FileResource
 
-/** A file and its compressed siblings. */
+/** A file and its compressed forms: siblings from the disk, or made here. */
 export interface FileResource {
   readonly kind: 'file'
+  /** What the shelf has it under. */
+  readonly key: string
   /** Name below the root, of the plain file. */
   readonly relative: string
   readonly mediaType: string
   readonly plain: Representation
   readonly coded: readonly Representation[]
-  /** Codings of `coded`, in its order. */
+  /** Codings of `coded`, in order of preference. */
   readonly codings: readonly Coding[]
+  /** Between those and the ones that can be made. */
+  readonly choices: CodingChoices
+  /** Stamp of the plain file's state. */
+  readonly identity: string
+  /** Number of the releases that its Cache-Control follows. */
+  readonly release: number
   /** Bytes of the bodies in memory. */
   readonly bytes: number
   /** What must stay as it is for all this to stay true. */

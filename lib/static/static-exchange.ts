@@ -1,5 +1,6 @@
-import type { Clock } from '../base/clock.ts'
+import type { ThreadEnv } from '../base/thread-env.ts'
 import type { Exchange, ExchangeOwner } from '../http/exchange.ts'
+import type { ByteRange } from '../http/range.ts'
 import {
   answerWithoutDisk,
   beginAnswer,
@@ -11,44 +12,67 @@ import {
   select,
 } from './answer.ts'
 import type { FileShelf, ResourceWaiter } from './file-shelf.ts'
+import { type InternalAnswer, namesOneForm, overlayOf } from './internal-answer.ts'
+import { MemoryTransfer } from './memory-transfer.ts'
 import { closeQuietly, type Opened, openInside } from './open-file.ts'
+import { Pace } from './pace.ts'
 import { Representation } from './representation.ts'
 import type { FileResource, Resource } from './resource.ts'
 import { endingOf } from './resource-loader.ts'
 import { Transfer } from './transfer.ts'
 
-/** An exchange that has to wait for the disk: not yet in memory, or too large for it. */
+/** What an exchange asks for, and with which words of an app. */
+export interface FileRequest {
+  /** Request path as the shelf knows it. */
+  readonly path: string
+  /** undefined for what the client itself asked for. */
+  readonly answer: InternalAnswer | undefined
+}
+
+/** An exchange that is not answered in one step: not yet in memory, too large for one buffer, or handed over by an app. */
 export class StaticExchange implements ExchangeOwner, ResourceWaiter {
   readonly #exchange: Exchange
   readonly #shelf: FileShelf
-  readonly #clock: Clock
-  #transfer: Transfer | undefined
+  readonly #env: ThreadEnv
+  readonly #asked: FileRequest
+  #transfer: Transfer | MemoryTransfer | undefined
   #gone = false
+  #lostOnce = false
 
-  constructor(exchange: Exchange, shelf: FileShelf, clock: Clock) {
+  /** Takes the exchange over from whoever has it. */
+  constructor(exchange: Exchange, shelf: FileShelf, env: ThreadEnv, asked: FileRequest) {
     this.#exchange = exchange
     this.#shelf = shelf
-    this.#clock = clock
+    this.#env = env
+    this.#asked = asked
     exchange.attach(this)
   }
 
   /** Asks the disk what the path stands for. */
   wait(): void {
-    this.#shelf.wait(this.#exchange.request.path, this)
+    this.#shelf.wait(this.#asked.path, this)
   }
 
   resourceReady(resource: Resource): void {
-    if (this.#gone || answerFromMemory(this.#exchange, resource, this.#clock)) return
-    if (resource.kind === 'file') this.stream(resource)
+    if (this.#gone) return
+    if (this.#asked.answer !== undefined && resource.kind === 'redirect') {
+      refuseName(this.#exchange, 'a folder is no file to hand over')
+    } else if (this.#asked.answer !== undefined && resource.kind === 'file') {
+      this.stream(resource)
+    } else if (!answerFromMemory(this.#exchange, resource, this.#shelf) && resource.kind === 'file') {
+      this.stream(resource)
+    }
   }
 
   resourceFailed(error: unknown): void {
     if (!this.#gone) failExchange(this.#exchange, error)
   }
 
-  /** Sends a file that is not held in memory. */
+  /** Sends a file piece by piece. */
   stream(resource: FileResource): void {
-    void this.#open(resource)
+    const chosen = this.#choose(resource)
+    if (chosen.body === undefined) void this.#open(resource, chosen)
+    else this.#sendFromMemory(chosen, chosen.body)
   }
 
   answerDrained(): void {
@@ -60,17 +84,27 @@ export class StaticExchange implements ExchangeOwner, ResourceWaiter {
     this.#transfer?.stop()
   }
 
-  async #open(resource: FileResource): Promise<void> {
-    const chosen = chooseRepresentation(this.#exchange.request, resource)
+  #choose(resource: FileResource): Representation {
+    const { answer } = this.#asked
+    if (answer === undefined) return chooseRepresentation(this.#exchange.request, resource, this.#shelf)
+    const wallMs = this.#env.clock.wall()
+    const overlay = overlayOf(answer, wallMs)
+    if (namesOneForm(overlay))
+      return new Representation({ ...resource.plain.facts, varies: false, wallMs, overlay })
+    const { facts } = chooseRepresentation(this.#exchange.request, resource, this.#shelf)
+    return new Representation({ ...facts, wallMs, overlay })
+  }
+
+  async #open(resource: FileResource, chosen: Representation): Promise<void> {
     try {
       const opened = await openInside(this.#shelf.site.root, resource.relative + endingOf(chosen.coding))
-      this.#send(opened, resource, chosen)
+      this.#sendOpened(opened, chosen)
     } catch (error) {
       this.resourceFailed(error)
     }
   }
 
-  #send(opened: Opened, resource: FileResource, chosen: Representation): void {
+  #sendOpened(opened: Opened, chosen: Representation): void {
     if (opened.kind !== 'file') {
       this.#lost()
       return
@@ -80,41 +114,53 @@ export class StaticExchange implements ExchangeOwner, ResourceWaiter {
       return
     }
     // The file may have changed since it was chosen: length and validators are those of what is open now.
-    const representation = new Representation({
-      stat: opened.stat,
-      mediaType: resource.mediaType,
-      coding: chosen.coding,
-      varies: resource.coded.length > 0,
-      body: undefined,
-      wallMs: this.#clock.wall(),
-    })
-    this.#sendOpen(opened.fd, representation)
+    const wallMs = this.#env.clock.wall()
+    const representation = new Representation({ ...chosen.facts, stat: opened.stat, body: undefined, wallMs })
+    const range = this.#begin(representation)
+    if (range === undefined) closeQuietly(opened.fd)
+    else this.#send(new Transfer(this.#exchange, opened.fd, range, this.#pace()))
   }
 
-  #sendOpen(fd: number, representation: Representation): void {
+  #sendFromMemory(representation: Representation, body: Buffer): void {
+    const range = this.#begin(representation)
+    if (range !== undefined) this.#send(new MemoryTransfer(this.#exchange, body, range, this.#pace()))
+  }
+
+  /** Gives the head; the bytes that must follow it, or undefined for an answer that is complete. */
+  #begin(representation: Representation): ByteRange | undefined {
     const exchange = this.#exchange
-    const selection = select(exchange.request, representation, this.#clock)
+    const selection = select(exchange.request, representation, this.#env.clock)
     beginAnswer(exchange, representation, selection)
-    if (!needsBody(exchange.request, selection) || representation.length === 0) {
-      closeQuietly(fd)
-      exchange.end()
-      return
+    if (needsBody(exchange.request, selection) && representation.length > 0) {
+      return typeof selection === 'object' ? selection : { first: 0, last: representation.length - 1 }
     }
-    const range = typeof selection === 'object' ? selection : { first: 0, last: representation.length - 1 }
-    this.#transfer = new Transfer(exchange, fd, range)
-    if (this.#gone) this.#transfer.stop()
-    else this.#transfer.resume()
+    exchange.end()
+    return undefined
   }
 
+  #send(transfer: Transfer | MemoryTransfer): void {
+    this.#transfer = transfer
+    if (this.#gone) transfer.stop()
+    else transfer.resume()
+  }
+
+  #pace(): Pace | undefined {
+    const bytesPerSecond = this.#asked.answer?.bytesPerSecond ?? 0
+    return bytesPerSecond > 0 ? new Pace(this.#env, bytesPerSecond) : undefined
+  }
+
+  /** What memory said is no longer so: the disk is asked once more, since a deploy may have left the file to the releases that are held. */
   #lost(): void {
-    const { request } = this.#exchange
-    this.#shelf.forget(request.path)
-    if (!this.#gone) this.#exchange.fail('NOT_FOUND', 'gone since it was found')
+    this.#shelf.forget(this.#asked.path)
+    if (this.#gone) return
+    if (this.#lostOnce) this.#exchange.fail('NOT_FOUND', 'gone since it was found')
+    else this.wait()
+    this.#lostOnce = true
   }
 }
 
 /** Answers at once if memory holds all that is needed; else does nothing and says false. Hot. */
-export function answerFromMemory(exchange: Exchange, resource: Resource, clock: Clock): boolean {
+export function answerFromMemory(exchange: Exchange, resource: Resource, shelf: FileShelf): boolean {
   switch (resource.kind) {
     case 'missing':
       refuseName(exchange, resource.detail)
@@ -123,13 +169,13 @@ export function answerFromMemory(exchange: Exchange, resource: Resource, clock: 
       redirect(exchange, resource.location)
       return true
     case 'file':
-      return answerFile(exchange, resource, clock)
+      return answerFile(exchange, resource, shelf)
   }
 }
 
-function answerFile(exchange: Exchange, resource: FileResource, clock: Clock): boolean {
+function answerFile(exchange: Exchange, resource: FileResource, shelf: FileShelf): boolean {
   const { request } = exchange
-  const representation = chooseRepresentation(request, resource)
-  const selection = select(request, representation, clock)
+  const representation = chooseRepresentation(request, resource, shelf)
+  const selection = select(request, representation, shelf.clock)
   return answerWithoutDisk(exchange, representation, selection)
 }

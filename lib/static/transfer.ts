@@ -2,6 +2,7 @@ import { read } from 'node:fs'
 import type { Exchange } from '../http/exchange.ts'
 import type { ByteRange } from '../http/range.ts'
 import { closeQuietly } from './open-file.ts'
+import type { Pace, Paced } from './pace.ts'
 
 const CHUNK_BYTES = 64 * 1024
 /** Buffers kept for the next read: a transfer that waits for its client holds none. */
@@ -12,34 +13,40 @@ const spare: Buffer[] = []
  * Sends bytes of an open file at the pace of its client, one read at a time. The descriptor is closed exactly
  * once, and never under a running read: its number could by then be another file.
  */
-export class Transfer {
+export class Transfer implements Paced {
   readonly #exchange: Exchange
   readonly #fd: number
   readonly #end: number
+  readonly #pace: Pace | undefined
   #at: number
   #reading: Buffer | undefined
   #closed = false
 
   /** The answer has begun and promises just these bytes. Takes the descriptor over. */
-  constructor(exchange: Exchange, fd: number, range: ByteRange) {
+  constructor(exchange: Exchange, fd: number, range: ByteRange, pace: Pace | undefined) {
     this.#exchange = exchange
     this.#fd = fd
     this.#at = range.first
     this.#end = range.last + 1
+    this.#pace = pace
   }
 
   /** Reads on; also to be called when the client has taken what it was given. */
   resume(): void {
     if (this.#reading !== undefined || this.#closed || this.#at >= this.#end) return
+    const wanted = Math.min(CHUNK_BYTES, this.#end - this.#at)
+    const count = this.#pace === undefined ? wanted : this.#pace.take(wanted, this)
+    if (count === 0) return
     const buffer = spare.pop() ?? Buffer.allocUnsafeSlow(CHUNK_BYTES)
     this.#reading = buffer
-    read(this.#fd, buffer, 0, Math.min(CHUNK_BYTES, this.#end - this.#at), this.#at, this.#read)
+    read(this.#fd, buffer, 0, count, this.#at, this.#read)
   }
 
   /** The client has gone. */
   stop(): void {
     if (this.#closed) return
     this.#closed = true
+    this.#pace?.stop()
     if (this.#reading === undefined) closeQuietly(this.#fd)
   }
 

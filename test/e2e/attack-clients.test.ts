@@ -92,7 +92,7 @@ t.test('a half-closed client whose whole body is here gets its answer, though it
     line.send('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n')
   })
   const narrow = await startCauseway(t, {
-    config: configText({ endpoints: [upstream.port], upstream: 'max_inflight = 1' }),
+    config: configText({ endpoints: [upstream.port], upstream: 'max_inflight = 1\nbody = "stream"' }),
   })
   const first = await RawClient.connect(narrow.port())
   first.send(get('/first'))
@@ -186,7 +186,7 @@ t.test('a client that leaves while we connect takes its body along', async t => 
   const deaf = await startCauseway(t, {
     config: configText({
       endpoints: [await startDeafServer(t)],
-      upstream: 'timeouts = { connect = "60s" }',
+      upstream: 'timeouts = { connect = "60s" }\nbody = "stream"',
     }),
   })
   const client = await RawClient.connect(deaf.port())

@@ -11,6 +11,7 @@ const upstream = await RecordingUpstream.start(t)
 const causeway = await startCauseway(t, {
   config: configText({
     endpoints: [upstream.port],
+    upstream: 'read_ahead = "1MiB"',
     listener: 'limits = { body = "12MiB" }',
   }),
 })

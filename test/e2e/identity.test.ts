@@ -119,7 +119,7 @@ t.test('fields of one hop stay on it', async t => {
   t.match(request.field('connection') ?? 'keep-alive', /^(keep-alive|close)$/i)
 })
 
-t.test('an Upgrade is not offered to the app, to whatever it is', async t => {
+t.test('an Upgrade that is no whole request for a WebSocket is not offered to the app', async t => {
   for (const protocol of ['websocket', 'h2c', 'TLS/1.0']) {
     const request = await seenWith(
       direct.port(),

@@ -10,7 +10,7 @@ const upstream = await RecordingUpstream.start(t)
 const causeway = await startCauseway(t, {
   config: configText({
     endpoints: [upstream.port],
-    upstream: 'passive = { failures = "off" }\nretry = { attempts = 1 }',
+    upstream: 'body = "stream"\npassive = { failures = "off" }\nretry = { attempts = 1 }',
   }),
 })
 const MIB = 1024 * 1024
@@ -97,7 +97,7 @@ t.test('clients that reset while we still connect to the app take no slot', asyn
   const deaf = await startCauseway(t, {
     config: configText({
       endpoints: [await startDeafServer(t)],
-      upstream: 'timeouts = { connect = "60s" }',
+      upstream: 'body = "stream"\ntimeouts = { connect = "60s" }',
     }),
   })
   for (const request of [

@@ -12,7 +12,8 @@ const causeway = await startCauseway(t, {
   config: configText({
     endpoints: [first.port, second.port],
     upstream:
-      'balance = "round-robin"\npassive = { failures = "off" }\nretry = { attempts = 3, budget = "100%" }',
+      // A POST goes out on a used connection only where that was asked for, or has shown itself safe.
+      'balance = "round-robin"\nkeepalive.idle = "10s"\npassive = { failures = "off" }\nretry = { attempts = 3, budget = "100%" }',
   }),
 })
 const seen = (path: string) => both.flatMap(upstream => upstream.seen(path))

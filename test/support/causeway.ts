@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import type { Test } from 'tap'
 import { Metrics } from './metrics.ts'
 import type { RecordingUpstream } from './recording-upstream.ts'
@@ -15,6 +15,8 @@ export interface StartOptions {
   readonly config: string | Readonly<Record<string, string>>
   readonly env?: Readonly<Record<string, string>>
   readonly args?: readonly string[]
+  /** Folder that it is started in; this checkout unless said. */
+  readonly cwd?: string
   /** A module of this folder that Node loads into every thread before anything of ours; `send` speaks to it. */
   readonly preload?: string
   /** The limit of open files that the process gets. */
@@ -195,6 +197,7 @@ export async function startCauseway(t: Pick<Test, 'teardown'>, options: StartOpt
   const path = writeConfig(folder, options.config)
   const [command, ...args] = commandFor(options, path)
   const child = spawn(command, args, {
+    cwd: options.cwd ?? process.cwd(),
     env: { ...cleanEnv(), ...options.env },
     stdio: ['ignore', 'pipe', 'pipe', ...(options.preload === undefined ? [] : ['ipc' as const])],
   })
@@ -233,7 +236,7 @@ export async function assertClean(
 
 function commandFor({ preload, openFiles, args = [] }: StartOptions, path: string): [string, ...string[]] {
   const imports = preload === undefined ? [] : ['--import', new URL(preload, import.meta.url).href]
-  const run = [...imports, 'cmd/causeway.ts', 'run', '--config', path, ...args]
+  const run = [...imports, resolve('cmd/causeway.ts'), 'run', '--config', path, ...args]
   if (openFiles === undefined) return [process.execPath, ...run]
   return ['sh', '-c', `ulimit -n ${openFiles} && exec "$0" "$@"`, process.execPath, ...run]
 }

@@ -1,7 +1,7 @@
 /** What a test's configuration says beyond the usual: each part is TOML that is put into its table. */
 export interface ConfigParts {
-  /** Ports of the app's endpoints on 127.0.0.1. */
-  readonly endpoints: readonly number[]
+  /** The app's endpoints: ports on 127.0.0.1, or whole addresses. */
+  readonly endpoints: readonly (number | string)[]
   readonly workers?: number
   /** Keys of [server]. */
   readonly server?: string
@@ -17,7 +17,9 @@ export interface ConfigParts {
 
 /** A listener `web` on a free port and a route for everything to the upstream `app`. */
 export function configText(parts: ConfigParts): string {
-  const endpoints = parts.endpoints.map(port => `"127.0.0.1:${port}"`).join(', ')
+  const endpoints = parts.endpoints
+    .map(address => (typeof address === 'number' ? `"127.0.0.1:${address}"` : `"${address}"`))
+    .join(', ')
   return `
 [server]
 workers = ${parts.workers ?? 1}

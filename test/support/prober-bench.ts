@@ -3,7 +3,7 @@ import { createServer, type RequestListener } from 'node:http'
 import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from 'node:net'
 import type t from 'tap'
 import { Timers } from '../../lib/base/timers.ts'
-import type { Address, HealthConfig } from '../../lib/config/model.ts'
+import type { Address, EndpointProtocol, HealthConfig } from '../../lib/config/model.ts'
 import type { Health } from '../../upstreams/health/health.ts'
 import type { ProbeTarget } from '../../upstreams/health/probe-target.ts'
 import { Prober } from '../../upstreams/health/prober.ts'
@@ -115,6 +115,18 @@ export async function serveSilence(t: Tap) {
 }
 
 /** The endpoint `one` of the upstream `app`. */
-export function target(address: Address, health: Partial<HealthConfig> = {}, endpoint = 'one'): ProbeTarget {
-  return { upstream: 'app', endpoint, address, health: { ...HEALTH, ...health }, host: 'example.com' }
+export function target(
+  address: Address,
+  health: Partial<HealthConfig> = {},
+  endpoint = 'one',
+  protocol: EndpointProtocol = 'http1',
+): ProbeTarget {
+  return {
+    upstream: 'app',
+    endpoint,
+    address,
+    protocol,
+    health: { ...HEALTH, ...health },
+    host: 'example.com',
+  }
 }

@@ -118,6 +118,10 @@ export class RecordingExchange implements Exchange {
   resumeBody(): void {}
   inform(): void {}
 
+  upgrade(): undefined {
+    throw new Error('only a proxy switches protocols')
+  }
+
   begin(head: AnswerHead): void {
     if (this.ended) return
     if (this.#owner === undefined) throw new Error('answered before attach')

@@ -1,12 +1,15 @@
 import { readdirSync, readlinkSync, realpathSync } from 'node:fs'
+import { basename } from 'node:path'
 import { CellColumn, createCellMemory } from '../../lib/base/cells.ts'
 import type { Clock } from '../../lib/base/clock.ts'
 import { createSharedState, SharedState } from '../../lib/base/shared-state.ts'
 import type { ThreadEnv } from '../../lib/base/thread-env.ts'
 import { Timers } from '../../lib/base/timers.ts'
 import type { CacheBounds } from '../../lib/static/bounded-cache.ts'
-import { FileStore } from '../../lib/static/file-store.ts'
+import type { FileShelf } from '../../lib/static/file-shelf.ts'
+import { FileStore, type ShelfOptions } from '../../lib/static/file-store.ts'
 import { StaticHandler } from '../../lib/static/handler.ts'
+import type { ReleaseFacts, StaticObserver } from '../../lib/static/static-observer.ts'
 import { type RecordedRequest, RecordingExchange } from './recording-exchange.ts'
 
 /** Time that a test moves by hand. */
@@ -32,20 +35,59 @@ export interface SiteOptions {
   readonly index?: readonly string[]
   readonly routePath?: string
   readonly bounds?: CacheBounds
+  readonly heldBytes?: number
+  readonly manifest?: boolean
+  readonly keepMs?: number
+  readonly compress?: boolean
+  readonly cacheControl?: string
+  readonly internal?: boolean
 }
 
-/** A static route over a real folder. */
-export class TestSite {
+/** A static route's words where a test has none of its own. */
+export const USUAL: Omit<ShelfOptions, 'root'> = {
+  index: ['index.html'],
+  routePath: '/',
+  manifest: true,
+  keepMs: 3_600_000,
+  compress: false,
+  cacheControl: undefined,
+}
+
+/** A static route over a real folder. Files are not compressed unless a test asks for it. */
+export class TestSite implements StaticObserver {
   readonly clock = new HandClock()
+  readonly env = threadEnv(this.clock)
   readonly store: FileStore
   readonly handler: StaticHandler
-  readonly shelf
+  readonly shelf: FileShelf
+  /** What the observer was told of broken manifests, and of good ones. */
+  readonly told: string[] = []
+  readonly releases: ReleaseFacts[] = []
 
-  constructor(root: string, { index = ['index.html'], routePath = '/', bounds }: SiteOptions = {}) {
-    const env = threadEnv(this.clock)
-    this.store = new FileStore(env, bounds)
-    this.handler = new StaticHandler({ root, index, routePath, store: this.store, env })
-    this.shelf = this.store.shelf(root, index, routePath)
+  constructor(root: string, options: SiteOptions = {}) {
+    const { bounds, heldBytes, internal = false, ...words } = options
+    this.store = new FileStore(this.env, {
+      observer: this,
+      ...(bounds === undefined ? {} : { bounds }),
+      ...(heldBytes === undefined ? {} : { heldBytes }),
+    })
+    const shelf = { ...USUAL, ...words, root }
+    this.handler = new StaticHandler({ ...shelf, internal, store: this.store, env: this.env })
+    this.shelf = this.store.shelf(shelf)
+  }
+
+  /** Lets time pass, with its timers. */
+  pass(ms: number): void {
+    this.clock.pass(ms)
+    this.env.timers.advance()
+  }
+
+  manifestBroken(file: string, reason: string): void {
+    this.told.push(`${basename(file)}: ${reason}`)
+  }
+
+  releaseTaken(_root: string, facts: ReleaseFacts): void {
+    this.releases.push(facts)
   }
 
   /** Begins a request; the answer may still be on its way. */
@@ -81,7 +123,8 @@ function linkText(path: string): string {
   }
 }
 
-function threadEnv(clock: Clock): ThreadEnv {
+/** What a data thread's parts are handed, with nobody at the other end. */
+export function threadEnv(clock: Clock): ThreadEnv {
   return {
     clock,
     timers: new Timers(clock),

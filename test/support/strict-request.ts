@@ -30,16 +30,7 @@ const ONCE = [
   'x-forwarded-port',
   'x-forwarded-proto',
 ]
-const NEVER = [
-  'te',
-  'trailer',
-  'keep-alive',
-  'proxy-connection',
-  'http2-settings',
-  'expect',
-  'proxy',
-  'upgrade',
-]
+const NEVER = ['te', 'trailer', 'keep-alive', 'proxy-connection', 'http2-settings', 'expect', 'proxy']
 const MAX_HEAD = 256 * 1024
 
 /**
@@ -169,9 +160,23 @@ function framingOf(fields: StrictHead['fields']): { chunked: boolean; length: nu
   const [length] = values('content-length')
   const [coding] = values('transfer-encoding')
   const [connection] = values('connection')
+  if (values('upgrade').length > 0)
+    return isSwitch(values) ? { chunked: false, length: 0 } : 'upgrade reached the app'
   if (connection !== undefined && !/^(close|keep-alive)$/i.test(connection)) return 'connection options'
   if (length !== undefined && coding !== undefined) return 'both framings'
   if (coding !== undefined && coding !== 'chunked') return 'transfer coding'
   if (length !== undefined && !/^(0|[1-9][0-9]{0,15})$/.test(length)) return 'content length'
   return { chunked: coding !== undefined, length: Number(length ?? 0) }
+}
+
+/** The one form in which a request may ask for another protocol. */
+function isSwitch(values: (name: string) => string[]): boolean {
+  return (
+    values('upgrade').join() === 'websocket' &&
+    values('connection').join() === 'Upgrade' &&
+    values('sec-websocket-key').length === 1 &&
+    values('sec-websocket-version').length === 1 &&
+    values('content-length').length === 0 &&
+    values('transfer-encoding').length === 0
+  )
 }

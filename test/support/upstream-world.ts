@@ -8,6 +8,7 @@ import { Timers } from '../../lib/base/timers.ts'
 import type { UpstreamConfig } from '../../lib/config/model.ts'
 import type { ResponseHead } from '../../lib/http/message.ts'
 import { ExchangeRecord } from '../../lib/http/record.ts'
+import { type PacketRefusal, uwsgiPacket } from '../../lib/wire/uwsgi-packet.ts'
 import type { Attempt, Job, WaitingLine } from '../../upstreams/job.ts'
 import { ENDPOINT_BLOCK, UPSTREAM_BLOCK } from '../../upstreams/measures.ts'
 import { Upstream, type UpstreamPlacement } from '../../upstreams/upstream.ts'
@@ -18,10 +19,10 @@ export type End = number | ErrorCode
 /** A request without a client. */
 export class TestJob implements Job {
   readonly method: string
-  readonly idempotent = true
+  readonly idempotent: boolean
   readonly headText: string
-  readonly bodyFraming: Job['bodyFraming']
-  bodyUntouched = true
+  bodyFraming: Job['bodyFraming']
+  repeatable = true
   readonly key = 0
   readonly record = new ExchangeRecord('test', 0)
   readonly name: string
@@ -29,14 +30,21 @@ export class TestJob implements Job {
   attempt: Attempt | undefined = undefined
   /** Called in the turn of the end, as a pipelined request would be. */
   afterwards: (() => void) | undefined = undefined
+  /** For the uwsgi form only: makes the packet as large as wanted. */
+  cookie = ''
+  /** Why it failed, in words. */
+  detail = ''
+  /** The body of its answer as far as it has come, in latin1. */
+  received = ''
   readonly #body: Buffer | undefined
   readonly #end = Promise.withResolvers<End>()
   #status = 0
 
-  constructor(path: string, body?: Buffer) {
+  constructor(path: string, body?: Buffer, method = body === undefined ? 'GET' : 'POST') {
     this.name = path
     this.#body = body
-    this.method = body === undefined ? 'GET' : 'POST'
+    this.method = method
+    this.idempotent = method !== 'POST'
     this.bodyFraming = body === undefined ? 'none' : 'length'
     const length = body === undefined ? '' : `Content-Length: ${body.length}\r\n`
     this.headText = `${this.method} ${path} HTTP/1.1\r\nHost: example.test\r\n${length}\r\n`
@@ -62,9 +70,18 @@ export class TestJob implements Job {
 
   bodyWanted(): void {
     if (this.#body === undefined) return
-    this.bodyUntouched = false
+    this.repeatable = false
     this.attempt?.sendBody(this.#body, 0, this.#body.length)
     this.attempt?.endBody()
+  }
+
+  uwsgiPacket(): string | PacketRefusal {
+    return uwsgiPacket([
+      ['REQUEST_METHOD', this.method],
+      ['PATH_INFO', this.name],
+      ['CONTENT_LENGTH', this.#body === undefined ? '' : String(this.#body.length)],
+      ['HTTP_COOKIE', this.cookie],
+    ])
   }
 
   sendDrained(): void {}
@@ -74,7 +91,8 @@ export class TestJob implements Job {
     this.#status = head.status
   }
 
-  answerBytes(): boolean {
+  answerBytes(bytes: Uint8Array, start: number, end: number): boolean {
+    this.received += Buffer.from(bytes.subarray(start, end)).toString('latin1')
     return true
   }
 
@@ -85,7 +103,8 @@ export class TestJob implements Job {
     this.afterwards?.()
   }
 
-  failed(code: ErrorCode): void {
+  failed(code: ErrorCode, detail: string): void {
+    this.detail = detail
     this.#end.resolve(code)
     this.afterwards?.()
   }

@@ -1,11 +1,9 @@
 import { Client, type Dispatcher } from 'undici'
 import type { Address } from '../../lib/config/model.ts'
-import { hintOfStatus, reasonOfError } from './failure-reason.ts'
+import { reasonOfError } from './failure-reason.ts'
 import type { Probe } from './health.ts'
+import { judgeStatus, MAX_BODY_BYTES } from './probe-answer.ts'
 import type { ProbeTarget } from './probe-target.ts'
-
-/** Of a health page's body; what is longer is cut off, and counts as read. */
-const MAX_BODY_BYTES = 64 * 1024
 
 /**
  * One GET on a connection of its own, which is closed afterwards: a kept one would park on a sync worker and
@@ -23,7 +21,7 @@ export async function probeHttp(target: ProbeTarget, signal: AbortSignal): Promi
     reached = 'the answer did not end'
     await readSome(answer.body)
     const { location } = answer.headers
-    return judge(target, answer.statusCode, location)
+    return judgeStatus(target, answer.statusCode, Array.isArray(location) ? location[0] : location)
   } catch (error) {
     return { ok: false, reason: signal.aborted ? reached : reasonOfError(error, target.address) }
   } finally {
@@ -65,15 +63,4 @@ async function readSome(body: AsyncIterable<Uint8Array>): Promise<void> {
     bytes += chunk.length
     if (bytes > MAX_BODY_BYTES) return
   }
-}
-
-function judge(
-  { health, host }: ProbeTarget,
-  status: number,
-  location: string | string[] | undefined,
-): Probe {
-  if (health.expect.includes(status)) return { ok: true }
-  const first = Array.isArray(location) ? location[0] : location
-  const hint = hintOfStatus(status, first, host, health.path)
-  return { ok: false, reason: `status ${status}, expected ${health.expect.join(' or ')}${hint}` }
 }

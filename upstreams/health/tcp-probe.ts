@@ -1,8 +1,7 @@
-import { connect, type NetConnectOpts } from 'node:net'
-import type { Address } from '../../lib/config/model.ts'
+import { connect } from 'node:net'
 import { reasonOfError } from './failure-reason.ts'
 import type { Probe } from './health.ts'
-import type { ProbeTarget } from './probe-target.ts'
+import { connectOptions, type ProbeTarget } from './probe-target.ts'
 
 /**
  * Connects and closes at once, without a byte: proves that somebody listens, not that the app works. Never
@@ -10,7 +9,7 @@ import type { ProbeTarget } from './probe-target.ts'
  */
 export function probeTcp({ address }: ProbeTarget, signal: AbortSignal): Promise<Probe> {
   return new Promise(resolve => {
-    const socket = connect(optionsOf(address))
+    const socket = connect(connectOptions(address))
     const finish = (probe: Probe) => {
       signal.removeEventListener('abort', giveUp)
       socket.destroy()
@@ -22,8 +21,4 @@ export function probeTcp({ address }: ProbeTarget, signal: AbortSignal): Promise
     socket.on('error', error => finish({ ok: false, reason: reasonOfError(error, address) }))
     signal.addEventListener('abort', giveUp)
   })
-}
-
-function optionsOf(address: Address): NetConnectOpts {
-  return address.kind === 'unix' ? { path: address.path } : { host: address.host, port: address.port }
 }

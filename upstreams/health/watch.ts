@@ -5,6 +5,7 @@ import { afterProbe, type Health, newcomer, type Probe } from './health.ts'
 import { probeHttp } from './http-probe.ts'
 import type { ProbeTarget } from './probe-target.ts'
 import { probeTcp } from './tcp-probe.ts'
+import { probeUwsgi } from './uwsgi-probe.ts'
 
 /**
  * Time between two probes varies by this share to both sides, so that probes of many endpoints and proxies
@@ -108,7 +109,7 @@ export class Watch implements Deadline {
     const startMs = clock.now()
     this.#abort = abort
     timers.arm(limit, target.health.timeoutMs)
-    const found = await (target.health.kind === 'tcp' ? probeTcp : probeHttp)(target, abort.signal)
+    const found = await probeOf(target)(target, abort.signal)
     timers.disarm(limit)
     if (this.#stopped) return
     const nowMs = clock.now()
@@ -137,6 +138,14 @@ export class Watch implements Deadline {
     const chosen = starting ? Math.min(intervalMs, STARTING_INTERVAL_MS) : intervalMs
     return chosen * (1 + JITTER * (2 * this.#context.random() - 1))
   }
+}
+
+function probeOf({
+  health,
+  protocol,
+}: ProbeTarget): (target: ProbeTarget, signal: AbortSignal) => Promise<Probe> {
+  if (health.kind === 'tcp') return probeTcp
+  return protocol === 'uwsgi' ? probeUwsgi : probeHttp
 }
 
 /** The absolute limit of one probe. */

@@ -1,0 +1,61 @@
+import type { CellColumn } from '../base/cells.ts'
+import type { SpoolConfig } from '../config/model.ts'
+import { SPOOL_BLOCK, SPOOL_OUTCOMES, SPOOLED, type Spooled, type SpoolOutcome } from './spool-measures.ts'
+
+const AT = SPOOL_BLOCK.at
+
+/**
+ * What a data thread's waiting bodies may take, and take. The bounds hold for the process: each thread adds up the columns of
+ * all before it takes more, so at worst every thread oversteps by one block.
+ */
+export class Spool {
+  readonly #cells: CellColumn
+  #config: SpoolConfig
+  #row: number
+
+  /** `row`: first row of the SPOOL_BLOCK. */
+  constructor(cells: CellColumn, config: SpoolConfig, row: number) {
+    this.#cells = cells
+    this.#config = config
+    this.#row = row
+  }
+
+  /** After a reload: for what comes from now on. */
+  configure(config: SpoolConfig): void {
+    this.#config = config
+  }
+
+  get folder(): string {
+    return this.#config.folder
+  }
+
+  /** Bytes that a body may leave in memory now; with all memory in use none, so that each byte goes to a file. */
+  get memoryBytes(): number {
+    const { memoryBytes, memoryTotalBytes } = this.#config
+    return this.#cells.total(this.#row + AT.memory) < memoryTotalBytes ? memoryBytes : 0
+  }
+
+  takeMemory(bytes: number): void {
+    this.#cells.add(this.#row + AT.memory, bytes)
+  }
+
+  giveMemory(bytes: number): void {
+    this.#cells.add(this.#row + AT.memory, -bytes)
+  }
+
+  /** False: the files have all the bytes that they may have. */
+  takeDisk(bytes: number): boolean {
+    if (this.#cells.total(this.#row + AT.disk) + bytes > this.#config.diskBytes) return false
+    this.#cells.add(this.#row + AT.disk, bytes)
+    return true
+  }
+
+  giveDisk(bytes: number): void {
+    this.#cells.add(this.#row + AT.disk, -bytes)
+  }
+
+  count(what: Spooled, outcome: SpoolOutcome): void {
+    const index = SPOOLED.indexOf(what) * SPOOL_OUTCOMES.length + SPOOL_OUTCOMES.indexOf(outcome)
+    this.#cells.add(this.#row + AT.bodies + index, 1)
+  }
+}

@@ -1,0 +1,341 @@
+import type { IncomingMessage } from 'node:http'
+import { Socket } from 'node:net'
+import type { Attempt, AttemptOwner, Job, PooledEndpoint } from '../../upstreams/job.ts'
+import type { AttemptError } from '../../upstreams/measures.ts'
+import { reasonOf } from '../../upstreams/transport/socket-error.ts'
+import type { ErrorCode } from '../base/errors.ts'
+import type { ThreadEnv } from '../base/thread-env.ts'
+import type { Deadline } from '../base/timers.ts'
+import type { BodyReader, ClientTunnel, Exchange } from '../http/exchange.ts'
+import { dropFromResponse } from '../http/hop-by-hop.ts'
+import type { RequestHead, ResponseHead } from '../http/message.ts'
+import { switchFault } from '../http/websocket.ts'
+import { FrameWatch, GOING_AWAY_TO_APP, GOING_AWAY_TO_CLIENT } from './frame-watch.ts'
+import { openTunnel, readSwitch, type TunnelListener } from './tunnel.ts'
+import { type LegOwner, TunnelLeg } from './tunnel-leg.ts'
+
+/** A request to switch: its exchange, its job, the head for the app, and the key that a switch has to answer. */
+export interface TunnelQuestion {
+  readonly exchange: Exchange
+  readonly job: Job
+  readonly head: RequestHead
+  readonly key: string
+}
+
+/**
+ * connecting, asked: no answer yet. answer: the app does not switch, its answer is on the way. open: a tunnel. closing: the app's side is
+ * gone, the client has not yet taken all or closed its side. closed: over.
+ */
+type State = 'connecting' | 'asked' | 'answer' | 'open' | 'closing' | 'closed'
+
+/** When one side has ended and nothing is under way, how long the other may stay silent. As for half-closed clients elsewhere. */
+const HALF_CLOSED_MS = 5000
+const MAX_INTERIM = 64
+
+/** One attempt to open a tunnel, and the tunnel for as long as it is open: its slot is taken until the app's side has closed. */
+export class TunnelAttempt implements Attempt, BodyReader, Deadline, LegOwner, TunnelListener {
+  dueMs = Number.POSITIVE_INFINITY
+  slot: number | undefined = undefined
+  readonly #question: TunnelQuestion
+  readonly #endpoint: PooledEndpoint
+  readonly #owner: AttemptOwner
+  readonly #env: ThreadEnv
+  readonly #socket = new Socket({ allowHalfOpen: true })
+  readonly #leg = new TunnelLeg(this)
+  readonly #startMs: number
+  #state: State = 'connecting'
+  #error: Error | undefined = undefined
+  #answer: IncomingMessage | undefined = undefined
+  #interim = 0
+  #client: ClientTunnel | undefined = undefined
+  readonly #fromClient = new FrameWatch()
+  readonly #fromApp = new FrameWatch()
+  /** Who was the first to send no more through the tunnel. */
+  #firstEnd: 'client' | 'app' | undefined = undefined
+  #movedAtMs = 0
+
+  constructor(question: TunnelQuestion, endpoint: PooledEndpoint, owner: AttemptOwner, env: ThreadEnv) {
+    this.#question = question
+    this.#endpoint = endpoint
+    this.#owner = owner
+    this.#env = env
+    this.#startMs = env.clock.now()
+    endpoint.countActive(1)
+    question.job.attempting(this)
+    env.timers.arm(this, owner.timeouts.connectMs)
+    const socket = this.#socket
+    socket.once('connect', () => this.#connected())
+    socket.once('end', () => this.#sideEnded('app'))
+    socket.on('error', error => {
+      this.#error ??= error
+    })
+    socket.once('close', () => this.#socketClosed())
+    this.#leg.once('close', () => this.#legClosed())
+    socket.setNoDelay(true)
+    if (this.#ask()) socket.connect(endpoint.peer)
+  }
+
+  // Attempt: what the job calls. A request to switch has no body.
+
+  sendBody(): boolean {
+    return true
+  }
+
+  endBody(): void {}
+
+  flushBody(): void {}
+
+  resumeAnswer(): void {
+    this.#answer?.resume()
+    this.#leg.drained()
+  }
+
+  cancel(): void {
+    switch (this.#state) {
+      case 'connecting':
+      case 'asked':
+      case 'answer':
+        this.#close()
+        return this.#owner.attemptCancelled(this.#endpoint)
+      case 'open':
+        // A shutdown is nobody's fault; all else reaches the app as the break that it is.
+        if (this.#question.job.record.end === 'shutdown') this.#sayGoodbye()
+        else this.#socket.resetAndDestroy()
+        this.#tunnelEnded()
+        return this.#close()
+      case 'closing':
+        return this.#close()
+      case 'closed':
+    }
+  }
+
+  // TunnelListener: what the app answers.
+
+  informed(head: ResponseHead): void {
+    if (this.#state !== 'asked') return
+    this.#interim += 1
+    if (this.#interim > MAX_INTERIM) this.bad('too many interim answers')
+    else this.#question.job.informed(head)
+  }
+
+  answered(head: ResponseHead, body: IncomingMessage): void {
+    if (this.#state !== 'asked') return
+    const { job } = this.#question
+    this.#state = 'answer'
+    this.#answer = body
+    job.record.firstByteAtMs = this.#env.clock.now()
+    this.#env.timers.arm(this, this.#owner.timeouts.idleMs)
+    body.on('data', (bytes: Buffer) => this.#answerBytes(bytes))
+    body.on('error', () => {})
+    body.once('close', () => this.#answerClosed(body.complete, head.status))
+    job.answered(head)
+  }
+
+  bad(detail: string): void {
+    this.#fail('UPSTREAM_BAD', 'protocol', detail)
+  }
+
+  // LegOwner.
+
+  switched(bytes: Buffer): ClientTunnel | undefined {
+    if (this.#state !== 'asked') return undefined
+    const { exchange, job, key } = this.#question
+    const head = readSwitch(bytes)
+    const fault = typeof head === 'string' ? head : switchFault(head, key)
+    if (fault !== undefined || typeof head === 'string') {
+      this.bad(fault ?? 'head')
+      return undefined
+    }
+    const now = this.#env.clock.now()
+    job.record.firstByteAtMs = now
+    job.record.upstreamEndAtMs = now
+    this.#state = 'open'
+    this.#endpoint.tunnelOpened()
+    this.#moved()
+    this.#env.timers.arm(this, this.#limitMs)
+    dropFromResponse(head.fields, head.connectionNamed)
+    this.#client = exchange.upgrade('websocket', head.fields, this)
+    if (this.#client === undefined) this.cancel()
+    return this.#client
+  }
+
+  passed(bytes: Buffer): void {
+    this.#moved()
+    this.#endpoint.countTunnelBytes('received', bytes.length)
+    this.#fromApp.take(bytes, 0, bytes.length)
+  }
+
+  // BodyReader: what the client sends through the tunnel.
+
+  bodyBytes(bytes: Uint8Array, start: number, end: number): void {
+    if (this.#state !== 'open') return
+    this.#moved()
+    this.#endpoint.countTunnelBytes('sent', end - start)
+    this.#fromClient.take(bytes, start, end)
+    this.#leg.feed(bytes, start, end)
+  }
+
+  bodyFlush(): void {}
+
+  bodyEnd(): void {
+    this.#leg.feedEnd()
+    this.#sideEnded('client')
+  }
+
+  // Deadline.
+
+  expired(): void {
+    const { connectMs, responseMs, idleMs } = this.#owner.timeouts
+    switch (this.#state) {
+      case 'connecting':
+        return this.#fail('CONNECT_TIMEOUT', 'connect_timeout', `no connection within ${connectMs} ms`)
+      case 'asked':
+        return this.#fail('UPSTREAM_TIMEOUT', 'header_timeout', `no answer within ${responseMs} ms`)
+      case 'answer':
+        // A client that reads slowly makes us pause: that is not the app's silence.
+        if (this.#answer?.isPaused() === true) return this.#env.timers.arm(this, idleMs)
+        return this.#fail('UPSTREAM_TIMEOUT', 'body_timeout', `silent for ${idleMs} ms inside its answer`)
+      case 'open':
+      case 'closing':
+        return this.#watchSilence()
+      case 'closed':
+    }
+  }
+
+  /** False if the library, or Node behind it, does not take our head: a mistake of ours, and not worth a thread. */
+  #ask(): boolean {
+    try {
+      openTunnel(this.#leg, this.#question.head, this.#socket, this)
+      return true
+    } catch (error) {
+      this.#fail('INTERNAL', 'protocol', error instanceof Error ? error.message : String(error))
+      return false
+    }
+  }
+
+  #connected(): void {
+    if (this.#state !== 'connecting') return
+    const { record } = this.#question.job
+    const now = this.#env.clock.now()
+    record.connectMs += now - this.#startMs
+    record.sentAtMs = now
+    this.#owner.connected(now - this.#startMs)
+    this.#state = 'asked'
+    this.#env.timers.disarm(this)
+    this.#env.timers.arm(this, this.#owner.timeouts.responseMs)
+  }
+
+  #socketClosed(): void {
+    const reason = this.#error === undefined ? 'closed the connection' : reasonOf(this.#error)
+    switch (this.#state) {
+      case 'connecting':
+        return this.#fail('CONNECT_FAILED', 'connect', reason)
+      case 'asked':
+        return this.#fail('UPSTREAM_CLOSED', 'reset', `${reason} before its answer`)
+      case 'answer':
+        // Its body tells how it ended.
+        return
+      case 'open':
+        return this.#appGone(reason)
+      case 'closing':
+      case 'closed':
+    }
+  }
+
+  /** Behind one side's end it does not matter how the other one closes: apps and clients do not wait for each other. */
+  #appGone(reason: string): void {
+    this.#tunnelEnded()
+    if (this.#firstEnd !== undefined || this.#error === undefined) {
+      this.#firstEnd ??= 'app'
+      this.#state = 'closing'
+      this.#leg.end()
+      return this.#watchSilence()
+    }
+    this.#close()
+    this.#question.exchange.fail('UPSTREAM_CLOSED', `${reason} inside the tunnel`)
+  }
+
+  /** Both directions have ended, and all is delivered. */
+  #legClosed(): void {
+    if (this.#state === 'closing') this.#close()
+  }
+
+  #sideEnded(side: 'client' | 'app'): void {
+    if (this.#state !== 'open') return
+    this.#firstEnd ??= side
+    this.#moved()
+    this.#env.timers.arm(this, this.#limitMs)
+  }
+
+  #moved(): void {
+    this.#movedAtMs = this.#env.clock.now()
+  }
+
+  /** How long nothing may move. */
+  get #limitMs(): number {
+    const { tunnelMs } = this.#owner.timeouts
+    const queued = this.#leg.writableLength + this.#leg.readableLength + this.#socket.writableLength
+    return this.#firstEnd === undefined || queued > 0 ? tunnelMs : Math.min(tunnelMs, HALF_CLOSED_MS)
+  }
+
+  #watchSilence(): void {
+    const limitMs = this.#limitMs
+    const leftMs = this.#movedAtMs + limitMs - this.#env.clock.now()
+    if (leftMs > 0) return this.#env.timers.arm(this, leftMs)
+    const { exchange } = this.#question
+    if (this.#state === 'open') this.#tunnelEnded()
+    this.#close()
+    if (this.#firstEnd === 'app') exchange.end()
+    else if (this.#firstEnd === 'client')
+      exchange.fail('CLIENT_GONE', 'closed its half, and the app is silent')
+    else exchange.fail('TUNNEL_IDLE', `nothing moved for ${limitMs} ms`)
+  }
+
+  #answerBytes(bytes: Buffer): void {
+    if (this.#state !== 'answer') return
+    const { job } = this.#question
+    this.#env.timers.arm(this, this.#owner.timeouts.idleMs)
+    if (!job.answerBytes(bytes, 0, bytes.length)) this.#answer?.pause()
+    else job.answerFlush()
+  }
+
+  #answerClosed(complete: boolean, status: number): void {
+    if (this.#state !== 'answer') return
+    const { job } = this.#question
+    if (!complete) return this.#fail('UPSTREAM_TRUNCATED', 'reset', 'closed the connection inside its answer')
+    job.record.upstreamEndAtMs = this.#env.clock.now()
+    this.#close()
+    this.#owner.attemptEnded({ endpoint: this.#endpoint, reusable: undefined }, job, status)
+    job.answerEnd()
+  }
+
+  /** Tells both sides before the cut, where that tears no frame in two: clients then come back at once instead of reporting an error. */
+  #sayGoodbye(): void {
+    if (this.#firstEnd !== undefined) return
+    if (this.#fromApp.between) this.#client?.write(GOING_AWAY_TO_CLIENT)
+    if (this.#fromClient.between && this.#leg.readableLength === 0) this.#socket.write(GOING_AWAY_TO_APP)
+  }
+
+  /** The slot comes free. How a tunnel ends says nothing about the endpoint's health. */
+  #tunnelEnded(): void {
+    this.#endpoint.tunnelClosed()
+    this.#endpoint.countActive(-1)
+    this.#owner.attemptEnded({ endpoint: this.#endpoint, reusable: undefined }, this.#question.job, 101)
+  }
+
+  #fail(code: ErrorCode, kind: AttemptError, detail: string): void {
+    if (this.#state === 'open' || this.#state === 'closing' || this.#state === 'closed') return
+    const answered = this.#state === 'answer'
+    this.#close()
+    this.#owner.attemptFailed(this.#endpoint, this.#question.job, { code, kind, detail, answered })
+  }
+
+  #close(): void {
+    const before = this.#state
+    this.#state = 'closed'
+    if (before === 'connecting' || before === 'asked' || before === 'answer') this.#endpoint.countActive(-1)
+    this.#env.timers.disarm(this)
+    this.#leg.destroy()
+    this.#socket.destroy()
+  }
+}

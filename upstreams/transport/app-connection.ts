@@ -1,0 +1,325 @@
+import { ByteStream, type ByteStreamOwner } from '../../lib/base/byte-stream.ts'
+import type { ErrorCode } from '../../lib/base/errors.ts'
+import type { ThreadEnv } from '../../lib/base/thread-env.ts'
+import type { Deadline } from '../../lib/base/timers.ts'
+import type { ResponseHead } from '../../lib/http/message.ts'
+import type { Attempt, AttemptOwner, EndpointConnection, Job, PooledEndpoint } from '../job.ts'
+import type { AttemptError } from '../measures.ts'
+import { type AnswerListener, AnswerReader } from './answer-reader.ts'
+import { isBodyCertain } from './body-certain.ts'
+import { keepAliveTimeout } from './keep-alive-field.ts'
+import type { RequestForm } from './request-form.ts'
+import { reasonOf } from './socket-error.ts'
+
+type State = 'connecting' | 'idle' | 'head' | 'body' | 'closed'
+
+/**
+ * One connection to an endpoint: connects, runs one attempt at a time, never pipelines (uWSGI and gunicorn answer only the first), waits in
+ * the pool between two if its form allows more than one. Any byte that no request asked for destroys it (RFC 9112 9.2): it could be
+ * taken for the next answer.
+ */
+export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwner, AnswerListener, Deadline {
+  dueMs = Number.POSITIVE_INFINITY
+  slot: number | undefined = undefined
+  readonly endpoint: PooledEndpoint
+  #owner: AttemptOwner
+  readonly #env: ThreadEnv
+  readonly #form: RequestForm
+  readonly #stream: ByteStream
+  readonly #answer: AnswerReader
+  readonly #startMs: number
+  #state: State = 'connecting'
+  #job: Job | undefined
+  /** Attempts begun on this connection. */
+  #runs = 0
+  /** When it went into the pool last. */
+  #restingSinceMs = 0
+  /** Milliseconds that it had waited there when this attempt took it. */
+  #restedMs = 0
+  #sending = false
+  /** The upstream takes no more, but its answer may be on the way. */
+  #sendFailed = false
+  #readPaused = false
+  promisedIdleMs: number | undefined = undefined
+
+  constructor(endpoint: PooledEndpoint, owner: AttemptOwner, env: ThreadEnv, job: Job, form: RequestForm) {
+    this.endpoint = endpoint
+    this.#owner = owner
+    this.#env = env
+    this.#form = form
+    this.#job = job
+    this.#answer = new AnswerReader(this)
+    this.#startMs = env.clock.now()
+    const stallMs = owner.timeouts.responseMs
+    this.#stream = ByteStream.connect(endpoint.peer, this, env.timers, stallMs, () => this.#connected())
+    env.timers.arm(this, owner.timeouts.connectMs)
+    endpoint.countActive(1)
+    job.attempting(this)
+  }
+
+  get usable(): boolean {
+    return this.#state === 'idle'
+  }
+
+  run(job: Job, owner: AttemptOwner): void {
+    this.#job = job
+    this.#owner = owner
+    this.#restedMs = (job.record.attemptAtMs as number) - this.#restingSinceMs
+    this.endpoint.countActive(1)
+    job.attempting(this)
+    this.#begin(job)
+  }
+
+  rest(idleMs: number): void {
+    this.#env.timers.arm(this, idleMs)
+  }
+
+  /** Only while nothing runs on it that would have to be told. */
+  destroy(): void {
+    this.#state = 'closed'
+    this.#stream.destroy()
+  }
+
+  // Attempt: what the job calls.
+
+  sendBody(bytes: Uint8Array, start: number, end: number): boolean {
+    const job = this.#job
+    if (!this.#sending || job === undefined) return true
+    this.#form.writeBody(this.#stream, job, bytes, start, end)
+    return !this.#stream.backedUp
+  }
+
+  endBody(): void {
+    const job = this.#job
+    if (!this.#sending || job === undefined) return
+    this.#form.writeEnd(this.#stream, job)
+    this.#stream.flush()
+    this.#sent()
+  }
+
+  flushBody(): void {
+    if (this.#sending) this.#stream.flush()
+  }
+
+  resumeAnswer(): void {
+    if (!this.#readPaused) return
+    this.#readPaused = false
+    this.#stream.resume()
+    if (this.#state === 'body') this.#env.timers.arm(this, this.#owner.timeouts.idleMs)
+  }
+
+  cancel(): void {
+    if (this.#job === undefined) return
+    this.#detach()
+    this.#owner.attemptCancelled(this.endpoint)
+    this.destroy()
+  }
+
+  // ByteStreamOwner.
+
+  streamBytes(bytes: Buffer, end: number): void {
+    switch (this.#state) {
+      case 'body':
+        this.#env.timers.arm(this, this.#owner.timeouts.idleMs)
+        this.#answer.read(bytes, end)
+        break
+      case 'head':
+        this.#answer.read(bytes, end)
+        break
+      case 'idle':
+        return this.#leavePool()
+      case 'connecting':
+      case 'closed':
+        this.#stream.destroy()
+    }
+  }
+
+  streamEnded(): void {
+    if (this.#state === 'idle') this.#closedWhileIdle()
+    else if (this.#state === 'body' && this.#answer.head?.framing === 'close') this.answerWhole(false)
+    else if (this.#job !== undefined) this.#lost('closed the connection')
+    this.#leavePool()
+  }
+
+  /** Apps answer early and close without reading the rest (a 403 to a large upload): the answer is still to be read. */
+  streamWriteFailed(): void {
+    this.#sendFailed = true
+    if (!this.#sending) return
+    this.#sending = false
+    this.#job?.sendDrained()
+    if (this.#state === 'head') this.#env.timers.arm(this, this.#owner.timeouts.responseMs)
+  }
+
+  streamDrained(): void {
+    if (this.#sending) this.#job?.sendDrained()
+  }
+
+  streamStalled(): void {
+    this.#fail('UPSTREAM_TIMEOUT', 'header_timeout', 'takes no more of the request')
+  }
+
+  streamClosed(error: Error | undefined): void {
+    const was = this.#state
+    this.#state = 'closed'
+    this.#env.timers.disarm(this)
+    this.endpoint.removeIdle(this)
+    if (was === 'idle') this.#closedWhileIdle()
+    if (this.#job === undefined) return
+    const reason = error === undefined ? 'closed the connection' : reasonOf(error)
+    if (was === 'connecting') this.#fail('CONNECT_FAILED', 'connect', reason)
+    else this.#lost(reason, was)
+  }
+
+  expired(): void {
+    const { connectMs, responseMs, idleMs } = this.#owner.timeouts
+    switch (this.#state) {
+      case 'connecting':
+        this.#fail('CONNECT_TIMEOUT', 'connect_timeout', `no connection within ${connectMs} ms`)
+        break
+      case 'idle':
+        this.endpoint.keepalive.survived(this.#env.clock.now() - this.#restingSinceMs)
+        this.#leavePool()
+        break
+      case 'head':
+        this.#fail('UPSTREAM_TIMEOUT', 'header_timeout', `no answer within ${responseMs} ms`)
+        break
+      case 'body':
+        // A client that reads slowly makes us pause: that is not the upstream's silence.
+        if (this.#readPaused) this.#env.timers.arm(this, idleMs)
+        else this.#fail('UPSTREAM_TIMEOUT', 'body_timeout', `silent for ${idleMs} ms inside its answer`)
+        break
+      case 'closed':
+        break
+    }
+  }
+
+  // AnswerListener.
+
+  answerInformed(head: ResponseHead): void {
+    this.#job?.informed(head)
+  }
+
+  answerBegun(head: ResponseHead): void {
+    const job = this.#job as Job
+    this.#state = 'body'
+    this.promisedIdleMs = keepAliveTimeout(head) ?? this.promisedIdleMs
+    if (this.#runs === 1) this.endpoint.keepalive.recognise(head.fields)
+    else this.endpoint.keepalive.proven = true
+    this.#form.answered()
+    job.record.firstByteAtMs = this.#env.clock.now()
+    if (head.framing === 'close' || head.framing === 'chunked' || head.contentLength > 0) {
+      this.#env.timers.arm(this, this.#owner.timeouts.idleMs)
+    }
+    job.answered(head)
+  }
+
+  answerData(bytes: Uint8Array, start: number, end: number): void {
+    if (this.#job === undefined) return
+    if (!this.#job.answerBytes(bytes, start, end) && !this.#readPaused && this.#state === 'body') {
+      this.#readPaused = true
+      this.#stream.pause()
+    }
+  }
+
+  answerPause(): void {
+    this.#job?.answerFlush()
+  }
+
+  answerWhole(clean: boolean): void {
+    const job = this.#job
+    const { head } = this.#answer
+    if (job === undefined || head === undefined) return this.#stream.destroy()
+    const reusable = clean && this.#form.reusable && head.keepAlive && this.#allSent && isBodyCertain(head)
+    const nowMs = this.#env.clock.now()
+    job.record.upstreamEndAtMs = nowMs
+    this.#restingSinceMs = nowMs
+    this.#detach()
+    this.resumeAnswer()
+    if (reusable) this.#state = 'idle'
+    else this.#stream.destroy()
+    this.#owner.attemptEnded(
+      { endpoint: this.endpoint, reusable: reusable ? this : undefined },
+      job,
+      head.status,
+    )
+    job.answerEnd()
+  }
+
+  answerBad(detail: string): void {
+    this.#fail('UPSTREAM_BAD', 'protocol', detail)
+  }
+
+  #connected(): void {
+    const job = this.#job
+    if (job === undefined || this.#state !== 'connecting') return this.#stream.destroy()
+    const tookMs = this.#env.clock.now() - this.#startMs
+    job.record.connectMs += tookMs
+    this.#owner.connected(tookMs)
+    this.#begin(job)
+  }
+
+  #begin(job: Job): void {
+    this.#runs += 1
+    this.#state = 'head'
+    this.#answer.begin(job.method)
+    this.#sending = true
+    this.#form.writeHead(this.#stream, job)
+    job.bodyWanted()
+    if (!this.#sending) return
+    this.#stream.flush()
+    if (job.bodyFraming === 'none') this.#sent()
+    else this.#env.timers.disarm(this)
+  }
+
+  /** The request is written: from now on the answer is due. */
+  #sent(): void {
+    this.#sending = false
+    if (this.#job === undefined) return
+    this.#job.record.sentAtMs = this.#env.clock.now()
+    if (this.#state === 'head') this.#env.timers.arm(this, this.#owner.timeouts.responseMs)
+  }
+
+  /** False after an answer before the end of the request: the app will not read the rest, and may have reset us for it. */
+  get #allSent(): boolean {
+    return !this.#sending && !this.#sendFailed && this.#stream.allSent
+  }
+
+  /** At once, not when the socket has closed: the next request must not find it. */
+  #leavePool(): void {
+    this.endpoint.removeIdle(this)
+    this.destroy()
+  }
+
+  #closedWhileIdle(): void {
+    const nowMs = this.#env.clock.now()
+    this.endpoint.keepalive.closedEarly(nowMs - this.#restingSinceMs, nowMs)
+  }
+
+  #lost(reason: string, was: State = this.#state): void {
+    if (was === 'body') return this.#fail('UPSTREAM_TRUNCATED', 'reset', `${reason} inside its answer`)
+    const { silent } = this.#answer
+    if (this.#runs > 1 && silent) {
+      this.endpoint.keepalive.closedEarly(this.#restedMs, this.#env.clock.now())
+      return this.#fail('REUSED_CLOSED', 'reset', `${reason} before its answer, on a reused connection`)
+    }
+    if (!silent) return this.#fail('UPSTREAM_CLOSED', 'reset', `${reason} before its answer`)
+    const { code, detail } = this.#form.unanswered(reason)
+    this.#fail(code, 'reset', detail)
+  }
+
+  #fail(code: ErrorCode, kind: AttemptError, detail: string): void {
+    const job = this.#job
+    const answered = this.#answer.head !== undefined
+    this.#detach()
+    this.destroy()
+    if (job !== undefined) this.#owner.attemptFailed(this.endpoint, job, { code, kind, detail, answered })
+  }
+
+  /** Cuts the tie between the attempt and its job: nothing of this connection reaches it any more. */
+  #detach(): void {
+    if (this.#job !== undefined) this.endpoint.countActive(-1)
+    this.#job = undefined
+    this.#sending = false
+    this.#answer.stop()
+  }
+}

@@ -1,0 +1,86 @@
+import type { ByteStream } from '../../lib/base/byte-stream.ts'
+import type { ErrorCode } from '../../lib/base/errors.ts'
+import type { ThreadEnv } from '../../lib/base/thread-env.ts'
+import { PACKET_HEADER_BYTES, type PacketRefusal, USUAL_BUFFER_BYTES } from '../../lib/wire/uwsgi-packet.ts'
+import type { AttemptOwner, Job, PooledEndpoint } from '../job.ts'
+import { AppConnection } from './app-connection.ts'
+import type { RequestForm, Unanswered } from './request-form.ts'
+
+/**
+ * Makes the attempt as a uwsgi packet on a new connection: uWSGI takes one request on each, and a silent one holds a worker. What cannot be said
+ * in a packet is told to `owner` before anything is connected.
+ */
+export function attemptUwsgi(endpoint: PooledEndpoint, owner: AttemptOwner, env: ThreadEnv, job: Job): void {
+  if (job.bodyFraming === 'chunked') {
+    const detail = 'a uwsgi endpoint needs the length of the body: set body = "spool" for its upstream'
+    return refuse(endpoint, owner, job, 'LENGTH_REQUIRED', detail)
+  }
+  const packet = job.uwsgiPacket()
+  if (typeof packet === 'string')
+    new AppConnection(endpoint, owner, env, job, new UwsgiForm(packet, endpoint))
+  else refuse(endpoint, owner, job, 'UPSTREAM_HEAD_TOO_LARGE', refusalText(packet))
+}
+
+/**
+ * One request, and the only one of its connection. Its answer is read by the rules of HTTP/1.1 without exception, so one that says
+ * `Transfer-Encoding: chunked` must be in chunks: gunicorn sends such over this protocol, and an app under uWSGI that names the
+ * coding without using it gets 502 (nginx hands either on as it is, and browsers then show the chunk sizes).
+ */
+class UwsgiForm implements RequestForm {
+  readonly reusable = false
+  readonly #packet: string
+  readonly #endpoint: PooledEndpoint
+
+  constructor(packet: string, endpoint: PooledEndpoint) {
+    this.#packet = packet
+    this.#endpoint = endpoint
+  }
+
+  writeHead(stream: ByteStream): void {
+    stream.writeText(this.#packet)
+  }
+
+  writeBody(stream: ByteStream, _job: Job, bytes: Uint8Array, start: number, end: number): void {
+    stream.writeBytes(bytes, start, end)
+  }
+
+  writeEnd(): void {}
+
+  answered(): void {
+    if (this.#blockBytes > this.#endpoint.answeredBlockBytes) {
+      this.#endpoint.answeredBlockBytes = this.#blockBytes
+    }
+  }
+
+  /** uWSGI says nothing to a block that its buffer does not hold, and looks the same as a worker that died. */
+  unanswered(reason: string): Unanswered {
+    const bytes = this.#blockBytes
+    if (bytes <= Math.max(USUAL_BUFFER_BYTES, this.#endpoint.answeredBlockBytes)) {
+      return { code: 'UPSTREAM_CLOSED', detail: `${reason} before its answer` }
+    }
+    const hint = `raise uwsgi's buffer-size, which is ${USUAL_BUFFER_BYTES} unless set`
+    return {
+      code: 'UPSTREAM_HEAD_TOO_LARGE',
+      detail: `${reason} instead of answering ${bytes} bytes of variables: ${hint}`,
+    }
+  }
+
+  get #blockBytes(): number {
+    return this.#packet.length - PACKET_HEADER_BYTES
+  }
+}
+
+function refusalText({ refused, bytes }: PacketRefusal): string {
+  const what = refused === 'block' ? 'the variables take' : `a ${refused} takes`
+  return `${what} ${bytes} bytes, and the uwsgi protocol has room for 65535`
+}
+
+function refuse(
+  endpoint: PooledEndpoint,
+  owner: AttemptOwner,
+  job: Job,
+  code: ErrorCode,
+  detail: string,
+): void {
+  owner.attemptFailed(endpoint, job, { code, kind: 'protocol', detail, answered: false })
+}
