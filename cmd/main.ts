@@ -8,7 +8,17 @@ interface Command {
   readonly example: string
   readonly json: boolean
   readonly config: boolean
+  /** What must stand behind the command's name, such as `URL`. */
+  readonly operand?: string
+  /** Options that only this command has; all take a value. */
+  readonly options?: Readonly<Record<string, OwnOption>>
   run(args: CommandArgs): Promise<number>
+}
+
+interface OwnOption {
+  readonly short?: string
+  readonly value: string
+  readonly help: string
 }
 
 // Each command's code is loaded only when it is called.
@@ -47,6 +57,20 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     json: true,
     config: true,
     run: async args => (await import('./healthcheck.ts')).healthcheck(args),
+  },
+  doctor: {
+    summary:
+      'Check a running site from outside, as its users and attackers see it, and name the setting to change.',
+    example: 'causeway doctor https://www.example.com/ --post /admin/login/',
+    json: true,
+    config: false,
+    operand: 'URL',
+    options: {
+      config: { short: 'c', value: 'PATH', help: 'check its time-outs, limits and probes, too' },
+      health: { value: 'PATH', help: "page of a load balancer's health checks (default: /healthz)" },
+      post: { value: 'PATH', help: 'send the form of this page, with nothing but its CSRF token' },
+    },
+    run: async ({ operand, options, json }) => (await import('./doctor.ts')).doctor(operand, options, json),
   },
   schema: {
     summary: 'Print the JSON Schema of the configuration, for editors.',
@@ -87,22 +111,40 @@ function parse(
   command: Command,
 ): (CommandArgs & { readonly help: boolean }) | string {
   try {
-    const { values } = parseArgs({
+    const { values, positionals } = parseArgs({
       args: [...argv],
       strict: true,
+      allowPositionals: command.operand !== undefined,
       options: {
         help: { type: 'boolean', short: 'h', default: false },
         ...(command.config ? { config: { type: 'string', short: 'c', default: DEFAULT_CONFIG } } : {}),
         ...(command.json ? { json: { type: 'boolean', default: false } } : {}),
+        ...ownOptions(command),
       },
     })
-    const { help, config, json } = values as { help: boolean; config?: string; json?: boolean }
-    return { help, config: config ?? DEFAULT_CONFIG, json: json ?? false }
+    const { help, config, json, ...options } = values as GivenOptions
+    const [operand = '', ...surplus] = positionals
+    if (!help && command.operand !== undefined && (operand === '' || surplus.length > 0)) {
+      return `give one ${command.operand}`
+    }
+    const own = command.config ? options : { config, ...options }
+    return { help, config: config ?? DEFAULT_CONFIG, json: json ?? false, operand, options: own }
   } catch (error) {
     const message = error instanceof Error ? (error.message.split('. ', 1)[0] ?? '') : String(error)
     const forgotOption = command.config && message.startsWith('Unexpected argument')
     return forgotOption ? `${message}: the configuration is named by --config` : message
   }
+}
+
+type GivenOptions = { readonly help: boolean; readonly config?: string; readonly json?: boolean } & Readonly<
+  Record<string, string | undefined>
+>
+
+function ownOptions({ options = {} }: Command) {
+  const rows = Object.entries(options).map(([name, { short }]) => {
+    return [name, { type: 'string' as const, ...(short === undefined ? {} : { short }) }] as const
+  })
+  return Object.fromEntries(rows)
 }
 
 function helpOfAll(): string {
@@ -120,13 +162,20 @@ Example: causeway run --config conf.d
 `
 }
 
-function helpOf(name: string, { summary, example, json, config }: Command): string {
+function helpOf(
+  name: string,
+  { summary, example, json, config, operand, options: own = {} }: Command,
+): string {
   let options = ''
+  for (const [option, { short, value, help }] of Object.entries(own)) {
+    const flag = short === undefined ? `    --${option}` : `-${short}, --${option}`
+    options += `  ${`${flag} ${value}`.padEnd(18)} ${help}\n`
+  }
   if (config)
     options += `  -c, --config PATH  TOML file, or folder of *.toml files (default: ${DEFAULT_CONFIG})\n`
   if (json) options += '      --json         JSON for programs\n'
   options += '  -h, --help         This text\n'
-  return `${summary}\n\nUsage: causeway ${name} [options]\n\n${options}\nExample: ${example}\n`
+  return `${summary}\n\nUsage: causeway ${name}${operand === undefined ? '' : ` ${operand}`} [options]\n\n${options}\nExample: ${example}\n`
 }
 
 function print(text: string): number {

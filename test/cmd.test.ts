@@ -31,7 +31,7 @@ function causeway(...args: string[]): Promise<Ran> {
 
 const IN_USE = 'is already in use: end what listens there, or choose another address'
 
-const COMMANDS = ['run', 'check', 'status', 'reload', 'healthcheck', 'schema', 'version']
+const COMMANDS = ['run', 'check', 'status', 'reload', 'healthcheck', 'doctor', 'schema', 'version']
 
 const site = (listener: string, admin = '127.0.0.1:0') => `
 [server]

@@ -1,0 +1,55 @@
+import type { Answer } from './answer.ts'
+import { type Cookie, readCookie } from './cookie.ts'
+import { type Finding, hint, ok, problem } from './finding.ts'
+
+const CHECK = 'cookies'
+const HERE = new Set(['localhost', '127.0.0.1', '[::1]'])
+
+/** Are the cookies of sessions and of CSRF kept from eavesdroppers, scripts and other sites? */
+export function checkCookies(answers: readonly Answer[]): Finding[] {
+  const seen = new Map<string, readonly [Cookie, string]>()
+  for (const { url, fields } of answers) {
+    for (const line of fields['set-cookie'] ?? []) seen.set(readCookie(line).name, [readCookie(line), url])
+  }
+  return [...seen.values()].flatMap(([cookie, url]) => checkCookie(cookie, new URL(url)))
+}
+
+function checkCookie(cookie: Cookie, { protocol, hostname, href }: URL): Finding[] {
+  const setting = settingOf(cookie.name)
+  const where = `cookie ${cookie.name} of ${href}`
+  const findings: Finding[] = []
+  if (protocol === 'https:' && !cookie.secure) {
+    // A cookie that is none of Django's may mean nothing.
+    const serious = setting === undefined ? hint : problem
+    findings.push(
+      serious(CHECK, where, 'no Secure: it travels over plain http, too', fixOf(setting, 'SECURE', 'True')),
+    )
+  }
+  if (protocol === 'http:' && cookie.secure && !HERE.has(hostname)) {
+    const what = 'Secure, but the site is plain http: browsers drop it, and nobody can log in'
+    findings.push(
+      problem(CHECK, where, what, `serve the site over https (or ${fixOf(setting, 'SECURE', 'False')})`),
+    )
+  }
+  // The CSRF cookie is there to be read by scripts.
+  if (setting === 'SESSION' && !cookie.httpOnly) {
+    const fix = fixOf(setting, 'HTTPONLY', 'True')
+    findings.push(problem(CHECK, where, 'no HttpOnly: scripts can take the session away', fix))
+  }
+  if (setting !== undefined && (cookie.sameSite === undefined || cookie.sameSite === 'none')) {
+    const what = `SameSite ${cookie.sameSite === undefined ? 'is not set' : 'is None'}: other sites can send it along`
+    findings.push(hint(CHECK, where, what, fixOf(setting, 'SAMESITE', '"Lax"')))
+  }
+  return findings.length === 0 ? [ok(CHECK, where, 'its attributes are right')] : findings
+}
+
+/** The middle of the setting's name in Django; undefined for cookies that are not Django's. */
+function settingOf(name: string): 'SESSION' | 'CSRF' | undefined {
+  if (/csrf|xsrf/i.test(name)) return 'CSRF'
+  return /sess/i.test(name) ? 'SESSION' : undefined
+}
+
+function fixOf(setting: string | undefined, attribute: string, value: string): string {
+  if (setting !== undefined) return `Django: ${setting}_COOKIE_${attribute} = ${value}`
+  return `in the app: set_cookie(..., ${attribute.toLowerCase()}=${value})`
+}

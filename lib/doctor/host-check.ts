@@ -1,0 +1,72 @@
+import { type Answer, fieldOf, type Outcome, targetOf } from './answer.ts'
+import { PROXY_SSL_HEADER } from './django.ts'
+import { type Finding, hint, ok, problem } from './finding.ts'
+import type { Names } from './names.ts'
+import { type Probe, STRANGER } from './survey.ts'
+
+/** Does the app answer to its own name, and to no other? */
+export function checkHosts(page: Answer, stranger: Outcome | undefined): Finding[] {
+  const check = 'hosts'
+  const { hostname, host } = new URL(page.url)
+  const setting = `Django: ALLOWED_HOSTS = ["${hostname}"]`
+  if (page.status === 400) {
+    if (page.text.includes('HTTPS port')) {
+      return [
+        problem(check, page.url, 'plain http was sent to a port that speaks TLS', 'use https:// in the URL'),
+      ]
+    }
+    return [problem(check, page.url, `400: the app refuses the Host "${host}"`, setting)]
+  }
+  if (stranger?.kind !== 'answer' || stranger.status >= 400) {
+    return [ok(check, page.url, 'answers to its own name only')]
+  }
+  const said = `${fieldOf(stranger, 'location') ?? ''}${stranger.text}`
+  if (said.includes(STRANGER)) {
+    const what = `the Host "${STRANGER}", which is not its own, comes back in links of the answer`
+    return [problem(check, page.url, what, setting)]
+  }
+  return [hint(check, page.url, `any Host is answered, such as "${STRANGER}"`, setting)]
+}
+
+/** Would health checks get their 200? `site` is what users ask for. */
+export function checkProbes(probes: readonly Probe[], site: string, names: Names): Finding[] {
+  return probes.map(probe => checkProbe(probe, site, names))
+}
+
+function checkProbe({ plan, host, own, probed }: Probe, site: string, names: Names): Finding {
+  const check = 'probes'
+  const { endpoint, path } = plan
+  const where = `${endpoint === undefined ? '' : `${endpoint.socket ?? endpoint.origin} `}${path} with Host ${host}`
+  const key = `Causeway: upstreams.${endpoint?.upstream ?? names.upstream}.health`
+  // What really probes is only known from a configuration.
+  const serious = endpoint === undefined ? hint : problem
+  if (probed.kind === 'failure') {
+    const fix = `start the app, correct upstreams.${endpoint?.upstream ?? names.upstream}.endpoints, or run this where Causeway runs`
+    // Whether the site answers is another check; the app may only be out of our reach.
+    return hint(check, where, probed.reason, fix)
+  }
+  if (endpoint?.expect.includes(probed.status) ?? (probed.status >= 200 && probed.status < 300)) {
+    return ok(check, where, `answers ${probed.status}`)
+  }
+  // Through the front, a Host without a route gets nothing; the page itself is there.
+  if (endpoint === undefined && probed.status === 404 && own.kind === 'answer' && own.status === 200) {
+    return ok(check, own.url, 'answers 200')
+  }
+  if (probed.status === 400) return serious(check, where, REFUSED, hostAdvice(key, host, site, own))
+  if (probed.status === 404)
+    return serious(check, where, '404: there is no such page', `${key}.path = "<a page that answers 200>"`)
+  if (targetOf(probed)?.startsWith('https:')) {
+    const says = Object.keys(plan.headers).some(name => name.toLowerCase() === 'x-forwarded-proto')
+    const fix = says ? PROXY_SSL_HEADER : `${key}.headers = { X-Forwarded-Proto = "https" }`
+    return serious(check, where, 'is redirected to https', fix)
+  }
+  return serious(check, where, `answers ${probed.status}`, `repair the page, or ${key}.path or ${key}.expect`)
+}
+
+const REFUSED = '400: ALLOWED_HOSTS does not know this Host, so probes fail'
+
+function hostAdvice(key: string, host: string, site: string, own: Outcome): string {
+  const { hostname } = new URL(site)
+  if (own.kind === 'answer' && own.status === 400) return `Django: ALLOWED_HOSTS = ["${hostname}"]`
+  return `${key}.host = "${hostname}" (or Django: add "${host.replace(/:\d+$/, '')}" to ALLOWED_HOSTS)`
+}
