@@ -18,8 +18,14 @@ async function problemsOf(path: string): Promise<string> {
 t.test('every configuration in the README passes the check, without a warning', async t => {
   t.ok(tomlBlocks.length >= 2, 'the blocks are found')
   for (const [i, text] of tomlBlocks.entries()) {
-    const folder = t.testdir({ polls: { staticfiles: {} } })
-    writeFileSync(join(folder, 'causeway.toml'), text.replaceAll('/srv', folder)) // the reader's folders
+    const page = '<h1>Sorry</h1>'
+    const polls = { staticfiles: { admin: {} }, media: {}, errors: { 'down.html': page, 'busy.html': page } }
+    const folder = t.testdir({ polls, staticfiles: { admin: {} } })
+    // The reader's folders.
+    const own = text
+      .replaceAll('/srv', folder)
+      .replace('root = "staticfiles"', `root = "${folder}/staticfiles"`)
+    writeFileSync(join(folder, 'causeway.toml'), own)
     t.equal(await problemsOf(join(folder, 'causeway.toml')), '', `block ${i + 1}`)
   }
 })

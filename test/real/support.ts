@@ -6,7 +6,7 @@ import { Readable } from 'node:stream'
 import { until, within } from '../support/until.ts'
 
 /** Debian puts python3-django, gunicorn and uvicorn here and nowhere else. */
-const PYTHON = process.env['PYTHON'] ?? '/usr/bin/python3'
+export const PYTHON = process.env['PYTHON'] ?? '/usr/bin/python3'
 const MEBIBYTE = 1024 * 1024
 
 const running = new Set<AppServer>()
@@ -95,23 +95,42 @@ export async function startDjango(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
 ): Promise<AppServer> {
-  const all = ['-m', 'gunicorn', '--bind', '127.0.0.1:0', ...args, 'django_site.wsgi']
-  return start(t, all, env, /Listening at: http:\/\/127\.0\.0\.1:(\d+)/)
+  const all: [string, ...string[]] = [
+    PYTHON,
+    '-m',
+    'gunicorn',
+    '--bind',
+    '127.0.0.1:0',
+    ...args,
+    'django_site.wsgi',
+  ]
+  return startServer(t, all, env, /Listening at: http:\/\/127\.0\.0\.1:(\d+)/)
 }
 
 /** The bare ASGI app of this folder under uvicorn. */
 export async function startAsgi(t: TestScope, args: readonly string[] = []): Promise<AppServer> {
-  const all = ['-m', 'uvicorn', '--host', '127.0.0.1', '--port', '0', ...args, 'asgi_app:app']
-  return start(t, all, {}, /running on http:\/\/127\.0\.0\.1:(\d+)/)
+  const all: [string, ...string[]] = [
+    PYTHON,
+    '-m',
+    'uvicorn',
+    '--host',
+    '127.0.0.1',
+    '--port',
+    '0',
+    ...args,
+    'asgi_app:app',
+  ]
+  return startServer(t, all, {}, /running on http:\/\/127\.0\.0\.1:(\d+)/)
 }
 
-async function start(
+/** A server with this command line; the pattern finds its port in what it says. */
+export async function startServer(
   t: TestScope,
-  args: readonly string[],
+  [program, ...args]: readonly [string, ...string[]],
   env: Readonly<Record<string, string>>,
   pattern: RegExp,
 ): Promise<AppServer> {
-  const child = spawn(PYTHON, args, {
+  const child = spawn(program, args, {
     cwd: import.meta.dirname,
     env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1', PYTHONUNBUFFERED: '1', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -228,6 +247,16 @@ export function bytesToSend(mebibytes: number): {
       })(),
     )
   return { body, sha256: hash.digest('hex'), length: mebibytes * MEBIBYTE }
+}
+
+/** The cookies that an answer sets, as a client sends them back. */
+export function cookiesOf(headers: NodeJS.Dict<string | string[]>): string[] {
+  return [headers['set-cookie'] ?? []].flat().map(line => line.split(';')[0] as string)
+}
+
+/** The CSRF token of a form of Django's. */
+export function tokenIn(page: string): string {
+  return /name="csrfmiddlewaretoken" value="([^"]+)"/.exec(page)?.[1] ?? ''
 }
 
 async function responseOf(outgoing: ClientRequest): Promise<IncomingMessage> {

@@ -14,4 +14,8 @@ urlpatterns = [
     path("signal/<str:token>/", views.signal),
     path("hold/<str:token>/", views.hold),
     path("pid/", views.pid),
+    path("drip/<str:token>/", views.drip),
+    path("midfail/", views.midfail),
+    path("protected/<path:name>", views.protected),
+    path("sendfile/<path:name>", views.sendfile),
 ]

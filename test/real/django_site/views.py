@@ -3,6 +3,7 @@ import os
 import threading
 import time
 from collections import defaultdict
+from urllib.parse import quote
 
 from django.http import HttpResponse, JsonResponse, StreamingHttpResponse
 from django.template import engines
@@ -38,6 +39,9 @@ def echo(request):
         "url": request.build_absolute_uri(),
         "query": request.META.get("QUERY_STRING", ""),
         "script_name": request.META.get("SCRIPT_NAME", ""),
+        "path_info": request.path_info,
+        "protocol": request.META.get("SERVER_PROTOCOL", ""),
+        "port": request.get_port(),
         "remote_addr": request.META.get("REMOTE_ADDR", ""),
         "headers": headers,
     })
@@ -122,3 +126,48 @@ def hold(request, token):
 @csrf_exempt
 def pid(request):
     return HttpResponse(str(os.getpid()))
+
+
+def wait_for(path):
+    deadline = time.monotonic() + PATIENCE
+    while not os.path.exists(path) and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def drip(request, token):
+    """A first line at once, the second when a file of this name is there. Works with any number of processes."""
+    def lines():
+        yield "line 0\n"
+        wait_for(os.path.join(os.environ["HOLD_FOLDER"], token))
+        yield "line 1\n"
+    events = "events" in request.GET
+    response = StreamingHttpResponse(lines(), content_type="text/event-stream" if events else "text/plain")
+    if "unbuffered" in request.GET:
+        response["X-Accel-Buffering"] = "no"
+    return response
+
+
+def midfail(request):
+    """An app that breaks in the middle of its answer."""
+    def lines():
+        yield "x" * 1000
+        raise RuntimeError("asked for")
+    response = StreamingHttpResponse(lines(), content_type="text/plain")
+    if "length" in request.GET:
+        response["Content-Length"] = "5000"
+    return response
+
+
+def protected(request, name):
+    """Leaves the sending of a file to the server in front."""
+    response = HttpResponse(content_type="")
+    response["X-Accel-Redirect"] = "/internal/" + quote(name)
+    response["Content-Disposition"] = 'attachment; filename="for-you.txt"'
+    response.set_cookie("seen", "1")
+    return response
+
+
+def sendfile(request, name):
+    response = HttpResponse(content_type="")
+    response["X-Sendfile"] = os.path.join(os.environ["PROTECTED_FOLDER"], name)
+    return response
