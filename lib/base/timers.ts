@@ -52,6 +52,12 @@ export class Timers {
     this.#place(deadline)
   }
 
+  /** As `arm`, but not later than due: for the rare wait that is shorter than a tick. Costs a timer of its own. */
+  armSoon(deadline: Deadline, delayMs: number): void {
+    this.arm(deadline, delayMs)
+    if (this.#timer !== undefined) setTimeout(() => this.#look(deadline), Math.ceil(delayMs) + 1).unref()
+  }
+
   disarm(deadline: Deadline): void {
     if (deadline.slot !== undefined) this.#slots[deadline.slot % SLOTS]?.delete(deadline)
     deadline.slot = undefined
@@ -67,6 +73,12 @@ export class Timers {
       this.#tick += 1
       this.#visit(this.#tick)
     }
+  }
+
+  #look(deadline: Deadline): void {
+    if (deadline.dueMs > this.#clock.now()) return
+    this.disarm(deadline)
+    deadline.expired()
   }
 
   #visit(tick: number): void {

@@ -51,6 +51,7 @@ export class BodyCollecting implements ExchangeOwner, BodyReader, SpoolLogOwner 
   bodyEnd(): void {
     if (this.#state === 'ended') return
     this.#state = 'ended'
+    this.#log.settle()
     this.#exchange.record.bodyMs = this.#clock.now() - this.#startMs
     this.#spool.count('request', this.#log.usedFile ? 'file' : 'memory')
     this.#collector.collected(this.#exchange, new SpooledBody(this.#exchange, this.#log))

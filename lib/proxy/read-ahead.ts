@@ -18,7 +18,7 @@ export interface ReadAheadRoom {
 }
 
 /** How long, all in all, the app may have to wait for a client before its answer is taken ahead. Fast clients never see a file. */
-const PATIENCE_MS = 100
+const PATIENCE_MS = 3
 
 /**
  * through: bytes go straight to the client. waiting: the client is slow, and the app waits for it. holding: the app goes on, its bytes wait
@@ -77,7 +77,7 @@ export class ReadAhead implements SpoolSink, SpoolLogOwner, Deadline {
     }
     this.#state = 'waiting'
     this.#waitsSinceMs = this.#room.env.clock.now()
-    this.#room.env.timers.arm(this, this.#patienceMs)
+    this.#room.env.timers.armSoon(this, this.#patienceMs)
     return false
   }
 
@@ -105,6 +105,7 @@ export class ReadAhead implements SpoolSink, SpoolLogOwner, Deadline {
   end(code: ErrorCode | undefined, detail: string): void {
     this.#attempt = undefined
     this.#ending = { code, detail }
+    this.#log.settle()
     if (this.#reader.at === this.#log.end) this.#finish(this.#ending)
   }
 
@@ -127,9 +128,9 @@ export class ReadAhead implements SpoolSink, SpoolLogOwner, Deadline {
   // SpoolSink.
 
   spoolBytes(bytes: Uint8Array, start: number, end: number): boolean {
-    this.#log.forget(this.#reader.at)
     const goOn = this.#exchange.write(bytes, start, end)
     this.#exchange.flush()
+    this.#log.forget(this.#reader.at)
     return goOn
   }
 

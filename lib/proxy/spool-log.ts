@@ -16,7 +16,18 @@ export interface Piece {
   readonly end: number
 }
 
-const NOTHING = Buffer.alloc(0)
+const NOTHING: Buffer<ArrayBuffer> = Buffer.alloc(0)
+/** While a block is on its way to the file, so many times the usual may gather behind it: larger blocks, fewer pauses. */
+const BURST = 3
+/** What is gathered behind a block: the usual of one read more. Such buffers are used again: making them cost more than filling them. */
+const BLOCK_BYTES = 256 * 1024
+const MAX_SPARE_BLOCKS = 16
+const spareBlocks: Buffer<ArrayBuffer>[] = []
+
+function recycle(buffer: Buffer<ArrayBuffer>): void {
+  if (buffer.length === BLOCK_BYTES && spareBlocks.length < MAX_SPARE_BLOCKS) spareBlocks.push(buffer)
+}
+
 /** Bytes handed out at a time, so that whoever takes them can say stop. */
 const PIECE_BYTES = 64 * 1024
 
@@ -77,7 +88,7 @@ export class SpoolLog {
     if (size <= this.#memoryBytes) return
     this.#spill()
     // No longer full: that is only said between two calls from outside.
-    if (this.#isOver) this.#full = true
+    if (this.#isBurst) this.#full = true
   }
 
   /** Some bytes from `at` on, which is before the end; undefined if they are in the file. */
@@ -102,6 +113,12 @@ export class SpoolLog {
     this.#lookForRoom()
   }
 
+  /** Nothing more will be appended: what is in memory takes no more than it needs. */
+  settle(): void {
+    if (!this.#closed && this.#tail.length > 2 * this.#tailSize)
+      this.#moveTail(Buffer.allocUnsafeSlow(this.#tailSize))
+  }
+
   /** Frees everything. Nobody is told anything afterwards. */
   close(): void {
     if (this.#closed) return
@@ -110,6 +127,8 @@ export class SpoolLog {
     this.#spool.giveDisk(this.#fileEnd - this.#fileStart + (this.#writing ? this.#blockSize : 0))
     this.#file?.close()
     this.#file = undefined
+    recycle(this.#tail)
+    if (!this.#writing) recycle(this.#block)
     this.#tail = NOTHING
     this.#block = NOTHING
   }
@@ -126,16 +145,23 @@ export class SpoolLog {
     return this.#tailSize > this.#memoryBytes
   }
 
-  /** A body that comes in one piece takes just its size, one in many pieces is copied a few times at most. */
+  get #isBurst(): boolean {
+    return this.#tailSize > this.#memoryBytes * (this.#writing ? BURST : 1)
+  }
+
   #growTail(size: number): void {
-    // The first and often only piece comes from Node's pool, which is far cheaper.
-    const grown =
-      this.#tailSize === 0
-        ? Buffer.allocUnsafe(size)
-        : Buffer.allocUnsafeSlow(Math.max(size, 2 * this.#tail.length))
-    if (this.#tailSize > 0) grown.set(this.#tail.subarray(0, this.#tailSize))
-    this.#spool.takeMemory(grown.length - this.#tail.length)
-    this.#tail = grown
+    if (this.#writing && size <= BLOCK_BYTES)
+      return this.#moveTail(spareBlocks.pop() ?? Buffer.allocUnsafeSlow(BLOCK_BYTES))
+    // A body that comes in one piece takes just its size, from Node's pool, which is far cheaper; one in many pieces is copied a few times at most.
+    if (this.#tailSize === 0) this.#moveTail(Buffer.allocUnsafe(size))
+    else this.#moveTail(Buffer.allocUnsafeSlow(Math.max(size, 2 * this.#tail.length)))
+  }
+
+  #moveTail(into: Buffer<ArrayBuffer>): void {
+    if (this.#tailSize > 0) into.set(this.#tail.subarray(0, this.#tailSize))
+    this.#spool.takeMemory(into.length - this.#tail.length)
+    recycle(this.#tail)
+    this.#tail = into
   }
 
   /** Sends the tail to the file if it is too long for memory and nothing else is on its way. */
@@ -181,6 +207,7 @@ export class SpoolLog {
     this.#fileEnd = this.end
     this.#fileStart = this.#fileEnd
     this.#spool.giveMemory(this.#tail.length)
+    recycle(this.#tail)
     this.#tail = NOTHING
     this.#tailSize = 0
   }
@@ -194,12 +221,13 @@ export class SpoolLog {
 
   #dropBlock(): void {
     this.#spool.giveMemory(this.#block.length)
+    recycle(this.#block)
     this.#block = NOTHING
     this.#blockSize = 0
   }
 
   #lookForRoom(): void {
-    if (!this.#full || this.#closed || this.#isOver) return
+    if (!this.#full || this.#closed || this.#isBurst) return
     this.#full = false
     this.#owner.spoolRoom()
   }

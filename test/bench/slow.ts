@@ -26,11 +26,13 @@ const PEERS = [causeway, nginx, haproxy, caddy]
 const PYTHON = process.env['PYTHON'] ?? '/usr/bin/python3'
 const CLIENTS = 60
 const UPLOAD_BYTES_PER_SECOND = 100
-const WINDOW_MS = 5000
-/** So long the proxy may take to read 60 answers of 32 MiB ahead. */
+const WINDOW_MS = 10_000
+/** Before anything is measured: what is compiled while it runs has been. */
+const WARM_UP_MS = 5000
+/** In this time 60 answers of 32 MiB are read ahead, and pages asked for meanwhile wait for the app's one worker. */
 const READ_AHEAD_MS = 15_000
 const ATTACK_SECONDS = 20
-const LONGEST_MS = 240_000
+const LONGEST_MS = 420_000
 /** slowhttptest's kinds: slow heads, slow bodies, slow reading. */
 const ATTACKS = {
   heads: ['-H', '-i', '5', '-u', '/'],
@@ -80,32 +82,34 @@ async function untilFree(port: number): Promise<void> {
   while (performance.now() < end && (await statusOf(port)) !== 200) await delay(200)
 }
 
-function row(what: string, { p50Ms, p99Ms, requests, failed }: ProbeResult, instance: Instance): string {
-  const times = `p50 ${p50Ms.toFixed(1)} ms  p99 ${p99Ms.toFixed(1)} ms`
+function row(
+  what: string,
+  { p50Ms, p99Ms, maxMs, requests, failed }: ProbeResult,
+  instance: Instance,
+): string {
+  const times = `p50 ${p50Ms.toFixed(1)} ms  p99 ${p99Ms.toFixed(1)} ms  longest ${maxMs.toFixed(1)} ms`
   const memory = `RSS ${Math.round(treeResidentKiB(instance.pid) / 1024)} MiB`
   const disk = `files ${Math.round(spooledBytes(instance.pid) / 1024 / 1024)} MiB`
   return `  ${what.padEnd(22)} ${times}  failed ${failed} of ${requests}  ${memory}  ${disk}`
 }
 
-async function under(
-  clients: SlowClients,
-  settleMs: number,
-  what: string,
-  instance: Instance,
-): Promise<void> {
-  await delay(settleMs)
-  say(row(what, await probe(instance.port, WINDOW_MS), instance))
+async function over(clients: SlowClients, { port }: Instance): Promise<void> {
   clients.stop()
-  await untilFree(instance.port)
+  await untilFree(port)
 }
 
 async function measure(instance: Instance): Promise<void> {
   const { peer, port } = instance
   say(peer.name)
+  await probe(port, WARM_UP_MS)
   say(row('alone', await probe(port, WINDOW_MS), instance))
   const uploaders = slowUploaders(port, CLIENTS, UPLOAD_BYTES_PER_SECOND)
-  await under(uploaders, 1000, `${CLIENTS} slow uploads`, instance)
-  await under(slowReaders(port, CLIENTS), READ_AHEAD_MS, `${CLIENTS} slow readers`, instance)
+  say(row(`${CLIENTS} slow uploads`, await probe(port, WINDOW_MS), instance))
+  await over(uploaders, instance)
+  const readers = slowReaders(port, CLIENTS)
+  say(row(`${CLIENTS} slow readers come`, await probe(port, READ_AHEAD_MS), instance))
+  say(row(`${CLIENTS} slow readers read`, await probe(port, WINDOW_MS), instance))
+  await over(readers, instance)
 }
 
 async function attack(instance: Instance): Promise<void> {
