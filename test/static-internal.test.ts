@@ -3,7 +3,6 @@ import { join } from 'node:path'
 import { brotliDecompressSync } from 'node:zlib'
 import t from 'tap'
 import { FieldList } from '../lib/http/field-list.ts'
-import { limitRateOf } from '../lib/static/internal-answer.ts'
 import { type RecordedRequest, RecordingExchange } from './support/recording-exchange.ts'
 import { openFilesBelow, TestSite } from './support/static-site.ts'
 import { until } from './support/until.ts'
@@ -373,19 +372,4 @@ t.test('nothing is opened for a client that left before its file was named', asy
   await hand(site, 'large.bin')
   t.notOk(exchange.answered)
   t.equal(exchange.flushes, 0)
-})
-
-t.test('X-Accel-Limit-Rate is digits', async t => {
-  for (const [value, rate] of [
-    ['1000', 1000],
-    ['0', 0],
-    ['', 0],
-    ['off', 0],
-    ['-1', 0],
-    ['1k', 0],
-    ['1e9', 0],
-  ] as const) {
-    t.equal(limitRateOf(FieldList.of([['X-Accel-Limit-Rate', value]])), rate, value)
-  }
-  t.equal(limitRateOf(FieldList.of([])), 0)
 })

@@ -87,17 +87,16 @@ export interface EndpointConnection extends Pooled {
 export interface AttemptOwner {
   readonly timeouts: UpstreamTimeouts
   connected(tookMs: number): void
-  /** The answer is complete. `reusable`: the connection may wait in the pool. Called before `job.answerEnd`. */
-  attemptEnded(attempt: EndedAttempt, job: Job, status: number): void
+  /** The answer is complete. `reusable`: the connection, if it may carry another attempt. Called before `job.answerEnd`. */
+  attemptEnded(
+    endpoint: PooledEndpoint,
+    job: Job,
+    status: number,
+    reusable: EndpointConnection | undefined,
+  ): void
   attemptFailed(endpoint: PooledEndpoint, job: Job, failure: AttemptFailure): void
   /** The client left before the end. */
   attemptCancelled(endpoint: PooledEndpoint): void
-}
-
-export interface EndedAttempt {
-  readonly endpoint: PooledEndpoint
-  /** The connection, if it may carry another attempt. */
-  readonly reusable: EndpointConnection | undefined
 }
 
 export interface AttemptFailure {

@@ -106,6 +106,7 @@ export class KeepaliveLimit {
   }
 
   #stillLearned(nowMs: number): number {
+    if (this.#learnedMs === Number.POSITIVE_INFINITY) return this.#learnedMs
     return this.#learnedMs * 2 ** ((nowMs - this.#learnedAtMs) / DOUBLES_IN_MS)
   }
 }

@@ -9,7 +9,6 @@ import { Endpoint } from './endpoint.ts'
 import type {
   AttemptFailure,
   AttemptOwner,
-  EndedAttempt,
   EndpointConnection,
   Job,
   PooledEndpoint,
@@ -143,7 +142,12 @@ export class Upstream implements AttemptOwner, WaitingLine {
     this.#env.cells.observe(this.#placement.row + AT.connect, CONNECT_BOUNDS, tookMs / 1000)
   }
 
-  attemptEnded({ endpoint, reusable }: EndedAttempt, job: Job, status: number): void {
+  attemptEnded(
+    endpoint: PooledEndpoint,
+    job: Job,
+    status: number,
+    reusable: EndpointConnection | undefined,
+  ): void {
     const { record } = job
     const startMs = record.attemptAtMs as number
     this.#env.shared.clearFailures(endpoint.slot)

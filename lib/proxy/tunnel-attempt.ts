@@ -305,7 +305,7 @@ export class TunnelAttempt implements Attempt, BodyReader, Deadline, LegOwner, T
     if (!complete) return this.#fail('UPSTREAM_TRUNCATED', 'reset', 'closed the connection inside its answer')
     job.record.upstreamEndAtMs = this.#env.clock.now()
     this.#close()
-    this.#owner.attemptEnded({ endpoint: this.#endpoint, reusable: undefined }, job, status)
+    this.#owner.attemptEnded(this.#endpoint, job, status, undefined)
     job.answerEnd()
   }
 
@@ -320,7 +320,7 @@ export class TunnelAttempt implements Attempt, BodyReader, Deadline, LegOwner, T
   #tunnelEnded(): void {
     this.#endpoint.tunnelClosed()
     this.#endpoint.countActive(-1)
-    this.#owner.attemptEnded({ endpoint: this.#endpoint, reusable: undefined }, this.#question.job, 101)
+    this.#owner.attemptEnded(this.#endpoint, this.#question.job, 101, undefined)
   }
 
   #fail(code: ErrorCode, kind: AttemptError, detail: string): void {

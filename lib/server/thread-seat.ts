@@ -16,6 +16,12 @@ import type {
 
 const RESTART = { firstMs: 50, maxMs: 5000, resetAfterMs: 10_000 } as const
 
+/**
+ * What a data thread makes for an exchange dies with it, so more room for the young only means more memory: the same CPU time, and 30 MiB
+ * less under load than V8's own choice. With 4 the collector comes so often that it takes the living for old.
+ */
+const YOUNG_MIB = 16
+
 // The sources run as they are in a checkout, and compiled from dist/.
 const ENTRY = new URL(
   import.meta.url.endsWith('.ts') ? './data-thread.ts' : './data-thread.js',
@@ -154,6 +160,7 @@ export class ThreadSeat {
       workerData: init,
       env,
       name: `data-${init.thread}`,
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MIB },
     })
     this.#worker = worker
     worker.on('message', (message: FromDataThread) => this.#take(message))

@@ -2,7 +2,7 @@ import type { Validators } from '../http/conditional.ts'
 import { parseHttpDate } from '../http/date.ts'
 import { FIELD } from '../http/field-ids.ts'
 import { DROPPED, type FieldList } from '../http/field-list.ts'
-import type { Overlay } from './representation.ts'
+import { type Overlay, withCharset } from './representation.ts'
 
 /** What an app says of a file that it hands over (X-Accel-Redirect, X-Sendfile). */
 export interface InternalAnswer {
@@ -34,6 +34,7 @@ const TAG_OF_NOTHING = /^(?:W\/)?"(?:d41d8cd98f00b204e9800998ecf8427e|da39a3ee5e
 
 /** What the app's fields put in place of ours. */
 export function overlayOf({ fields }: InternalAnswer, wallMs: number): Overlay {
+  const charset = charsetOf(fields)
   const kept: (readonly [string, string])[] = []
   const replaced = new Set<string>()
   const validators: { -readonly [K in keyof Validators]?: Validators[K] } = {}
@@ -42,14 +43,14 @@ export function overlayOf({ fields }: InternalAnswer, wallMs: number): Overlay {
     const pair = [fields.name(i), fields.value(i)] as const
     const name = pair[0].toLowerCase()
     if (!isOfTheFile(name, pair[1], wallMs)) continue
-    kept.push(pair)
+    kept.push(name === 'content-type' ? [pair[0], withCharset(pair[1], charset)] : pair)
     // Ours is about coding, the app's about cookies: both count.
     if (name !== 'vary') replaced.add(name)
     if (name === 'etag') Object.assign(validators, tagOf(pair[1]))
     if (name === 'last-modified') Object.assign(validators, timeOf(pair[1], wallMs))
   }
   const bodiless = kept.filter(([name]) => !name.toLowerCase().startsWith('content-'))
-  return { fields: kept, bodiless, replaced, validators }
+  return { fields: kept, bodiless, replaced, validators, charset }
 }
 
 /** True if the file must go out as it is: a tag or a coding of the app's stands for one form of it. */
@@ -61,6 +62,12 @@ export function namesOneForm({ replaced }: Overlay): boolean {
 export function limitRateOf(fields: FieldList): number {
   const value = fields.first(FIELD['x-accel-limit-rate']) ?? ''
   return /^\d{1,15}$/.test(value) ? Number(value) : 0
+}
+
+/** What X-Accel-Charset names: a token, `off` among them; undefined for anything else. */
+function charsetOf(fields: FieldList): string | undefined {
+  const value = fields.first(FIELD['x-accel-charset'])
+  return value !== undefined && /^[\w.:-]+$/.test(value) ? value : undefined
 }
 
 function isOfTheFile(name: string, value: string, wallMs: number): boolean {

@@ -40,6 +40,8 @@ export interface Overlay {
   /** Lower-case names of ours that are left out. */
   readonly replaced: ReadonlySet<string>
   readonly validators: Partial<Validators>
+  /** Of the text, where our own Content-Type stands. */
+  readonly charset: string | undefined
 }
 
 /** One state of one file in one coding, with every answer head that can be built before it is asked for. */
@@ -71,7 +73,7 @@ export class Representation {
     this.validators = { ...validatorsOf(facts), ...overlay?.validators }
     const state = laidOver(statePairs(facts, this.validators), overlay)
     const about: Pairs = [
-      ['Content-Type', facts.mediaType],
+      ['Content-Type', withCharset(facts.mediaType, overlay?.charset)],
       ...(coding === undefined ? [] : [['Content-Encoding', coding] as const]),
       ...statePairs(facts, this.validators),
       ...(this.ranges ? [['Accept-Ranges', 'bytes'] as const] : []),
@@ -122,6 +124,13 @@ function statePairs({ varies, cacheControl }: RepresentationFacts, validators: V
     ...(cacheControl === undefined ? [] : [['Cache-Control', cacheControl] as const]),
     ...(varies ? [['Vary', 'Accept-Encoding'] as const] : []),
   ]
+}
+
+/** The media type with this charset in place of its own (RFC 9110 8.3.2); `off` for none. */
+export function withCharset(mediaType: string, charset: string | undefined): string {
+  if (charset === undefined) return mediaType
+  const bare = mediaType.replace(/;\s*charset=[^;]*/i, '')
+  return charset === 'off' ? bare : `${bare}; charset=${charset}`
 }
 
 function laidOver(pairs: Pairs, overlay: Overlay | undefined): Pairs {

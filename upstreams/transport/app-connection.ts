@@ -237,11 +237,7 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
     this.resumeAnswer()
     if (reusable) this.#state = 'idle'
     else this.#stream.destroy()
-    this.#owner.attemptEnded(
-      { endpoint: this.endpoint, reusable: reusable ? this : undefined },
-      job,
-      head.status,
-    )
+    this.#owner.attemptEnded(this.endpoint, job, head.status, reusable ? this : undefined)
     job.answerEnd()
   }
 
