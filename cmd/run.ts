@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { loadConfig } from '../lib/config/load.ts'
 import { formatProblems } from '../lib/config/problem.ts'
 import { addressUrl } from '../lib/server/address-text.ts'
@@ -5,10 +6,13 @@ import { ControlThread, type Started, StartFailed } from '../lib/server/control-
 import type { CommandArgs } from './command-args.ts'
 import { compileCacheFolder } from './compile-cache.ts'
 import { EXIT } from './exit.ts'
+import { startSystemThreads } from './system-threads.ts'
 
 /** `causeway run`: serves until a signal ends it. Resolves to the exit code. */
 export async function run({ config }: Pick<CommandArgs, 'config'>): Promise<number> {
   const { env } = process
+  // Before the configuration is read, which uses them: so by the usual number of data threads, not by server.workers.
+  startSystemThreads(env, availableParallelism())
   const loaded = await loadConfig(config, env)
   if (!loaded.ok) {
     process.stderr.write(formatProblems(loaded.problems))

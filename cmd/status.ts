@@ -1,4 +1,4 @@
-import type { StatusDocument, UpstreamStatus } from '../lib/server/status.ts'
+import type { EndpointRow, StatusDocument, UpstreamStatus } from '../lib/server/status.ts'
 import { verdictOf } from '../lib/server/verdict.ts'
 import { askAdmin, orFail, unexpectedAnswer } from './admin-client.ts'
 import type { CommandArgs } from './command-args.ts'
@@ -14,9 +14,15 @@ export function status({ config, json }: CommandArgs): Promise<number> {
       process.stderr.write(unexpectedAnswer(answer))
       return EXIT.failed
     }
-    process.stdout.write(json ? answer.body : describe(JSON.parse(answer.body) as StatusDocument))
+    process.stdout.write(json ? answer.body : describe(read(answer.body)))
     return EXIT.fine
   })
+}
+
+/** The process may be older than this program, and lack what was added since. */
+function read(body: string): StatusDocument {
+  const later = { routes: [], warnings: [], spool: { problem: null } }
+  return { ...later, ...JSON.parse(body) } as StatusDocument
 }
 
 function describe(it: StatusDocument): string {
@@ -27,6 +33,8 @@ function describe(it: StatusDocument): string {
     `configuration ${it.hash}, generation ${it.generation}; ${running} of ${it.threads.length} data threads run`,
     ...it.listeners.map(listener => `listener ${listener.name}  ${listener.address}`),
     ...it.upstreams.flatMap(describeUpstream),
+    ...it.routes.filter(route => route.closed).map(({ name }) => `route ${name}  closed for maintenance`),
+    ...it.warnings.map(warning => `configuration: ${warning}`),
   ]
   const last = it.last_reload
   if (last !== null) lines.push(`last reload ${last.at}: ${last.ok ? 'taken' : 'refused'}`, ...last.problems)
@@ -35,9 +43,14 @@ function describe(it: StatusDocument): string {
 
 function describeUpstream({ name, balance, endpoints }: UpstreamStatus): string[] {
   const nameWidth = Math.max(0, ...endpoints.map(endpoint => endpoint.name.length))
-  const rows = endpoints.map(({ name: endpoint, state, inflight, reason, check }) => {
+  const rows = endpoints.map(endpoint => {
+    const { name: label, state, reason, check } = endpoint
     const why = reason ?? check?.message ?? ''
-    return `  ${endpoint.padEnd(nameWidth)}  ${state.padEnd(8)}  ${inflight} in flight  ${why}`.trimEnd()
+    return `  ${label.padEnd(nameWidth)}  ${state.padEnd(8)}  ${workText(endpoint)}  ${why}`.trimEnd()
   })
   return [`upstream ${name}  ${balance}`, ...rows]
+}
+
+function workText({ inflight, tunnels = 0, protocol = 'http1' }: Partial<EndpointRow>): string {
+  return `${protocol}  ${inflight} in flight${tunnels > 0 ? ` (${tunnels} of them tunnels)` : ''}`
 }

@@ -2,6 +2,12 @@ import { CONNECT_BOUNDS, FINE_BOUNDS, LATENCY_BOUNDS } from '../lib/base/cells.t
 import { END_CAUSES } from '../lib/base/errors.ts'
 import { SPOOL_BLOCK, SPOOL_OUTCOMES, SPOOLED } from '../lib/proxy/spool-measures.ts'
 import {
+  COMPRESSION_RESULTS,
+  MADE_CODINGS,
+  NAME_STATES,
+  STATIC_BLOCK,
+} from '../lib/static/static-measures.ts'
+import {
   ATTEMPT_ERRORS,
   ENDPOINT_BLOCK,
   QUEUE_REJECTIONS,
@@ -17,6 +23,7 @@ import { PROTOCOL_ERRORS } from './protocol-errors.ts'
 const exchange = EXCHANGE_BLOCK.at
 const listener = LISTENER_BLOCK.at
 const spool = SPOOL_BLOCK.at
+const files = STATIC_BLOCK.at
 const upstream = UPSTREAM_BLOCK.at
 const endpoint = ENDPOINT_BLOCK.at
 
@@ -133,6 +140,13 @@ const SPOOL: readonly Family[] = [
     source: cell('spool', spool.disk),
   },
   {
+    name: 'causeway_spool_files',
+    type: 'gauge',
+    labels: [],
+    help: 'Files that are open for them; each takes a file descriptor.',
+    source: cell('spool', spool.files),
+  },
+  {
     name: 'causeway_spool_bodies_total',
     type: 'counter',
     labels: ['body', 'outcome'],
@@ -140,6 +154,61 @@ const SPOOL: readonly Family[] = [
     source: short('spool', spool.bodies, [
       { label: 'body', values: SPOOLED },
       { label: 'outcome', values: SPOOL_OUTCOMES },
+    ]),
+  },
+]
+
+const STATIC: readonly Family[] = [
+  {
+    name: 'causeway_static_cache_bytes',
+    type: 'gauge',
+    labels: [],
+    help: 'Memory that keeps files because they were asked for, in all data threads together.',
+    source: cell('static', files.cacheBytes),
+  },
+  {
+    name: 'causeway_static_held_bytes',
+    type: 'gauge',
+    labels: [],
+    help: 'Memory that holds files which manifests name, for when a deploy has removed them, in all data threads together.',
+    source: cell('static', files.heldBytes),
+  },
+  {
+    name: 'causeway_static_held_files',
+    type: 'gauge',
+    labels: [],
+    help: 'Files in that memory; each data thread has its own copies.',
+    source: cell('static', files.heldFiles),
+  },
+  {
+    name: 'causeway_static_held_served_total',
+    type: 'counter',
+    labels: [],
+    help: 'Answers that were files which a deploy had removed.',
+    source: cell('static', files.heldServed),
+  },
+  {
+    name: 'causeway_static_names',
+    type: 'gauge',
+    labels: ['state'],
+    help: 'Names with a content hash: in the newest manifests, or leaving because only an earlier one has them.',
+    source: list('static', files.names, 'state', NAME_STATES),
+  },
+  {
+    name: 'causeway_static_manifest_errors_total',
+    type: 'counter',
+    labels: [],
+    help: 'Manifests that could not be used; the last good one goes on, and the log says which.',
+    source: cell('static', files.manifestErrors),
+  },
+  {
+    name: 'causeway_static_compressions_total',
+    type: 'counter',
+    labels: ['coding', 'result'],
+    help: 'Files compressed here: made, useless (gains too little, sent as it is), failed (no descriptor or memory).',
+    source: short('static', files.compressions, [
+      { label: 'coding', values: MADE_CODINGS },
+      { label: 'result', values: COMPRESSION_RESULTS },
     ]),
   },
 ]
@@ -242,6 +311,7 @@ const UPSTREAM: readonly Family[] = [
 export const CATALOGUE: readonly Family[] = [
   ...FRONT,
   ...SPOOL,
+  ...STATIC,
   ...UPSTREAM,
   ...ENDPOINT_FAMILIES,
   ...PROCESS_FAMILIES,
@@ -252,7 +322,8 @@ export const CATALOGUE: readonly Family[] = [
  * will count them down.
  */
 export const GAUGE_CELLS = {
-  spool: [spool.memory, spool.disk],
+  spool: [spool.memory, spool.disk, spool.files],
+  static: [files.cacheBytes, files.heldBytes, files.heldFiles, files.names, files.names + 1],
   listener: [listener.active, listener.inflight],
   upstream: [upstream.queueDepth],
   endpoint: [endpoint.inflight, endpoint.idle, endpoint.active, endpoint.tunnels],

@@ -20,7 +20,7 @@ export interface Axis {
 }
 
 /** Whose cells: each kind of object has a block of its own (metrics/blocks.ts, upstreams/measures.ts). */
-export type Owner = 'spool' | 'listener' | 'exchange' | 'upstream' | 'endpoint'
+export type Owner = 'spool' | 'static' | 'listener' | 'exchange' | 'upstream' | 'endpoint'
 
 /** Where a family's numbers are. */
 export type Source =

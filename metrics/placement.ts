@@ -3,16 +3,17 @@
  * from the same rows and slots that the data threads are handed.
  */
 export interface Placement {
-  readonly spool: PlacedSpool
+  readonly spool: PlacedPart
+  readonly static: PlacedPart
   readonly listeners: readonly PlacedListener[]
   /** One for each listener and route, and one for each listener with the route '' (no route was found). */
   readonly exchanges: readonly PlacedExchange[]
   readonly upstreams: readonly PlacedUpstream[]
 }
 
-/** What all bodies that wait for their clients take, whatever the configuration. */
-export interface PlacedSpool {
-  /** First row of its SPOOL_BLOCK. */
+/** A part that every data thread has, whatever the configuration: the spool, the static files. */
+export interface PlacedPart {
+  /** First row of its SPOOL_BLOCK or STATIC_BLOCK. */
   readonly row: number
 }
 

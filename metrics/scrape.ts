@@ -53,7 +53,7 @@ export class Scrape {
   /** What the configuration has now. To be called with every new snapshot, before it is posted to the data threads. */
   place(placement: Placement): void {
     this.#shelves.place(placement, this.#options.clock.now())
-    for (const owner of ['spool', 'listener', 'upstream', 'endpoint'] as const) {
+    for (const owner of ['spool', 'static', 'listener', 'upstream', 'endpoint'] as const) {
       for (const { row } of this.#shelves.live()[owner]) {
         for (const at of GAUGE_CELLS[owner]) this.#gaugeRows.add(row + at)
       }

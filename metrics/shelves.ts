@@ -20,6 +20,7 @@ export interface ShelvedEndpoint extends ShelvedUpstream {
 
 export interface Shelf {
   readonly spool: readonly Placed[]
+  readonly static: readonly Placed[]
   readonly listener: readonly Placed[]
   readonly exchange: readonly Placed[]
   readonly upstream: readonly ShelvedUpstream[]
@@ -32,6 +33,7 @@ export interface Shelf {
  */
 export class Shelves {
   readonly #spool: Retained<Placed>
+  readonly #static: Retained<Placed>
   readonly #listener: Retained<Placed>
   readonly #exchange: Retained<Placed>
   readonly #upstream: Retained<ShelvedUpstream>
@@ -39,6 +41,7 @@ export class Shelves {
 
   constructor(retainMs: number) {
     this.#spool = new Retained(retainMs)
+    this.#static = new Retained(retainMs)
     this.#listener = new Retained(retainMs)
     this.#exchange = new Retained(retainMs)
     this.#upstream = new Retained(retainMs)
@@ -48,6 +51,7 @@ export class Shelves {
   place(placement: Placement, nowMs: number): void {
     const { spool, listeners, exchanges, upstreams } = placement
     this.#spool.place([{ labels: {}, row: spool.row }], nowMs)
+    this.#static.place([{ labels: {}, row: placement.static.row }], nowMs)
     this.#listener.place(
       listeners.map(({ name, row }) => ({ labels: { listener: name }, row })),
       nowMs,
@@ -66,6 +70,7 @@ export class Shelves {
   live(): Shelf {
     return {
       spool: this.#spool.live,
+      static: this.#static.live,
       listener: this.#listener.live,
       exchange: this.#exchange.live,
       upstream: this.#upstream.live,
@@ -77,6 +82,7 @@ export class Shelves {
   kept(nowMs: number): Shelf {
     return {
       spool: this.#spool.kept(nowMs),
+      static: this.#static.kept(nowMs),
       listener: this.#listener.kept(nowMs),
       exchange: this.#exchange.kept(nowMs),
       upstream: this.#upstream.kept(nowMs),

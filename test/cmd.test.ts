@@ -1,10 +1,12 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer as createHttpServer } from 'node:http'
 import { type AddressInfo, createServer } from 'node:net'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
+import { systemThreadCount } from '../cmd/system-threads.ts'
 import { bindErrorText } from '../lib/server/address-claim.ts'
 
 interface Ran {
@@ -189,6 +191,29 @@ t.test('a running process stays within reach while its files hold a bad configur
   t.match((await causeway('status', '-c', folder)).stdout, /^the newest configuration is refused/)
   running.kill('SIGTERM')
   t.same(await ended, [0, null])
+})
+
+const linux = process.platform === 'linux' ? false : 'only Linux tells the names of threads'
+
+t.test('threads for disk, DNS and compression grow with the machine', { skip: linux }, async t => {
+  t.same([1, 2, 8, 64].map(systemThreadCount), [8, 12, 36, 128])
+  const folder = t.testdir({ 'a.toml': site('127.0.0.1:0') })
+  for (const [env, expected] of [
+    [{}, systemThreadCount(availableParallelism())],
+    [{ UV_THREADPOOL_SIZE: '5' }, 5],
+  ] as const) {
+    const { UV_THREADPOOL_SIZE: _, ...rest } = process.env
+    const running = spawn(process.execPath, ['cmd/causeway.ts', 'run', '-c', folder], {
+      env: { ...rest, ...env },
+    })
+    t.teardown(() => running.kill('SIGKILL'))
+    await once(running.stdout, 'data')
+    const task = `/proc/${running.pid}/task`
+    const names = readdirSync(task).map(id => readFileSync(join(task, id, 'comm'), 'latin1').trim())
+    t.equal(names.filter(name => name === 'libuv-worker').length, expected)
+    running.kill('SIGTERM')
+    await once(running, 'exit')
+  }
 })
 
 t.test('version and schema print what programs can read', async t => {

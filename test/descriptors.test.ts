@@ -1,13 +1,14 @@
 import { execFileSync } from 'node:child_process'
 import t from 'tap'
 import type { Snapshot } from '../lib/config/model.ts'
-import { maxConnections, scarceDescriptors } from '../lib/server/descriptors.ts'
+import { maxConnections, maxWithFiles, scarceDescriptors } from '../lib/server/descriptors.ts'
 
 const MODULE = new URL('../lib/server/descriptors.ts', import.meta.url).href
 
 /** What a process whose limit of open files is `limit` would allow. */
-function allowedUnder(limit: number): number {
-  const script = `import('${MODULE}').then(it => console.log(it.maxConnections()))`
+function allowedUnder(limit: number, threads = 1): number {
+  const opened = JSON.stringify({ threads, listeners: 1 })
+  const script = `import('${MODULE}').then(it => console.log(it.maxConnections(${opened})))`
   const command = `ulimit -n ${limit}; exec "$0" --no-warnings -e "$1"`
   return Number(execFileSync('/bin/sh', ['-c', command, process.execPath, script], { encoding: 'utf8' }))
 }
@@ -18,10 +19,18 @@ t.test('clients never get the last descriptors', async t => {
   const more = allowedUnder(1000)
   t.ok(more > 800 && more <= 900, `${more} of 1000: a tenth stays in reserve`)
   t.equal(allowedUnder(40), 8, 'some clients are always served')
+  const fewer = more - allowedUnder(1000, 17)
+  t.ok(fewer === 100 || fewer === 101, `${fewer}: nine tenths of what 16 threads open themselves`)
+})
+
+t.test('files of bodies that wait may have half of the reserve, never the rest of it', async t => {
+  t.equal(maxWithFiles(900), 945, 'of 1000: 55 stay')
+  t.equal(maxWithFiles(8), 8)
+  t.equal(maxWithFiles(Number.POSITIVE_INFINITY), Number.POSITIVE_INFINITY)
 })
 
 t.test('this process has descriptors to spare', async t => {
-  t.ok(maxConnections() > 8)
+  t.ok(maxConnections({ threads: 2, listeners: 1 }) > 8)
 })
 
 t.test('a listener that is promised more than there can be is named', async t => {

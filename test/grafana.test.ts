@@ -67,6 +67,7 @@ t.test('every panel has a name and a number of its own', async t => {
       'Overview: rate, errors, duration',
       'Where the time goes',
       'Upstreams and their endpoints',
+      'Slow clients, tunnels, static files',
       'Saturation',
       'Configuration and reloads',
     ],

@@ -3,6 +3,7 @@ import t from 'tap'
 import { CellColumn, CellReader, createCellMemory, LATENCY_BOUNDS, RowAllocator } from '../lib/base/cells.ts'
 import { createSharedState, SharedState, STATE } from '../lib/base/shared-state.ts'
 import { SPOOL_BLOCK } from '../lib/proxy/spool-measures.ts'
+import { STATIC_BLOCK } from '../lib/static/static-measures.ts'
 import { CODES, codeIndex, EXCHANGE_BLOCK, LISTENER_BLOCK, METHODS, methodIndex } from '../metrics/blocks.ts'
 import { CATALOGUE } from '../metrics/catalogue.ts'
 import type { ControlFacts, WorkerFacts } from '../metrics/facts.ts'
@@ -65,6 +66,7 @@ class Bench {
   place(routes: readonly string[], endpoints: readonly string[]): void {
     const placement: Placement = {
       spool: { row: this.row('spool', SPOOL_BLOCK.size) },
+      static: { row: this.row('static', STATIC_BLOCK.size) },
       listeners: [{ name: 'web', row: this.row('listener:web', LISTENER_BLOCK.size) }],
       exchanges: routes.map(route => ({ listener: 'web', route, row: this.exchangeRow(route) })),
       upstreams: [
@@ -134,6 +136,9 @@ t.test('a dead thread leaves nothing in the gauges', async t => {
   const bench = new Bench()
   bench.place(['app'], ['a', 'b'])
   const gauges = [
+    bench.row('spool', 0) + SPOOL_BLOCK.at.files,
+    bench.row('static', 0) + STATIC_BLOCK.at.heldBytes,
+    bench.row('static', 0) + STATIC_BLOCK.at.names + 1,
     bench.row('listener:web', 0) + LISTENER_BLOCK.at.active,
     bench.row('listener:web', 0) + LISTENER_BLOCK.at.inflight,
     bench.row('upstream:app', 0) + UPSTREAM_BLOCK.at.queueDepth,
@@ -142,6 +147,9 @@ t.test('a dead thread leaves nothing in the gauges', async t => {
   ]
   for (const row of gauges) for (const each of bench.columns) each.add(row, 5)
   const names = [
+    'causeway_spool_files',
+    'causeway_static_held_bytes',
+    'causeway_static_names',
     'causeway_connections_active',
     'causeway_requests_in_flight',
     'causeway_upstream_queue_depth',
@@ -150,7 +158,7 @@ t.test('a dead thread leaves nothing in the gauges', async t => {
   const before = await bench.metrics()
   t.same(
     names.map(name => before.sum(name)),
-    [10, 10, 10, 20],
+    [10, 10, 10, 10, 10, 10, 20],
   )
   bench.place(['app'], ['a']) // b is gone from the configuration, but its cells are still there
   bench.scrape.clearGauges(column(bench, 1))
@@ -158,7 +166,7 @@ t.test('a dead thread leaves nothing in the gauges', async t => {
   const after = await bench.metrics()
   t.same(
     names.map(name => after.sum(name)),
-    [5, 5, 5, 10],
+    [5, 5, 5, 5, 5, 5, 10],
   )
 })
 
@@ -210,6 +218,7 @@ t.test('listeners of one route are added up where a family does not name them', 
   const rows = ['a', 'b'].map(listener => bench.row(`exchange:${listener}|app`, EXCHANGE_BLOCK.size))
   bench.scrape.place({
     spool: { row: 0 },
+    static: { row: 0 },
     listeners: [],
     upstreams: [],
     exchanges: [

@@ -48,6 +48,10 @@ class Bench {
     )
   }
 
+  get files(): number {
+    return this.cells.get(SPOOL_BLOCK.at.files)
+  }
+
   /** Descriptors of this process that are files of the folder. */
   get descriptors(): string[] {
     return readdirSync('/proc/self/fd').filter(fd => linkOf(fd).startsWith(this.folder))
@@ -270,10 +274,43 @@ t.test('whatever runs when it is closed, all is given back and nobody is told', 
     sink.reader.stop()
     log.close()
     log.close()
-    t.same([bench.memory, bench.disk], [0, 0], `after ${i}`)
+    t.same([bench.memory, bench.disk, bench.files], [0, 0, 0], `after ${i}`)
   }
   await until('the descriptors to close', () => bench.descriptors.length === 0)
   t.same(bench.failures, [])
+})
+
+t.test('without a descriptor to spare nothing goes to a file, and nothing is lost', async t => {
+  const bench = new Bench(t)
+  let spare = 1
+  const config = { folder: bench.folder, ...LIMITS }
+  const spool = new Spool(bench.cells, config, 0, () => bench.files < spare)
+  const failures: string[] = []
+  const owner = { spoolRoom: () => {}, spoolFailed: (why: string) => failures.push(why) }
+  const bytes = randomBytes(100_000)
+  const [first, second] = [0, 1].map(() => new SpoolLog(spool, owner, bytes.length * 10)) as [
+    SpoolLog,
+    SpoolLog,
+  ]
+  first.append(bytes, 0, bytes.length)
+  second.append(bytes, 0, bytes.length)
+  t.match(failures, [/limit of open files/])
+  t.equal(bench.files, 1)
+  t.equal(bench.disk, bytes.length, 'of the first')
+  t.ok(second.full)
+  first.append(bytes, 0, bytes.length)
+  t.equal(failures.length, 1, 'the first has its file already')
+  spare = 2
+  second.forget(10)
+  t.equal(bench.files, 2, 'tried again when there may be room')
+  const sink = new Sink(second, false)
+  await until('the block to be written', () => bench.descriptors.length === 2)
+  await sink.readAll()
+  t.equal(hash(sink.bytes), hash(bytes))
+  first.close()
+  second.close()
+  t.same([bench.memory, bench.disk, bench.files], [0, 0, 0])
+  await until('the descriptors to close', () => bench.descriptors.length === 0)
 })
 
 t.test('the bounds are those of the process: what one thread has, another cannot take', async t => {

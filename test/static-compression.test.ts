@@ -67,6 +67,7 @@ t.test('the first answer is plain, later ones are compressed, and all are the fi
 t.test('a small compressed file is one prepared buffer, given at once', async t => {
   const site = new TestSite(t.testdir({ 'small.css': LINES(5000) }), { compress: true })
   await coded(site, '/small.css', 'br')
+  t.same(site.compressions, ['br made'], 'once, and told')
   const again = site.start({ target: '/small.css', fields: [accept('br')] })
   t.ok(again.complete)
   t.equal(again.field('Content-Encoding'), 'br')

@@ -113,7 +113,9 @@ t.test('a new manifest is seen, and the old names stay for their time', async t 
   t.equal(between.status, 200)
   collect(root, 'bbbbbbbbbbbb')
   await looksUntil(site, 'the new manifest', () => site.shelf.watch?.names('site.bbbbbbbbbbbb.css') === true)
+  const servings = site.heldServings
   const old = await site.get('/site.aaaaaaaaaaaa.css')
+  t.equal(site.heldServings, servings + 1, 'an answer from what is held is counted')
   t.equal(old.status, 200)
   t.equal(old.body.toString(), 'aaaaaaaaaaaa of site.css')
   t.equal(old.field('Cache-Control'), FOR_EVER)
@@ -154,6 +156,7 @@ t.test('a root that is switched by its link keeps the old names too', async t =>
   }
   await big.done
   t.equal(big.body.length, 200_000, 'also what is too large for one buffer')
+  t.equal(site.heldServings, 2)
   t.equal((await site.get('/big.aaaaaaaaaaaa.js', ['Range', 'bytes=199998-'])).body.toString(), 'xx')
 })
 

@@ -1,24 +1,41 @@
 import t from 'tap'
 import type { EndpointState } from '../lib/server/health-board.ts'
 import type { ReloadResult } from '../lib/server/reloads.ts'
-import type { StatusDocument, UpstreamStatus } from '../lib/server/status.ts'
+import type { RouteStatus, SpoolStatus, StatusDocument, UpstreamStatus } from '../lib/server/status.ts'
 import { verdictOf } from '../lib/server/verdict.ts'
 
 function upstream(name: string, ...states: EndpointState[]): UpstreamStatus {
   const endpoints = states.map((state, i) => ({
     name: `e${i + 1}`,
     address: `127.0.0.1:${8001 + i}`,
+    protocol: 'http1' as const,
     state,
     since: '2026-01-01T00:00:00.000Z',
     reason: state === 'up' || state === 'draining' ? undefined : 'connect refused',
     weight: 1,
     inflight: 0,
+    tunnels: 0,
     check: undefined,
   }))
   return { name, balance: 'p2c', endpoints }
 }
 
 const refused: ReloadResult = { ok: false, at: '', generation: 1, hash: '', problems: ['x'], warnings: [] }
+
+const SPOOL: SpoolStatus = {
+  folder: '/tmp',
+  problem: null,
+  memory_bytes: 0,
+  memory_limit_bytes: 1,
+  file_bytes: 0,
+  file_limit_bytes: 1,
+}
+
+function routes(closed: readonly string[], open: readonly string[]): RouteStatus[] {
+  return [...closed, ...open].map(name => {
+    return { name, hosts: [], path: '/', leads_to: 'upstream app', closed: closed.includes(name) }
+  })
+}
 
 function status(changes: Partial<StatusDocument>): StatusDocument {
   return {
@@ -34,7 +51,10 @@ function status(changes: Partial<StatusDocument>): StatusDocument {
     threads: [],
     thread_restarts: { exit: 0, stuck: 0 },
     upstreams: [upstream('app', 'up', 'up')],
+    routes: [],
+    spool: SPOOL,
     workers: [],
+    warnings: [],
     last_reload: null,
     ...changes,
   }
@@ -60,6 +80,21 @@ t.test('the most serious thing is said, with its cause', async t => {
       { upstreams: [upstream('app', 'down', 'ejected')] },
       'bad',
       'upstream app has no endpoint that is up (connect refused): those that are ejected are tried all the same',
+    ],
+    [
+      { spool: { ...SPOOL, problem: 'server.spool.folder /x does not exist' }, last_reload: refused },
+      'bad',
+      'uploads that do not fit into memory get a 503: server.spool.folder /x does not exist',
+    ],
+    [
+      { routes: routes(['shop'], ['api']) },
+      'doubtful',
+      'closed for maintenance: route shop; for the rest, all is well: every endpoint is up',
+    ],
+    [
+      { routes: routes(['a', 'b', 'c', 'd'], []), upstreams: [upstream('app', 'up', 'down')] },
+      'doubtful',
+      '1 of 2 endpoints not up: app: e2 is down; closed for maintenance: routes a, b, c, …',
     ],
     [{ phase: 'draining', upstreams: [upstream('app', 'down')] }, 'bad', 'the process is draining'],
   ] as const) {

@@ -49,7 +49,7 @@ export class CellColumn {
     return this.#all.total(row)
   }
 
-  /** Only for a gauge of this column that starts anew, or whose thread has died. */
+  /** Only for a gauge of this column that is measured as a whole, starts anew, or whose thread has died. */
   set(row: number, value: number): void {
     this.#cells[row] = value
   }

@@ -1,5 +1,6 @@
 import { closeSync, existsSync, opendirSync, openSync, readdirSync, statSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
+import { writeTrouble } from '../base/writable-folder.ts'
 import { isLoopback } from '../http/cidr.ts'
 import { addressText } from './address.ts'
 import type { Address } from './model.ts'
@@ -27,6 +28,7 @@ interface Subject {
 export function crossCheck(subject: Subject, whole: boolean): void {
   checkAddresses(subject)
   checkAdmin(subject)
+  checkSpoolFolder(subject)
   for (const name of namesOf(subject.root, 'upstreams')) checkWritten(subject, name)
   for (const [name, upstream] of subject.settings.upstreams) checkUpstream(subject, name, upstream)
   for (const name of namesOf(subject.root, 'routes')) checkRoute(subject, name, whole)
@@ -78,6 +80,16 @@ function checkAdmin({ settings, root, report }: Subject): void {
     `the admin listener at ${addressText(address)} can be reached from other machines and has no token`,
     'set admin.token, or listen on "127.0.0.1:9180"',
   )
+}
+
+// Only a warning: bodies that fit into memory need no file, and the disk may be mounted later.
+function checkSpoolFolder({ settings, root, report }: Subject): void {
+  if (settings.server === undefined) return
+  const { folder } = settings.server.spool
+  const trouble = writeTrouble(folder)
+  if (trouble === undefined) return
+  const message = `the spool folder ${resolve(folder)} ${trouble.what}: uploads that do not fit into memory will be answered with 503`
+  report.warning(placeOf(root, ['server', 'spool', 'folder']), message, trouble.hint)
 }
 
 /** What the tree alone shows, so that it is told also of an upstream that has other mistakes. */

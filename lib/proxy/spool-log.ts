@@ -125,8 +125,7 @@ export class SpoolLog {
     this.#closed = true
     this.#spool.giveMemory(this.#tail.length + this.#block.length)
     this.#spool.giveDisk(this.#fileEnd - this.#fileStart + (this.#writing ? this.#blockSize : 0))
-    this.#file?.close()
-    this.#file = undefined
+    this.#closeFile()
     recycle(this.#tail)
     if (!this.#writing) recycle(this.#block)
     this.#tail = NOTHING
@@ -170,6 +169,10 @@ export class SpoolLog {
     const size = this.#tailSize
     if (this.#fileEnd - this.#fileStart + size > this.#maxBytes) return
     if (!this.#spool.takeDisk(size)) return this.#owner.spoolFailed('server.spool.disk is used up')
+    if (this.#file === undefined && !this.#spool.takeFile()) {
+      this.#spool.giveDisk(size)
+      return this.#owner.spoolFailed('the limit of open files leaves no descriptor for a spool file')
+    }
     this.#block = this.#tail
     this.#blockSize = size
     this.#tail = NOTHING
@@ -213,10 +216,16 @@ export class SpoolLog {
   }
 
   #dropFile(): void {
-    this.#file?.close()
-    this.#file = undefined
+    this.#closeFile()
     this.#spool.giveDisk(this.#fileEnd - this.#fileStart)
     this.#fileStart = this.#fileEnd
+  }
+
+  #closeFile(): void {
+    if (this.#file === undefined) return
+    this.#file.close()
+    this.#file = undefined
+    this.#spool.giveFile()
   }
 
   #dropBlock(): void {

@@ -17,6 +17,8 @@ export const SPOOL_BLOCK = defineBlock({
   memory: 1,
   /** Gauge: bytes in files. */
   disk: 1,
+  /** Gauge: files open. */
+  files: 1,
   /** SPOOLED by SPOOL_OUTCOMES. */
   bodies: SPOOLED.length * SPOOL_OUTCOMES.length,
 })

@@ -10,11 +10,13 @@ const AT = SPOOL_BLOCK.at
  */
 export class Spool {
   readonly #cells: CellColumn
+  readonly #mayOpenFile: () => boolean
   #config: SpoolConfig
   #row: number
 
-  /** `row`: first row of the SPOOL_BLOCK. */
-  constructor(cells: CellColumn, config: SpoolConfig, row: number) {
+  /** `row`: first row of the SPOOL_BLOCK. `mayOpenFile`: false when the process has no descriptor to spare for one more file. */
+  constructor(cells: CellColumn, config: SpoolConfig, row: number, mayOpenFile: () => boolean = () => true) {
+    this.#mayOpenFile = mayOpenFile
     this.#cells = cells
     this.#config = config
     this.#row = row
@@ -52,6 +54,22 @@ export class Spool {
 
   giveDisk(bytes: number): void {
     this.#cells.add(this.#row + AT.disk, -bytes)
+  }
+
+  /** Files that are open, in all threads. */
+  get files(): number {
+    return this.#cells.total(this.#row + AT.files)
+  }
+
+  /** False: no descriptor is to spare. */
+  takeFile(): boolean {
+    if (!this.#mayOpenFile()) return false
+    this.#cells.add(this.#row + AT.files, 1)
+    return true
+  }
+
+  giveFile(): void {
+    this.#cells.add(this.#row + AT.files, -1)
   }
 
   count(what: Spooled, outcome: SpoolOutcome): void {

@@ -1,9 +1,9 @@
 import { availableParallelism } from 'node:os'
-import type { RestartReason, UncaughtKind } from '../../metrics/facts.ts'
+import type { UncaughtKind } from '../../metrics/facts.ts'
 import { HealthTally } from '../../metrics/health-tally.ts'
 import { Scrape } from '../../metrics/scrape.ts'
 import { Prober } from '../../upstreams/health/prober.ts'
-import { CellColumn, type CellMemory, CellReader, createCellMemory, DEFAULT_ROWS } from '../base/cells.ts'
+import { type CellMemory, CellReader, createCellMemory, DEFAULT_ROWS } from '../base/cells.ts'
 import { type Clock, systemClock } from '../base/clock.ts'
 import { createSharedState, SharedState } from '../base/shared-state.ts'
 import { Timers } from '../base/timers.ts'
@@ -18,15 +18,16 @@ import { HealthBoard } from './health-board.ts'
 import { Logs } from './logs.ts'
 import { ManagedWorkers } from './managed-workers.ts'
 import { maskedConfig } from './masked-config.ts'
-import type { FromDataThread } from './messages.ts'
+import { Overview } from './overview.ts'
 import { Placer } from './placement.ts'
 import { releaseVersion } from './release.ts'
 import { failureText, type LoadedWell, problemText, Reloader } from './reloader.ts'
 import type { ReloadResult } from './reloads.ts'
 import { Rollout } from './rollout.ts'
-import { statusDocument } from './status.ts'
+import { SpoolWatch } from './spool-watch.ts'
 import { statusPage } from './status-page.ts'
 import { ThreadPool } from './thread-pool.ts'
+import { ThreadReports } from './thread-reports.ts'
 
 /** Most data threads: each has its column and its share of every endpoint's slots. */
 const MAX_THREADS = 64
@@ -69,9 +70,8 @@ export class ControlThread {
   readonly #clock: Clock = systemClock
   readonly #timers = new Timers(systemClock)
   readonly #version = releaseVersion()
-  readonly #startedWallMs = systemClock.wall()
   readonly #threads: number
-  readonly #maxConnections = maxConnections()
+  readonly #maxConnections: number
   readonly #cells: CellMemory
   readonly #shared: SharedState
   readonly #logs: Logs
@@ -85,6 +85,8 @@ export class ControlThread {
   readonly #rollout: Rollout
   readonly #admin: Admin
   readonly #reloader: Reloader
+  readonly #spool: SpoolWatch
+  readonly #overview: Overview
   readonly #uncaught: UncaughtCounts = {
     control: { exception: 0, rejection: 0 },
     data: { exception: 0, rejection: 0 },
@@ -105,6 +107,7 @@ export class ControlThread {
     this.#firstWarnings = warnings.map(problemText)
     this.#timers.start()
     this.#threads = Math.min(snapshot.server.workers ?? availableParallelism(), MAX_THREADS)
+    this.#maxConnections = maxConnections({ threads: this.#threads, listeners: snapshot.listeners.length })
     this.#cells = createCellMemory(this.#threads)
     const sharedMemory = createSharedState(this.#threads)
     this.#shared = new SharedState(sharedMemory)
@@ -124,7 +127,13 @@ export class ControlThread {
       maxConnections: this.#maxConnections,
       lines: this.#access.rings,
       env: threadEnvironment(options),
-      observer: this,
+      observer: new ThreadReports({
+        log,
+        board: this.#board,
+        cells: this.#cells,
+        uncaught: this.#uncaught.data,
+        scrape: () => this.#scrape,
+      }),
       ...(options.stuckMs === undefined ? {} : { stuckMs: options.stuckMs }),
     })
     this.#managed = new ManagedWorkers({ ...parts, env: options.env, observer: this })
@@ -138,7 +147,8 @@ export class ControlThread {
       uncaught: this.#uncaught,
       health: this.#tally,
     })
-    this.#scrape = new Scrape({ ...parts, reader: new CellReader(this.#cells), facts })
+    const reader = new CellReader(this.#cells)
+    this.#scrape = new Scrape({ ...parts, reader, facts })
     this.#rollout = new Rollout({
       placer: new Placer(DEFAULT_ROWS),
       managed: this.#managed,
@@ -160,6 +170,8 @@ export class ControlThread {
       rollout: this.#rollout,
       admin: this.#admin,
     })
+    this.#spool = new SpoolWatch({ ...parts, folder: () => this.#snapshot.server.spool.folder })
+    this.#overview = this.#createOverview(reader)
   }
 
   /** What runs, or shall. */
@@ -200,7 +212,8 @@ export class ControlThread {
       },
       'ready',
     )
-    this.#reloader.logWarnings([
+    this.#spool.look()
+    this.#reloader.takeWarnings([
       ...this.#firstWarnings,
       ...scarceDescriptors(started.snapshot, this.#maxConnections),
     ])
@@ -211,7 +224,10 @@ export class ControlThread {
   /** Takes the configuration as it stands in the files now. Never rejects. */
   async reload(): Promise<ReloadResult> {
     await this.#startup.promise
-    return this.stopping ? this.#reloader.refuse(['the process is ending']) : this.#reloader.request()
+    if (this.stopping) return this.#reloader.refuse(['the process is ending'])
+    const result = await this.#reloader.request()
+    this.#spool.look()
+    return result
   }
 
   reopenLogs(): void {
@@ -264,7 +280,7 @@ export class ControlThread {
   }
 
   status(): object {
-    return this.#statusDocument()
+    return this.#overview.document(this.#phase)
   }
 
   config(): object {
@@ -272,39 +288,7 @@ export class ControlThread {
   }
 
   page(): { readonly html: string; readonly styleHash: string } {
-    return statusPage(this.#statusDocument())
-  }
-
-  // PoolObserver.
-
-  message(thread: number, message: FromDataThread): void {
-    switch (message.type) {
-      case 'ejected':
-        this.#board.ejected(message.upstream, message.endpoint, message.reason)
-        return
-      case 'noted':
-        this.#logs.logger[message.level](message.fields, message.event)
-        return
-      case 'fault': {
-        const { kind, message: text, stack } = message
-        this.#uncaught.data[kind === 'uncaughtException' ? 'exception' : 'rejection'] += 1
-        this.#logs.logger.fatal({ thread, kind, err: { message: text, stack } }, 'uncaught error')
-        return
-      }
-      case 'applied':
-      case 'drained':
-      case 'cut':
-      case 'pulse':
-        // The thread's seat deals with these.
-        return
-    }
-  }
-
-  threadEnded(thread: number, reason: RestartReason, detail: string, againInMs: number): void {
-    this.#logs.logger.error({ thread, reason, detail, again_in_ms: againInMs }, 'data thread replaced')
-    this.#scrape.clearGauges(new CellColumn(this.#cells, thread))
-    this.#board.adoptEjections()
-    this.#board.wakeAll()
+    return statusPage(this.#overview.document(this.#phase))
   }
 
   // ManagedObserver.
@@ -328,6 +312,7 @@ export class ControlThread {
     const started = this.#phase !== 'starting'
     const cut = await this.#pool.stop()
     this.#access.stop()
+    this.#spool.stop()
     if (cut.exchanges > 0) logger.warn(cut, 'requests cut')
     this.#phase = 'stopped'
     await this.#prober.stop()
@@ -366,21 +351,20 @@ export class ControlThread {
     }
   }
 
-  #statusDocument(): ReturnType<typeof statusDocument> {
-    return statusDocument({
+  #createOverview(cells: CellReader): Overview {
+    return new Overview({
       version: this.#version,
-      phase: this.#phase,
-      startedWallMs: this.#startedWallMs,
-      nowWallMs: this.#clock.wall(),
-      generation: this.#rollout.generation,
-      snapshot: this.#snapshot,
-      admin: this.#admin.address,
-      threads: this.#pool.facts,
-      beats: thread => this.#shared.beats(thread),
-      restarts: this.#pool.restarts,
+      clock: this.#clock,
+      cells,
+      shared: this.#shared,
+      admin: this.#admin,
       board: this.#board,
-      managed: this.#managed.status(),
-      reload: this.#reloader.last,
+      managed: this.#managed,
+      pool: this.#pool,
+      reloader: this.#reloader,
+      rollout: this.#rollout,
+      spool: this.#spool,
+      snapshot: () => this.#snapshot,
     })
   }
 }

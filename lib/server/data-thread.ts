@@ -31,13 +31,10 @@ const observer = {
   endpointEjected(upstream: string, endpoint: string, reason: string): void {
     post({ type: 'ejected', upstream, endpoint, reason })
   },
-  // Every thread reads the manifests; one is enough to say what is in them.
   manifestBroken(file: string, problem: string): void {
-    if (thread !== 0) return
     post({ type: 'noted', level: 'warn', event: 'static manifest not taken', fields: { file, problem } })
   },
   releaseTaken(root: string, { names, leaving, heldFiles, heldBytes, notHeld }: ReleaseFacts): void {
-    if (thread !== 0) return
     const fields = { root, names, leaving, held_files: heldFiles, held_bytes: heldBytes, not_held: notHeld }
     post({ type: 'noted', level: 'info', event: 'static manifest taken', fields })
   },

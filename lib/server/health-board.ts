@@ -2,7 +2,7 @@ import type { HealthTally } from '../../metrics/health-tally.ts'
 import type { Clock } from '../base/clock.ts'
 import { type SharedState, STATE } from '../base/shared-state.ts'
 import type { Timers } from '../base/timers.ts'
-import type { EndpointConfig, Snapshot, UpstreamConfig } from '../config/model.ts'
+import type { EndpointConfig, EndpointProtocol, Snapshot, UpstreamConfig } from '../config/model.ts'
 import { addressText } from './address-text.ts'
 import { Ejection } from './ejection.ts'
 import type { Placement } from './placement.ts'
@@ -24,6 +24,7 @@ export type EndpointState = 'up' | 'down' | 'ejected' | 'draining'
 export interface EndpointStatus {
   readonly name: string
   readonly address: string
+  readonly protocol: EndpointProtocol
   readonly state: EndpointState
   readonly since: string
   /** Why it is not up. */
@@ -223,11 +224,12 @@ export class HealthBoard {
 
   #statusOf(entry: Entry): EndpointStatus {
     const { shared } = this.#options
-    const { name, address, weight } = entry.config
+    const { name, address, protocol, weight } = entry.config
     const state = stateWord(shared.state(entry.slot))
     return {
       name,
       address: addressText(address),
+      protocol,
       state,
       since: new Date(entry.sinceWallMs).toISOString(),
       reason: reasonOf(entry, state),

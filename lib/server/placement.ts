@@ -6,6 +6,7 @@ import { type BlockLayout, RowAllocator } from '../base/cells.ts'
 import { MAX_ENDPOINTS, MAX_UPSTREAMS } from '../base/shared-state.ts'
 import type { Address, Snapshot, UpstreamConfig } from '../config/model.ts'
 import { SPOOL_BLOCK } from '../proxy/spool-measures.ts'
+import { STATIC_BLOCK } from '../static/static-measures.ts'
 import { addressText } from './address-text.ts'
 
 /** Name under which exchanges that matched no route are counted. */
@@ -40,6 +41,7 @@ export class Placer {
     const routes = [NO_ROUTE, ...snapshot.routes.map(route => route.name)]
     return {
       spool: { row: this.#row('spool', SPOOL_BLOCK) },
+      static: { row: this.#row('static', STATIC_BLOCK) },
       listeners: snapshot.listeners.map(({ name }) => ({
         name,
         row: this.#row(`listener:${name}`, LISTENER_BLOCK),

@@ -32,6 +32,7 @@ export class Reloader {
   readonly #reloads = new Reloads(() => this.#reload())
   /** Wall clock, milliseconds: when the running configuration was taken. */
   takenWallMs: number
+  #warnings: readonly string[] = []
 
   constructor(options: ReloaderOptions) {
     this.#options = options
@@ -52,7 +53,14 @@ export class Reloader {
     return this.#reloads.request()
   }
 
-  logWarnings(warnings: readonly string[]): void {
+  /** Of the running configuration. */
+  get warnings(): readonly string[] {
+    return this.#warnings
+  }
+
+  /** Logs and keeps the warnings of a configuration that was taken. */
+  takeWarnings(warnings: readonly string[]): void {
+    this.#warnings = warnings
     for (const warning of warnings) this.#options.logs.logger.warn({ warning }, 'configuration warning')
   }
 
@@ -83,7 +91,7 @@ export class Reloader {
       ...warnings.map(problemText),
     ])
     for (const problem of problems) logs.logger.error({ problem }, 'listener not opened')
-    this.logWarnings(result.warnings)
+    this.takeWarnings(result.warnings)
     logs.logger.info({ generation: result.generation, hash: result.hash }, 'reloaded')
     return result
   }

@@ -39,6 +39,7 @@ export class Rollout {
   readonly #addresses = new ListenerAddresses()
   #generation = 0
   #snapshot: Snapshot | undefined
+  #placement: Placement | undefined
 
   constructor(parts: RolloutParts) {
     this.#parts = parts
@@ -52,6 +53,11 @@ export class Rollout {
   /** What runs, with real ports and managed workers; undefined before the first. */
   get snapshot(): Snapshot | undefined {
     return this.#snapshot
+  }
+
+  /** Where its counters are. */
+  get placement(): Placement | undefined {
+    return this.#placement
   }
 
   /** Throws RolloutRefused. Resolves when all threads run it, with what they could not bind. */
@@ -103,6 +109,7 @@ export class Rollout {
     this.#addresses.adopt(configured, snapshot)
     this.#generation += 1
     this.#snapshot = snapshot
+    this.#placement = placement
     board.place(snapshot, placement)
     managed.adopt()
     scrape.place(placement)

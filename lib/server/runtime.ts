@@ -8,14 +8,16 @@ import type { Exchange, ExchangeFacts } from '../http/exchange.ts'
 import { matchPath } from '../http/path.ts'
 import { Spool } from '../proxy/spool.ts'
 import { FileStore } from '../static/file-store.ts'
-import type { StaticObserver } from '../static/static-observer.ts'
+import type { StaticNews } from '../static/static-observer.ts'
 import { bindErrorText } from './address-claim.ts'
 import { addressText } from './address-text.ts'
 import { Alarm } from './alarm.ts'
+import { maxWithFiles } from './descriptors.ts'
 import { ExchangeRows } from './exchange-rows.ts'
 import type { CutCounts, ListenFailure, SnapshotMessage } from './messages.ts'
 import type { Placement } from './placement.ts'
 import { RouteTable } from './route-table.ts'
+import { StaticMeter } from './static-meter.ts'
 
 /** How often a listener that was taken out of the configuration is looked at: is it empty? */
 const RETIRED_LOOK_MS = 250
@@ -31,22 +33,22 @@ interface OpenListener {
  */
 export class Runtime implements ListenerHooks {
   readonly #env: ThreadEnv
-  readonly #observer: UpstreamObserver
+  readonly #observer: UpstreamObserver & StaticNews
   readonly #writeLine: (line: string) => void
   readonly #maxConnections: number
-  readonly #store: FileStore
   readonly #rows = new ExchangeRows()
   readonly #listeners = new Map<string, OpenListener>()
   readonly #retired = new Set<Listener>()
   #upstreams: ReadonlyMap<string, Upstream> = new Map()
   #placement: Placement | undefined
   #spool: Spool | undefined
+  #store: FileStore | undefined
   #routes: RouteTable | undefined
   #recorder: AccessRecorder | undefined
 
   constructor(
     env: ThreadEnv,
-    observer: UpstreamObserver & StaticObserver,
+    observer: UpstreamObserver & StaticNews,
     writeLine: (line: string) => void,
     maxConnections: number,
   ) {
@@ -54,7 +56,6 @@ export class Runtime implements ListenerHooks {
     this.#env = env
     this.#observer = observer
     this.#writeLine = writeLine
-    this.#store = new FileStore(env, { observer })
   }
 
   /** Exchanges that run now. */
@@ -72,7 +73,8 @@ export class Runtime implements ListenerHooks {
     this.#rows.learn(placement)
     const upstreams = this.#buildUpstreams(snapshot, placement)
     const spool = this.#configureSpool(snapshot, placement)
-    const routes = new RouteTable(snapshot.routes, { upstreams, spool, store: this.#store, env: this.#env })
+    const store = this.#openStore(placement)
+    const routes = new RouteTable(snapshot.routes, { upstreams, spool, store, env: this.#env })
     const recorder = this.#buildRecorder(snapshot)
     const before = this.#upstreams
     this.#upstreams = upstreams
@@ -104,9 +106,7 @@ export class Runtime implements ListenerHooks {
   }
 
   mayAccept(): boolean {
-    let open = 0
-    for (const { listener } of this.#listeners.values()) open += listener.connectionsEverywhere
-    return open < this.#maxConnections
+    return this.#descriptorsTaken < this.#maxConnections
   }
 
   finished(exchange: ExchangeFacts): void {
@@ -123,6 +123,13 @@ export class Runtime implements ListenerHooks {
     const counts = { exchanges: this.inflight, connections: this.connections }
     for (const listener of this.#all()) listener.destroy()
     return counts
+  }
+
+  /** By clients and by files of bodies that wait for them, in all threads. */
+  get #descriptorsTaken(): number {
+    let taken = this.#spool?.files ?? 0
+    for (const { listener } of this.#listeners.values()) taken += listener.connectionsEverywhere
+    return taken
   }
 
   #all(): Listener[] {
@@ -148,9 +155,20 @@ export class Runtime implements ListenerHooks {
 
   /** One for the life of the thread: what waits there does not end with a configuration. */
   #configureSpool({ server }: Snapshot, placement: Placement): Spool {
-    this.#spool ??= new Spool(this.#env.cells, server.spool, placement.spool.row)
+    const most = maxWithFiles(this.#maxConnections)
+    const mayOpenFile = () => this.#descriptorsTaken < most
+    this.#spool ??= new Spool(this.#env.cells, server.spool, placement.spool.row, mayOpenFile)
     this.#spool.configure(server.spool)
     return this.#spool
+  }
+
+  /** One for the life of the thread: a reload forgets no file. */
+  #openStore(placement: Placement): FileStore {
+    if (this.#store !== undefined) return this.#store
+    const observer = new StaticMeter(this.#env, placement.static.row, this.#observer)
+    this.#store = new FileStore(this.#env, { observer })
+    observer.follow(this.#store)
+    return this.#store
   }
 
   #buildRecorder({ log }: Snapshot): AccessRecorder {

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { EndpointStatus } from './health-board.ts'
-import type { StatusDocument, ThreadStatus, UpstreamStatus } from './status.ts'
+import type { EndpointRow, RouteStatus, StatusDocument, ThreadStatus, UpstreamStatus } from './status.ts'
 import { STATUS_STYLE } from './status-style.ts'
 import { verdictOf } from './verdict.ts'
 
@@ -19,8 +18,11 @@ export function statusPage(status: StatusDocument): { readonly html: string; rea
 &middot; configuration ${text(status.hash)}, generation ${status.generation}</p>
 <p class="verdict ${kind}">${text(sentence)}</p>
 ${reloadText(status)}
+${warningsText(status)}
 ${status.upstreams.map(upstream => upstreamText(upstream, status)).join('\n')}
+<section><h2>Routes</h2>${routesTable(status)}</section>
 <div class="pair">
+<section><h2>Bodies of slow clients</h2>${spoolTable(status)}</section>
 <section><h2>Listeners</h2>${listenersTable(status)}</section>
 <section><h2>Data threads</h2>${threadsTable(status)}</section>
 </div>
@@ -38,30 +40,39 @@ function reloadText({ last_reload: last }: StatusDocument): string {
   return `<section><h2>Last reload <span>${text(last.at)}</span></h2><p class="bad">${what}</p><pre>${text(last.problems.join('\n'))}</pre></section>`
 }
 
+/** Those of the last reload are the running configuration's, as those of the start are. */
+function warningsText({ warnings }: StatusDocument): string {
+  if (warnings.length === 0) return ''
+  return `<section><h2>Warnings <span>of the configuration</span></h2><pre>${text(warnings.join('\n\n'))}</pre></section>`
+}
+
 function upstreamText({ name, balance, endpoints }: UpstreamStatus, status: StatusDocument): string {
-  const head = ['state', 'endpoint', 'address', 'for', '#weight', '#in flight', 'last check']
+  const tunnels = endpoints.some(endpoint => endpoint.tunnels > 0)
+  const inFlight = tunnels ? ['#in flight', '#tunnels'] : ['#in flight']
+  const head = ['state', 'endpoint', 'address', 'for', '#weight', ...inFlight, 'last check']
   const nowMs = Date.parse(status.started_at) + status.uptime_s * 1000
   const managed = status.workers.filter(worker => worker.upstream === name)
   const rows = endpoints.map(endpoint => {
     const worker = managed.find(it => it.worker === endpoint.name)
     const process = worker === undefined ? [] : [cell(processText(worker))]
-    return [...endpointCells(endpoint, nowMs), ...process]
+    return [...endpointCells(endpoint, nowMs, tunnels), ...process]
   })
   const heads = managed.length > 0 ? [...head, 'process'] : head
   return `<section><h2>Upstream ${text(name)} <span>${text(balance)}</span></h2>${table(heads, rows)}</section>`
 }
 
-function endpointCells(endpoint: EndpointStatus, nowMs: number): string[] {
-  const { name, address, state, since, reason, weight, inflight, check } = endpoint
+function endpointCells(endpoint: EndpointRow, nowMs: number, tunnels: boolean): string[] {
+  const { name, address, protocol, state, since, reason, weight, inflight, check } = endpoint
   const checkText = check === undefined ? 'none' : `${check.message} (${check.duration_ms} ms)`
   const why = reason === undefined || reason === check?.message ? checkText : `${reason}; ${checkText}`
   return [
     `<td class="state ${state}">${state}</td>`,
     cell(name),
-    cell(address),
+    `<td>${text(address)} <span class="soft">${protocol}</span></td>`,
     `<td title="since ${text(since)}">${spanText(nowMs - Date.parse(since))}</td>`,
     number(weight),
     number(inflight),
+    ...(tunnels ? [number(endpoint.tunnels)] : []),
     `<td class="words">${text(why)}</td>`,
   ]
 }
@@ -69,6 +80,34 @@ function endpointCells(endpoint: EndpointStatus, nowMs: number): string[] {
 function processText({ pid, starts }: StatusDocument['workers'][number]): string {
   const restarts = starts > 1 ? `, ${starts - 1} restart${starts > 2 ? 's' : ''}` : ''
   return pid === undefined ? `none${restarts}` : `${pid}${restarts}`
+}
+
+function routesTable({ routes }: StatusDocument): string {
+  return table(['state', 'route', 'host', 'path', 'leads to'], routes.map(routeCells))
+}
+
+function routeCells({ name, hosts, path, leads_to: leadsTo, closed }: RouteStatus): string[] {
+  return [
+    closed ? '<td class="state draining">closed for maintenance</td>' : '<td class="state up">open</td>',
+    cell(name),
+    `<td class="words">${text(hosts.length === 0 ? 'any' : hosts.join(', '))}</td>`,
+    cell(path),
+    `<td class="words">${text(leadsTo)}</td>`,
+  ]
+}
+
+function spoolTable({ spool }: StatusDocument): string {
+  return table(
+    ['where', '#now', '#at most'],
+    [
+      [cell('memory'), number(bytesText(spool.memory_bytes)), number(bytesText(spool.memory_limit_bytes))],
+      [
+        `<td class="words">files in ${text(spool.folder)}</td>`,
+        number(bytesText(spool.file_bytes)),
+        number(bytesText(spool.file_limit_bytes)),
+      ],
+    ],
+  )
 }
 
 function listenersTable({ listeners }: StatusDocument): string {
@@ -107,6 +146,12 @@ function cell(value: string): string {
 
 function number(value: number | string): string {
   return `<td class="number">${value}</td>`
+}
+
+/** Bytes as a person says them: 1.5 GiB. */
+function bytesText(bytes: number): string {
+  const power = Math.min(3, Math.floor(Math.log2(Math.max(1, bytes)) / 10))
+  return `${Math.round((bytes / 1024 ** power) * 10) / 10} ${['B', 'KiB', 'MiB', 'GiB'][power]}`
 }
 
 const UNITS = [

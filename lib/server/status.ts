@@ -1,5 +1,5 @@
 import type { RestartReason, WorkerFacts } from '../../metrics/facts.ts'
-import type { Address, Snapshot } from '../config/model.ts'
+import type { Address, RouteConfig, Snapshot } from '../config/model.ts'
 import { addressText } from './address-text.ts'
 import type { EndpointStatus, HealthBoard } from './health-board.ts'
 import type { WorkerStatus } from './managed-workers.ts'
@@ -20,6 +20,19 @@ export interface StatusFacts {
   readonly board: Pick<HealthBoard, 'status'>
   readonly managed: readonly WorkerStatus[]
   readonly reload: ReloadResult | undefined
+  /** Of the running configuration. */
+  readonly warnings: readonly string[]
+  /** Tunnels that are open to an endpoint. */
+  tunnels(upstream: string, endpoint: string): number
+  readonly spool: SpoolFacts
+}
+
+/** What waits for slow clients now. */
+export interface SpoolFacts {
+  readonly memoryBytes: number
+  readonly fileBytes: number
+  /** Why files cannot be written; undefined if they can. */
+  readonly problem: string | undefined
 }
 
 /** The body of /status. Keys are snake_case and only ever added to. */
@@ -36,7 +49,11 @@ export interface StatusDocument {
   readonly threads: readonly ThreadStatus[]
   readonly thread_restarts: Readonly<Record<RestartReason, number>>
   readonly upstreams: readonly UpstreamStatus[]
+  readonly routes: readonly RouteStatus[]
+  readonly spool: SpoolStatus
   readonly workers: readonly WorkerStatus[]
+  /** Of the running configuration: taken, but somebody should look. */
+  readonly warnings: readonly string[]
   /** Null before the first. */
   readonly last_reload: ReloadResult | null
 }
@@ -53,7 +70,33 @@ export interface ThreadStatus {
 export interface UpstreamStatus {
   readonly name: string
   readonly balance: string
-  readonly endpoints: readonly EndpointStatus[]
+  readonly endpoints: readonly EndpointRow[]
+}
+
+export interface EndpointRow extends EndpointStatus {
+  /** Tunnels (WebSocket) open now; each is one of `inflight`. */
+  readonly tunnels: number
+}
+
+export interface RouteStatus {
+  readonly name: string
+  /** Empty for any. */
+  readonly hosts: readonly string[]
+  readonly path: string
+  /** `upstream app`, `static /srv/static`. */
+  readonly leads_to: string
+  /** Under maintenance. */
+  readonly closed: boolean
+}
+
+export interface SpoolStatus {
+  readonly folder: string
+  /** Null while files can be written. */
+  readonly problem: string | null
+  readonly memory_bytes: number
+  readonly memory_limit_bytes: number
+  readonly file_bytes: number
+  readonly file_limit_bytes: number
 }
 
 /** Everything that an operator asks first, of one moment. */
@@ -74,10 +117,30 @@ export function statusDocument(facts: StatusFacts): StatusDocument {
     upstreams: snapshot.upstreams.map(({ name, balance }) => ({
       name,
       balance,
-      endpoints: board.status(name),
+      endpoints: board.status(name).map(it => ({ ...it, tunnels: facts.tunnels(name, it.name) })),
     })),
+    routes: snapshot.routes.map(routeStatus),
+    spool: spoolStatus(snapshot, facts.spool),
     workers: facts.managed,
+    warnings: facts.warnings,
     last_reload: facts.reload ?? null,
+  }
+}
+
+function routeStatus({ name, hosts, path, action, maintenance }: RouteConfig): RouteStatus {
+  const leadsTo = action.kind === 'static' ? `static ${action.root}` : `upstream ${action.upstream}`
+  return { name, hosts, path, leads_to: leadsTo, closed: maintenance !== undefined }
+}
+
+function spoolStatus({ server }: Snapshot, { memoryBytes, fileBytes, problem }: SpoolFacts): SpoolStatus {
+  const { folder, memoryTotalBytes, diskBytes } = server.spool
+  return {
+    folder,
+    problem: problem ?? null,
+    memory_bytes: memoryBytes,
+    memory_limit_bytes: memoryTotalBytes,
+    file_bytes: fileBytes,
+    file_limit_bytes: diskBytes,
   }
 }
 

@@ -7,12 +7,25 @@ export interface Verdict {
   readonly sentence: string
 }
 
-/** The most serious thing that a status says, in one sentence, with its cause. */
+/** The most serious thing that a status says, in one sentence, with its cause; and always which routes are closed. */
 export function verdictOf(status: StatusDocument): Verdict {
-  const { phase, threads, upstreams, last_reload: last } = status
+  const { kind, sentence } = worstOf(status)
+  const closed = status.routes.filter(route => route.closed).map(({ name }) => name)
+  if (closed.length === 0) return { kind, sentence }
+  const text = `closed for maintenance: route${closed.length === 1 ? '' : 's'} ${firstOf(closed, ', ')}`
+  return kind === 'good'
+    ? { kind: 'doubtful', sentence: `${text}; for the rest, ${sentence}` }
+    : { kind, sentence: `${sentence}; ${text}` }
+}
+
+function worstOf(status: StatusDocument): Verdict {
+  const { phase, threads, upstreams, spool, last_reload: last } = status
   if (phase !== 'ready') return { kind: 'bad', sentence: `the process is ${phase}` }
   const lost = upstreams.find(({ endpoints }) => endpoints.every(isNotUp))
   if (lost !== undefined) return { kind: 'bad', sentence: lostText(lost) }
+  if (spool.problem !== null) {
+    return { kind: 'bad', sentence: `uploads that do not fit into memory get a 503: ${spool.problem}` }
+  }
   const ended = threads.filter(thread => thread.state !== 'running').length
   if (ended > 0)
     return { kind: 'doubtful', sentence: `${ended} of ${threads.length} data threads do not run` }
@@ -46,6 +59,10 @@ const MOST_NAMED = 3
 
 function notUpText(notUp: readonly string[], upstreams: readonly UpstreamStatus[]): string {
   const all = upstreams.flatMap(it => it.endpoints).length
-  const named = notUp.slice(0, MOST_NAMED).join('; ')
-  return `${notUp.length} of ${all} endpoints not up: ${named}${notUp.length > MOST_NAMED ? '; …' : ''}`
+  return `${notUp.length} of ${all} endpoints not up: ${firstOf(notUp, '; ')}`
+}
+
+function firstOf(names: readonly string[], separator: string): string {
+  const named = names.slice(0, MOST_NAMED).join(separator)
+  return names.length > MOST_NAMED ? `${named}${separator}…` : named
 }

@@ -4,6 +4,7 @@ import type { Coding } from '../http/coding.ts'
 import { stampOf, takeInName } from './file-bytes.ts'
 import { Gate } from './gate.ts'
 import type { FileResource } from './resource.ts'
+import { NO_OBSERVER, type StaticObserver } from './static-observer.ts'
 
 /** Smaller files gain nothing, larger ones are better compressed at build time. */
 export const MIN_CODED_BYTES = 1024
@@ -36,8 +37,13 @@ export type CodedTaker = (resource: FileResource, coding: Coding, body: Buffer |
 
 /** Compresses files of one data thread, one at a time, in the thread pool: requests do not wait for it. */
 export class Coder {
+  readonly #observer: Pick<StaticObserver, 'compressed'>
   readonly #gate = new Gate(1)
   readonly #pending = new Set<string>()
+
+  constructor(observer: Pick<StaticObserver, 'compressed'> = NO_OBSERVER) {
+    this.#observer = observer
+  }
 
   /** `taker` is called once, later; not at all if the file is no longer what `resource` says, or too many wait. */
   want(root: string, resource: FileResource, coding: Coding, taker: CodedTaker): void {
@@ -59,9 +65,12 @@ export class Coder {
       const bytes = await bytesOf(root, resource)
       if (bytes === undefined) return
       const coded = await COMPRESS[coding](bytes)
-      taker(resource, coding, coded.length <= bytes.length * WORTH ? coded : undefined)
+      const worth = coded.length <= bytes.length * WORTH
+      this.#observer.compressed(coding, worth ? 'made' : 'useless')
+      taker(resource, coding, worth ? coded : undefined)
     } catch {
       // No descriptor or no memory for it now: the next request asks again.
+      this.#observer.compressed(coding, 'failed')
     } finally {
       this.#gate.leave()
       this.#pending.delete(job)

@@ -5,6 +5,7 @@ import { Coder } from './coder.ts'
 import { FileShelf } from './file-shelf.ts'
 import { Gate } from './gate.ts'
 import { ManifestWatch } from './manifest-watch.ts'
+import type { StaticLoad } from './static-measures.ts'
 import { NO_OBSERVER, type StaticObserver } from './static-observer.ts'
 
 /** Looks at the disk that one thread has going at a time: each holds a descriptor at most. */
@@ -44,15 +45,29 @@ export class FileStore {
   readonly #bounds: CacheBounds
   readonly #heldBytes: number
   readonly #gate = new Gate(MAX_LOADS)
-  readonly #coder = new Coder()
+  readonly #coder: Coder
   readonly #shelves = new WeakTable<FileShelf>()
   readonly #watches = new WeakTable<ManifestWatch>()
 
   constructor(env: ThreadEnv, options: StoreOptions = {}) {
     this.#env = env
     this.#observer = options.observer ?? NO_OBSERVER
+    this.#coder = new Coder(this.#observer)
     this.#bounds = options.bounds ?? DEFAULT_BOUNDS
     this.#heldBytes = options.heldBytes ?? DEFAULT_HELD_BYTES
+  }
+
+  /** What is in memory now. */
+  get load(): StaticLoad {
+    const load = { cacheBytes: 0, heldBytes: 0, heldFiles: 0, names: 0, leaving: 0 }
+    for (const shelf of this.#shelves.values()) load.cacheBytes += shelf.bytes
+    for (const watch of this.#watches.values()) {
+      load.heldBytes += watch.heldBytes
+      load.heldFiles += watch.heldFiles
+      load.names += watch.currentNames
+      load.leaving += watch.leavingNames
+    }
+    return load
   }
 
   /** The shelf of a route: the same one as long as its options are the same. */
@@ -89,5 +104,12 @@ class WeakTable<T extends object> {
     const made = make()
     this.#held.set(key, new WeakRef(made))
     return made
+  }
+
+  *values(): Iterable<T> {
+    for (const reference of this.#held.values()) {
+      const held = reference.deref()
+      if (held !== undefined) yield held
+    }
   }
 }

@@ -67,6 +67,15 @@ export class ManifestWatch {
     return this.#releases.known
   }
 
+  /** Names in the newest manifests, and those that only earlier ones have. */
+  get currentNames(): number {
+    return this.#releases.current.size
+  }
+
+  get leavingNames(): number {
+    return this.#releases.leaving
+  }
+
   /** Bytes and files in memory for old releases. */
   get heldBytes(): number {
     return this.#held.bytes
@@ -84,6 +93,11 @@ export class ManifestWatch {
   /** A file that a manifest names and that was there when it was learned. */
   held(relative: string): HeldFile | undefined {
     return this.#releases.names(relative) ? this.#held.get(relative) : undefined
+  }
+
+  /** An answer was a held file. Hot. */
+  servedHeld(): void {
+    this.#options.observer.heldServed()
   }
 
   /** Looks now, if no look is under way. */

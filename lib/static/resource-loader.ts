@@ -51,6 +51,7 @@ interface Parts {
   readonly relative: string
   readonly plain: Loaded
   readonly siblings: Siblings
+  readonly held: boolean
   readonly watched: readonly WatchedPath[]
 }
 
@@ -116,7 +117,7 @@ export class ResourceLoader {
     const held = detail === 'ENOENT' || detail === 'ENOTDIR' ? this.#watch?.held(relative) : undefined
     if (held === undefined) return { kind: 'missing', detail }
     const watched = [this.#watchPath(relative, undefined)]
-    return this.#assemble({ key, relative, plain: held, siblings: [], watched })
+    return this.#assemble({ key, relative, plain: held, siblings: [], held: true, watched })
   }
 
   async #loadFile(
@@ -135,10 +136,10 @@ export class ResourceLoader {
       if (sibling !== undefined && sibling.stat.mtimeNs >= plain.stat.mtimeNs)
         siblings.push([coding, sibling])
     }
-    return this.#assemble({ key, relative, plain, siblings, watched })
+    return this.#assemble({ key, relative, plain, siblings, held: false, watched })
   }
 
-  #assemble({ key, relative, plain, siblings, watched }: Parts): FileResource {
+  #assemble({ key, relative, plain, siblings, held, watched }: Parts): FileResource {
     const mediaType = mediaTypeOf(relative === '' ? this.#site.root : relative)
     const codings = siblings.map(([coding]) => coding)
     const choices = this.#choicesOf(this.#mayCode(mediaType, plain, siblings) ? ALL_CODINGS : codings)
@@ -159,6 +160,7 @@ export class ResourceLoader {
       codings,
       choices,
       identity: stampOf(plain.stat),
+      held,
       release: this.#release,
       bytes: [plain, ...siblings.map(([, loaded]) => loaded)].reduce(
         (sum, { body }) => sum + (body?.length ?? 0),

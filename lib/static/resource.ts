@@ -24,6 +24,8 @@ export interface FileResource {
   readonly choices: CodingChoices
   /** Stamp of the plain file's state. */
   readonly identity: string
+  /** No longer on the disk: from memory, because a manifest names it. */
+  readonly held: boolean
   /** Number of the releases that its Cache-Control follows. */
   readonly release: number
   /** Bytes of the bodies in memory. */

@@ -71,6 +71,7 @@ export class StaticExchange implements ExchangeOwner, ResourceWaiter {
   /** Sends a file piece by piece. */
   stream(resource: FileResource): void {
     const chosen = this.#choose(resource)
+    if (resource.held) this.#shelf.watch?.servedHeld()
     if (chosen.body === undefined) void this.#open(resource, chosen)
     else this.#sendFromMemory(chosen, chosen.body)
   }
@@ -177,5 +178,7 @@ function answerFile(exchange: Exchange, resource: FileResource, shelf: FileShelf
   const { request } = exchange
   const representation = chooseRepresentation(request, resource, shelf)
   const selection = select(request, representation, shelf.clock)
-  return answerWithoutDisk(exchange, representation, selection)
+  if (!answerWithoutDisk(exchange, representation, selection)) return false
+  if (resource.held) shelf.watch?.servedHeld()
+  return true
 }

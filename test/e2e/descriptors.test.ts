@@ -53,3 +53,42 @@ t.test(
     await assertClean(t, causeway, [app])
   },
 )
+
+t.test('bodies that wait in files do not take the last descriptors either', async t => {
+  const app = await RecordingUpstream.start(t)
+  const folder = t.testdir()
+  const causeway = await startCauseway(t, {
+    openFiles: OPEN_FILES,
+    config: configText({
+      endpoints: [app.port],
+      workers: 2,
+      more: `[server.spool]\nfolder = "${folder}"`,
+    }),
+  })
+  const warning = await causeway.line('the warning', ({ warning }) => String(warning).includes('open files'))
+  const most = Number(/allows (\d+)/.exec(String(warning['warning']))?.[1])
+  const before = openFiles(causeway)
+  const clients: RawClient[] = []
+  // As many as may connect, less a few: their files alone would take more than there is.
+  for (let n = 0; n < most - 5; n += 1) clients.push(await RawClient.connect(causeway.port()))
+  for (const client of clients) {
+    client.send('POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 300001\r\n\r\n')
+    client.send(Buffer.alloc(300_000))
+  }
+  await causeway.metric('causeway_spool_files', {}, files => files > 0)
+  const refused = await causeway.metric(
+    'causeway_spool_bodies_total',
+    { body: 'request', outcome: 'full' },
+    count => count > 0,
+  )
+  t.ok(refused > 0)
+  t.equal((await fetch(`${causeway.adminUrl}/healthz`)).status, 200)
+  t.ok(openFiles(causeway) < OPEN_FILES - 16, `${openFiles(causeway)} of ${OPEN_FILES}`)
+  for (const client of clients) client.destroy()
+  await causeway.metric('causeway_spool_files', {}, files => files === 0)
+  t.equal((await ask(causeway.port(), get('/app'))).status, 200)
+  t.equal(app.seen('/upload').length, 0)
+  await until('the descriptors', () => openFiles(causeway) <= before + 6)
+  t.match(await causeway.accessOf('/upload'), { end: /spool_failed|client_gone/ })
+  await assertClean(t, causeway, [app])
+})

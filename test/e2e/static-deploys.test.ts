@@ -113,6 +113,14 @@ t.test('rolling deploys under load: no page misses a file, old or new', async t 
     await more()
   }
   await readers.stop()
+  await causeway.metric('causeway_static_names', { state: 'current' }, names => names === FILES)
+  await causeway.metric('causeway_static_names', { state: 'leaving' }, names => names === 2 * FILES)
+  await causeway.metric('causeway_static_held_files', {}, files => files === 3 * FILES)
+  const counted = await causeway.metrics()
+  t.ok(counted.sum('causeway_static_held_served_total') > 0)
+  t.ok(counted.sum('causeway_static_held_bytes') > 3 * FILES * 1000)
+  t.ok(counted.sum('causeway_static_cache_bytes') > 0)
+  t.equal(counted.sum('causeway_static_manifest_errors_total'), 0)
   t.same(readers.wrong.slice(0, 5), [])
   t.ok(readers.asked > 1000, `${readers.asked} requests`)
   for (const release of RELEASES) {
@@ -132,6 +140,7 @@ t.test('rolling deploys under load: no page misses a file, old or new', async t 
     'a broken manifest',
     line => line['msg'] === 'static manifest not taken',
   )
+  t.equal((await causeway.metrics()).sum('causeway_static_manifest_errors_total'), 1)
   t.match(warning, { level: 'warn', file: join(root, 'staticfiles.json'), problem: 'it is not JSON' })
   t.equal(fieldOf(await ask(causeway.port(), get(`/static/${nameOf(third, 1)}`)), 'cache-control'), FOR_EVER)
 
@@ -203,6 +212,13 @@ static = { root = ${JSON.stringify(root)}, internal = true }`,
     const plainAnswer = await ask(causeway.port(), get('/plain/a.css', `Accept-Encoding: ${coding}\r\n`))
     t.equal(fieldOf(plainAnswer, 'content-encoding'), undefined)
     t.equal(fieldOf(plainAnswer, 'vary'), undefined)
+  }
+  for (const coding of ['br', 'zstd', 'gzip']) {
+    const made = (await causeway.metrics()).sum('causeway_static_compressions_total', {
+      coding,
+      result: 'made',
+    })
+    t.ok(made >= 2 && made <= 4, `${coding}: two files, once in each thread that was asked: ${made}`)
   }
   for (const method of ['GET', 'HEAD', 'POST']) {
     const request = `${method} /protected/a.css HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n`

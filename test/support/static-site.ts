@@ -5,10 +5,12 @@ import type { Clock } from '../../lib/base/clock.ts'
 import { createSharedState, SharedState } from '../../lib/base/shared-state.ts'
 import type { ThreadEnv } from '../../lib/base/thread-env.ts'
 import { Timers } from '../../lib/base/timers.ts'
+import type { Coding } from '../../lib/http/coding.ts'
 import type { CacheBounds } from '../../lib/static/bounded-cache.ts'
 import type { FileShelf } from '../../lib/static/file-shelf.ts'
 import { FileStore, type ShelfOptions } from '../../lib/static/file-store.ts'
 import { StaticHandler } from '../../lib/static/handler.ts'
+import type { CompressionResult } from '../../lib/static/static-measures.ts'
 import type { ReleaseFacts, StaticObserver } from '../../lib/static/static-observer.ts'
 import { type RecordedRequest, RecordingExchange } from './recording-exchange.ts'
 
@@ -63,6 +65,9 @@ export class TestSite implements StaticObserver {
   /** What the observer was told of broken manifests, and of good ones. */
   readonly told: string[] = []
   readonly releases: ReleaseFacts[] = []
+  readonly compressions: string[] = []
+  /** Answers that were files which are no longer on the disk. */
+  heldServings = 0
 
   constructor(root: string, options: SiteOptions = {}) {
     const { bounds, heldBytes, internal = false, ...words } = options
@@ -88,6 +93,14 @@ export class TestSite implements StaticObserver {
 
   releaseTaken(_root: string, facts: ReleaseFacts): void {
     this.releases.push(facts)
+  }
+
+  compressed(coding: Coding, result: CompressionResult): void {
+    this.compressions.push(`${coding} ${result}`)
+  }
+
+  heldServed(): void {
+    this.heldServings += 1
   }
 
   /** Begins a request; the answer may still be on its way. */

@@ -1,0 +1,73 @@
+import { closeSync, constants, openSync, unlinkSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+
+/** Why files cannot be written in a folder, and what to do about it. */
+export interface WriteTrouble {
+  /** Behind the folder's name: `does not exist`. */
+  readonly what: string
+  readonly hint: string
+}
+
+const MODE = 0o600
+const READ_WRITE = constants.O_RDWR | constants.O_EXCL
+/** open(2): a file that never has a name. Node has no constant for it. */
+const O_TMPFILE = 0o20000000 | constants.O_DIRECTORY
+/** What systems and file systems say that do not know it. */
+const NO_TMPFILE: ReadonlySet<string | undefined> = new Set(['ENOTSUP', 'EOPNOTSUPP', 'EISDIR', 'EINVAL'])
+
+/**
+ * Undefined if this user can write a file in the folder. By deed: access(2) would ask for another user id and know nothing of a full disk.
+ * Blocks; nothing stays behind.
+ */
+export function writeTrouble(folder: string): WriteTrouble | undefined {
+  try {
+    const fd = openNameless(folder)
+    try {
+      writeSync(fd, Buffer.alloc(1), 0, 1, 0)
+    } finally {
+      closeSync(fd)
+    }
+    return undefined
+  } catch (error) {
+    return writeTroubleOf(error as NodeJS.ErrnoException)
+  }
+}
+
+/** In words, what the system said when a file was to be written. */
+export function writeTroubleOf({ code, message }: NodeJS.ErrnoException): WriteTrouble {
+  const user = `this user (uid ${process.geteuid?.() ?? 'unknown'})`
+  switch (code) {
+    case 'ENOENT':
+      return { what: 'does not exist', hint: 'create it for the user that Causeway runs as, or name another' }
+    case 'ENOTDIR':
+      return { what: 'is not a folder', hint: 'name a folder' }
+    case 'EACCES':
+    case 'EPERM':
+      return {
+        what: `cannot be written by ${user}`,
+        hint: 'give it to this user (chown), or name another folder',
+      }
+    case 'EROFS':
+      return {
+        what: 'is read-only',
+        hint: 'mount a volume that can be written there, or name another folder',
+      }
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return { what: 'has no room left', hint: 'free some, or name a folder on another disk' }
+    default:
+      return { what: `cannot be written (${code ?? message})`, hint: 'name another folder' }
+  }
+}
+
+function openNameless(folder: string): number {
+  try {
+    if (process.platform === 'linux') return openSync(folder, READ_WRITE | O_TMPFILE, MODE)
+  } catch (error) {
+    if (!NO_TMPFILE.has((error as NodeJS.ErrnoException).code)) throw error
+  }
+  const path = join(folder, `causeway-${process.pid}-trial`)
+  const fd = openSync(path, READ_WRITE | constants.O_CREAT, MODE)
+  unlinkSync(path)
+  return fd
+}

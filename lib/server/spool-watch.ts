@@ -1,0 +1,87 @@
+import { resolve } from 'node:path'
+import type { Timers } from '../base/timers.ts'
+import { type WriteTrouble, writeTroubleOf } from '../base/writable-folder.ts'
+import { SpoolFile } from '../proxy/spool-file.ts'
+import { Alarm } from './alarm.ts'
+import type { ServerLog } from './server-log.ts'
+
+/** How often the folder is tried, and how long one try may take before that is the trouble. */
+const LOOK_MS = 10_000
+const ONE_BYTE = Buffer.alloc(1)
+const SILENT: WriteTrouble = {
+  what: 'does not answer',
+  hint: 'is it on a network disk that is gone? Name a folder on a local one',
+}
+
+export interface SpoolWatchOptions {
+  readonly timers: Timers
+  readonly log: ServerLog
+  /** The folder of the running configuration. */
+  folder(): string
+}
+
+/**
+ * Tries from time to time what the data threads do when a body does not fit into memory: a file in the spool's folder and a byte in it. So
+ * an operator knows before the first large upload; each flip is logged once.
+ */
+export class SpoolWatch {
+  readonly #options: SpoolWatchOptions
+  readonly #alarm: Alarm
+  #trouble: WriteTrouble | undefined = undefined
+  #trying = false
+  #stopped = false
+
+  constructor(options: SpoolWatchOptions) {
+    this.#options = options
+    this.#alarm = new Alarm(options.timers, () => this.#due())
+  }
+
+  /** Why bodies find no room in files, with the folder; undefined while they do. */
+  get problem(): string | undefined {
+    const trouble = this.#trouble
+    return trouble && `server.spool.folder ${this.#folder} ${trouble.what}`
+  }
+
+  /** Looks now, and from now on. To be called again when the folder may be another. */
+  look(): void {
+    if (this.#stopped) return
+    this.#alarm.set(LOOK_MS)
+    if (this.#trying) return
+    this.#trying = true
+    const file = new SpoolFile(this.#folder)
+    file.write(ONE_BYTE, 1, 0, error => {
+      file.close()
+      this.#trying = false
+      this.#found(error && writeTroubleOf(error))
+    })
+  }
+
+  stop(): void {
+    this.#stopped = true
+    this.#alarm.clear()
+  }
+
+  get #folder(): string {
+    return resolve(this.#options.folder())
+  }
+
+  #due(): void {
+    if (this.#trying) this.#found(SILENT)
+    this.look()
+  }
+
+  #found(trouble: WriteTrouble | undefined): void {
+    if (this.#stopped) return
+    const before = this.#trouble
+    this.#trouble = trouble
+    if (before?.what === trouble?.what) return
+    const { log } = this.#options
+    const folder = this.#folder
+    if (trouble === undefined) log.info({ folder }, 'spool folder can be written again')
+    else
+      log.warn(
+        { folder, uid: process.geteuid?.(), problem: trouble.what, help: trouble.hint },
+        'spool folder cannot be used: uploads that do not fit into memory get a 503',
+      )
+  }
+}
