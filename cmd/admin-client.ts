@@ -12,7 +12,7 @@ export interface AdminAnswer {
 }
 
 /** The command cannot go on. The message is for stderr. */
-export class CommandFailed extends Error {
+class CommandFailed extends Error {
   override readonly name = 'CommandFailed'
   readonly exitCode: number
 

@@ -36,7 +36,7 @@ export interface ErrorText {
 const MAX_DEPTH = 4
 
 /** Anything that was thrown, as plain text fields. */
-export function describeError(error: unknown, depth = 1): ErrorText {
+function describeError(error: unknown, depth = 1): ErrorText {
   if (!(error instanceof Error)) return { type: typeof error, message: String(error) }
   const { name, message, stack, cause } = error
   const code = 'code' in error && typeof error.code === 'string' ? { code: error.code } : {}

@@ -53,8 +53,10 @@ function checkProbe({ plan, host, own, probed }: Probe, site: string, names: Nam
     return ok(check, own.url, 'answers 200')
   }
   if (probed.status === 400) return serious(check, where, REFUSED, hostAdvice(key, host, site, own))
-  if (probed.status === 404)
-    return serious(check, where, '404: there is no such page', `${key}.path = "<a page that answers 200>"`)
+  if (probed.status === 404) {
+    const fix = endpoint === undefined ? NAME_THE_PAGE : `${key}.path = "<a page that answers 200>"`
+    return serious(check, where, '404: there is no such page', fix)
+  }
   if (targetOf(probed)?.startsWith('https:')) {
     const says = Object.keys(plan.headers).some(name => name.toLowerCase() === 'x-forwarded-proto')
     const fix = says ? PROXY_SSL_HEADER : `${key}.headers = { X-Forwarded-Proto = "https" }`
@@ -63,6 +65,8 @@ function checkProbe({ plan, host, own, probed }: Probe, site: string, names: Nam
   return serious(check, where, `answers ${probed.status}`, `repair the page, or ${key}.path or ${key}.expect`)
 }
 
+/** Without a configuration, the path was a guess of ours or a word of the reader's. */
+const NAME_THE_PAGE = 'say which page the probes ask for: --health PATH, or --config PATH'
 const REFUSED = '400: ALLOWED_HOSTS does not know this Host, so probes fail'
 
 function hostAdvice(key: string, host: string, site: string, own: Outcome): string {

@@ -88,7 +88,7 @@ export function hashStep(hash: number, lower: number): number {
   return (Math.imul(hash, 31) + lower) | 0
 }
 
-export function hashSlot(hash: number): number {
+function hashSlot(hash: number): number {
   return (hash ^ (hash >>> 13)) & (HASH_SLOTS - 1)
 }
 
@@ -103,7 +103,7 @@ const NAME_BYTES: readonly Uint8Array[] = NAMES.map(name =>
 )
 
 /** The number of the field whose name stands at text[start, end); `hash` is its name hash over lower-case characters. */
-export function fieldIdAt(hash: number, text: string, start: number, end: number): number {
+function fieldIdAt(hash: number, text: string, start: number, end: number): number {
   for (let slot = hashSlot(hash); ; slot = (slot + 1) & (HASH_SLOTS - 1)) {
     const at = BY_SLOT[slot] as number
     if (at < 0) return UNKNOWN_FIELD
