@@ -248,6 +248,7 @@ export class TunnelAttempt implements Attempt, BodyReader, Deadline, LegOwner, T
     if (this.#firstEnd !== undefined || this.#error === undefined) {
       this.#firstEnd ??= 'app'
       this.#state = 'closing'
+      this.#leg.dropInput()
       this.#leg.end()
       return this.#watchSilence()
     }
@@ -274,7 +275,9 @@ export class TunnelAttempt implements Attempt, BodyReader, Deadline, LegOwner, T
   /** How long nothing may move. */
   get #limitMs(): number {
     const { tunnelMs } = this.#owner.timeouts
-    const queued = this.#leg.writableLength + this.#leg.readableLength + this.#socket.writableLength
+    // Behind the app's end only what it has said is still on its way.
+    const toApp = this.#state === 'open' ? this.#leg.readableLength + this.#socket.writableLength : 0
+    const queued = this.#leg.writableLength + toApp
     return this.#firstEnd === undefined || queued > 0 ? tunnelMs : Math.min(tunnelMs, HALF_CLOSED_MS)
   }
 

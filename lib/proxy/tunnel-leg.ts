@@ -38,6 +38,12 @@ export class TunnelLeg extends Duplex {
     this.push(null)
   }
 
+  /** The app is gone: what the client has sent and still sends is taken and dropped, so that its end is heard. */
+  dropInput(): void {
+    this.unpipe()
+    this.resume()
+  }
+
   /** The client takes bytes again. */
   drained(): void {
     const written = this.#written

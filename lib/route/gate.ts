@@ -5,6 +5,7 @@ import { type CidrSet, parseCidrs } from '../http/cidr.ts'
 import { cookieNamed } from '../http/cookies.ts'
 import type { Exchange } from '../http/exchange.ts'
 import { FieldList } from '../http/field-list.ts'
+import { matchPath } from '../http/path.ts'
 
 /** RFC 8555 8.3: asked for over plain http, by those who are to give us the certificate. */
 const ACME_CHALLENGE = '/.well-known/acme-challenge/'
@@ -81,12 +82,17 @@ function policyOf({ hsts, errorPages }: RouteConfig): AnswerPolicy | undefined {
 function redirectToHttps(exchange: Exchange): boolean {
   const { origin, request } = exchange
   const host = origin.host.replace(/:\d+$/, '')
-  if (host === '' || request.target === '*' || request.path.startsWith(ACME_CHALLENGE)) return false
+  if (host === '' || request.target === '*' || isAcme(request.path)) return false
   const plain = request.method === 'GET' || request.method === 'HEAD'
   const fields = FieldList.of([['Location', `https://${host}${request.target}`]])
   exchange.begin({ status: plain ? 301 : 308, reason: '', fields, length: 0 })
   exchange.end()
   return true
+}
+
+/** By the path that the route was found by: dots would lead out of it. */
+function isAcme(path: string): boolean {
+  return path.startsWith(ACME_CHALLENGE) && matchPath(path)?.startsWith(ACME_CHALLENGE) === true
 }
 
 function digestOf(text: string): Buffer {

@@ -2,6 +2,8 @@
 const MAX_SIZE = 0xffff
 /** What uWSGI takes as a block of variables if its `buffer-size` was not raised, in bytes. */
 export const USUAL_BUFFER_BYTES = 4096
+/** How many variables uWSGI takes if its `max-vars` was not raised from 64: it makes two of each. */
+export const USUAL_VARIABLES = 128
 /** Bytes of a packet before its block. */
 export const PACKET_HEADER_BYTES = 4
 
@@ -28,6 +30,20 @@ export function uwsgiPacket(
   }
   if (block.length > MAX_SIZE) return { refused: 'block', bytes: block.length }
   return `\0${sizeText(block.length)}\0${block}`
+}
+
+/** How many variables stand in a packet that `uwsgiPacket` made. */
+export function variablesIn(packet: string): number {
+  let count = 0
+  for (let at = PACKET_HEADER_BYTES; at < packet.length; count += 1) {
+    at += 2 + sizeAt(packet, at)
+    at += 2 + sizeAt(packet, at)
+  }
+  return count
+}
+
+function sizeAt(packet: string, at: number): number {
+  return packet.charCodeAt(at) + packet.charCodeAt(at + 1) * 256
 }
 
 function sizeText(size: number): string {

@@ -1,7 +1,13 @@
 import type { ByteStream } from '../../lib/base/byte-stream.ts'
 import type { ErrorCode } from '../../lib/base/errors.ts'
 import type { ThreadEnv } from '../../lib/base/thread-env.ts'
-import { PACKET_HEADER_BYTES, type PacketRefusal, USUAL_BUFFER_BYTES } from '../../lib/wire/uwsgi-packet.ts'
+import {
+  PACKET_HEADER_BYTES,
+  type PacketRefusal,
+  USUAL_BUFFER_BYTES,
+  USUAL_VARIABLES,
+  variablesIn,
+} from '../../lib/wire/uwsgi-packet.ts'
 import type { AttemptOwner, Job, PooledEndpoint } from '../job.ts'
 import { AppConnection } from './app-connection.ts'
 import type { RequestForm, Unanswered } from './request-form.ts'
@@ -52,22 +58,29 @@ class UwsgiForm implements RequestForm {
     }
   }
 
-  /** uWSGI says nothing to a block that its buffer does not hold, and looks the same as a worker that died. */
+  /**
+   * uWSGI says nothing to a block that its buffer does not hold, nor to one of too many variables, and looks the same as a worker that
+   * died: a client could have its endpoint ejected.
+   */
   unanswered(reason: string): Unanswered {
     const bytes = this.#blockBytes
-    if (bytes <= Math.max(USUAL_BUFFER_BYTES, this.#endpoint.answeredBlockBytes)) {
-      return { code: 'UPSTREAM_CLOSED', detail: `${reason} before its answer` }
+    if (bytes > Math.max(USUAL_BUFFER_BYTES, this.#endpoint.answeredBlockBytes)) {
+      const hint = `raise uwsgi's buffer-size, which is ${USUAL_BUFFER_BYTES} unless set`
+      return tooLarge(`${reason} instead of answering ${bytes} bytes of variables: ${hint}`)
     }
-    const hint = `raise uwsgi's buffer-size, which is ${USUAL_BUFFER_BYTES} unless set`
-    return {
-      code: 'UPSTREAM_HEAD_TOO_LARGE',
-      detail: `${reason} instead of answering ${bytes} bytes of variables: ${hint}`,
-    }
+    const variables = variablesIn(this.#packet)
+    if (variables > USUAL_VARIABLES)
+      return tooLarge(`${reason} instead of answering ${variables} variables: raise uwsgi's max-vars`)
+    return { code: 'UPSTREAM_CLOSED', detail: `${reason} before its answer` }
   }
 
   get #blockBytes(): number {
     return this.#packet.length - PACKET_HEADER_BYTES
   }
+}
+
+function tooLarge(detail: string): Unanswered {
+  return { code: 'UPSTREAM_HEAD_TOO_LARGE', detail }
 }
 
 function refusalText({ refused, bytes }: PacketRefusal): string {
