@@ -34,6 +34,13 @@ export class Ejection {
     return forMs
   }
 
+  /** What it was ejected for is over: it has been away and has come back. */
+  forgive(): void {
+    if (!this.#running) return
+    this.#alarm.clear()
+    this.#end()
+  }
+
   #end(): void {
     this.#running = false
     this.#overAtMs = this.#clock.now()

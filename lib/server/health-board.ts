@@ -191,6 +191,8 @@ export class HealthBoard {
     const fields = { ...nameOf(entry), lasted_ms: Math.round(wallMs - entry.sinceWallMs) }
     entry.sinceWallMs = wallMs
     tally.changed(entry.upstream, entry.config.name, reason === undefined ? 'up' : 'down')
+    // One that was down and passes its probes again is another process: what its predecessor did in traffic is forgiven.
+    if (reason === undefined) this.#ejections.get(entry.slot)?.forgive()
     if (reason === undefined) log.info(fields, 'endpoint up')
     else log.warn({ ...fields, reason }, 'endpoint down')
   }
