@@ -1,5 +1,6 @@
-import { closeSync, constants, openSync, unlinkSync, writeSync } from 'node:fs'
+import { closeSync, openSync, unlinkSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
+import { isNamelessUnknown, KNOWS_NAMELESS, NAMED, NAMELESS, NAMELESS_MODE } from './nameless.ts'
 
 /** Why files cannot be written in a folder, and what to do about it. */
 export interface WriteTrouble {
@@ -7,13 +8,6 @@ export interface WriteTrouble {
   readonly what: string
   readonly hint: string
 }
-
-const MODE = 0o600
-const READ_WRITE = constants.O_RDWR | constants.O_EXCL
-/** open(2): a file that never has a name. Node has no constant for it. */
-const O_TMPFILE = 0o20000000 | constants.O_DIRECTORY
-/** What systems and file systems say that do not know it. */
-const NO_TMPFILE: ReadonlySet<string | undefined> = new Set(['ENOTSUP', 'EOPNOTSUPP', 'EISDIR', 'EINVAL'])
 
 /**
  * Undefined if this user can write a file in the folder. By deed: access(2) would ask for another user id and know nothing of a full disk.
@@ -62,12 +56,12 @@ export function writeTroubleOf({ code, message }: NodeJS.ErrnoException): WriteT
 
 function openNameless(folder: string): number {
   try {
-    if (process.platform === 'linux') return openSync(folder, READ_WRITE | O_TMPFILE, MODE)
+    if (KNOWS_NAMELESS) return openSync(folder, NAMELESS, NAMELESS_MODE)
   } catch (error) {
-    if (!NO_TMPFILE.has((error as NodeJS.ErrnoException).code)) throw error
+    if (!isNamelessUnknown(error as NodeJS.ErrnoException)) throw error
   }
   const path = join(folder, `causeway-${process.pid}-trial`)
-  const fd = openSync(path, READ_WRITE | constants.O_CREAT, MODE)
+  const fd = openSync(path, NAMED, NAMELESS_MODE)
   unlinkSync(path)
   return fd
 }

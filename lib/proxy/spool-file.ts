@@ -1,16 +1,10 @@
 import { randomBytes } from 'node:crypto'
-import { close, constants, open, read, unlink, write } from 'node:fs'
+import { close, open, read, unlink, write } from 'node:fs'
 import { join } from 'node:path'
+import { isNamelessUnknown, KNOWS_NAMELESS, NAMED, NAMELESS, NAMELESS_MODE } from '../base/nameless.ts'
 
 type Done = (error: NodeJS.ErrnoException | undefined) => void
 type Opened = (error: NodeJS.ErrnoException | null, fd: number) => void
-
-const MODE = 0o600
-const READ_WRITE = constants.O_RDWR | constants.O_EXCL
-/** open(2): a file that never has a name. Node has no constant for it; the number is the same wherever Node runs on Linux. */
-const O_TMPFILE = 0o20000000 | constants.O_DIRECTORY
-/** What systems and file systems say that do not know O_TMPFILE. */
-const NO_TMPFILE: ReadonlySet<string | undefined> = new Set(['ENOTSUP', 'EOPNOTSUPP', 'EISDIR', 'EINVAL'])
 
 /**
  * A file without a name: gone with its descriptor, whatever ends the process. Opened by its first write. One write and one read may
@@ -80,9 +74,9 @@ export class SpoolFile {
 }
 
 function openNameless(folder: string, done: Opened): void {
-  if (process.platform !== 'linux') return openAndUnlink(folder, done)
-  open(folder, READ_WRITE | O_TMPFILE, MODE, (error, fd) => {
-    if (error !== null && NO_TMPFILE.has(error.code)) openAndUnlink(folder, done)
+  if (!KNOWS_NAMELESS) return openAndUnlink(folder, done)
+  open(folder, NAMELESS, NAMELESS_MODE, (error, fd) => {
+    if (error !== null && isNamelessUnknown(error)) openAndUnlink(folder, done)
     else done(error, fd)
   })
 }
@@ -90,7 +84,7 @@ function openNameless(folder: string, done: Opened): void {
 /** A name for as long as it takes to take it off again: what dies in between leaves an empty file. */
 export function openAndUnlink(folder: string, done: Opened): void {
   const path = join(folder, `causeway-${process.pid}-${randomBytes(8).toString('hex')}`)
-  open(path, READ_WRITE | constants.O_CREAT, MODE, (error, fd) => {
+  open(path, NAMED, NAMELESS_MODE, (error, fd) => {
     if (error !== null) return done(error, fd)
     unlink(path, failure => {
       if (failure === null) return done(null, fd)

@@ -24,10 +24,6 @@ const BLOCK_BYTES = 256 * 1024
 const MAX_SPARE_BLOCKS = 16
 const spareBlocks: Buffer<ArrayBuffer>[] = []
 
-function recycle(buffer: Buffer<ArrayBuffer>): void {
-  if (buffer.length === BLOCK_BYTES && spareBlocks.length < MAX_SPARE_BLOCKS) spareBlocks.push(buffer)
-}
-
 /** Bytes handed out at a time, so that whoever takes them can say stop. */
 const PIECE_BYTES = 64 * 1024
 
@@ -240,6 +236,10 @@ export class SpoolLog {
     this.#full = false
     this.#owner.spoolRoom()
   }
+}
+
+function recycle(buffer: Buffer<ArrayBuffer>): void {
+  if (buffer.length === BLOCK_BYTES && spareBlocks.length < MAX_SPARE_BLOCKS) spareBlocks.push(buffer)
 }
 
 function pieceOf(bytes: Buffer, start: number, size: number): Piece {
