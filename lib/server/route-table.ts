@@ -2,6 +2,7 @@ import type { Upstream } from '../../upstreams/upstream.ts'
 import type { ThreadEnv } from '../base/thread-env.ts'
 import type { ProxyAction, RouteConfig, StaticAction } from '../config/model.ts'
 import type { Handler } from '../http/handler.ts'
+import type { RequestHead } from '../http/message.ts'
 import { matchPath } from '../http/path.ts'
 import { ProxyHandler } from '../proxy/handler.ts'
 import { Mount } from '../proxy/mount.ts'
@@ -53,6 +54,15 @@ export class RouteTable {
   /** `path`: as `matchPath` gives it. */
   find(hostname: string, path: string): Target | undefined {
     return this.#router.find(hostname, path)
+  }
+
+  /**
+   * WSGI and ASGI servers hand an escaped slash to the app as a plain one. True if the app would so read a path of another route: past that
+   * one's maintenance, redirect or upstream.
+   */
+  leadsAround(target: Target, { hostname, path }: RequestHead): boolean {
+    const asAppsRead = matchPath(path.replace(/%2f/gi, '/'))
+    return asAppsRead === undefined || this.find(hostname, asAppsRead) !== target
   }
 
   #staticRoute(hostname: string, uri: string): StaticHandler | undefined {

@@ -101,6 +101,10 @@ export class Runtime implements ListenerHooks {
       exchange.fail('NO_ROUTE')
       return
     }
+    if (path.includes('%2f') && this.#routes?.leadsAround(target, exchange.request)) {
+      exchange.fail('BAD_REQUEST', 'an escaped slash leads to another route')
+      return
+    }
     exchange.record.route = target.route
     if (target.gate === undefined || target.gate.admits(exchange)) target.handler.handle(exchange)
   }

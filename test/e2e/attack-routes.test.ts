@@ -24,3 +24,20 @@ t.test('no spelling of a path gets past the redirect to https', async t => {
   t.equal((await ask(causeway.port(), get('/.well-known/acme-challenge/token'))).status, 200)
   await assertClean(t, causeway, [app])
 })
+
+t.test('an escaped slash, which WSGI apps take for a plain one, leads around no other route', async t => {
+  const app = await RecordingUpstream.start(t)
+  const more = '[routes.admin]\npath = "/admin/"\nupstream = "app"\nmaintenance = {}\n'
+  const causeway = await startCauseway(t, { config: configText({ endpoints: [app.port], more }) })
+  for (const path of ['/admin%2f', '/admin%2Flogin', '/%2fadmin/', '/x%2f..%2fadmin/']) {
+    t.equal((await ask(causeway.port(), get(path))).status, 400, path)
+  }
+  t.equal((await ask(causeway.port(), get('/admin/a%2fb'))).status, 503)
+  t.equal(app.requests.length, 0, 'the app hears nothing of it')
+  t.equal(
+    (await ask(causeway.port(), get('/files/a%2fb'))).status,
+    200,
+    "within one route it is nobody's business",
+  )
+  await assertClean(t, causeway, [app])
+})
