@@ -3,7 +3,7 @@ import t from 'tap'
 import { startCauseway } from '../support/causeway.ts'
 import { configText } from '../support/config-text.ts'
 import { until } from '../support/until.ts'
-import { ask, bytesToSend, missing, open, read, readUntil, startAsgi } from './support.ts'
+import { ask, bytesToSend, missing, open, read, readUntil, startAsgi, TRUSTING } from './support.ts'
 
 const skip = missing('uvicorn')
 t.setTimeout(90_000)
@@ -13,11 +13,6 @@ const CLAIMS = [
   ['X-Forwarded-For', '203.0.113.7'],
   ['X-Forwarded-Proto', 'https'],
 ] as const
-const TRUSTING = `
-[listeners.trusting]
-address = "127.0.0.1:0"
-trusted_proxies = ["127.0.0.1"]
-`
 
 t.test('an ASGI app under uvicorn', { skip }, async t => {
   const app = await startAsgi(t)

@@ -31,17 +31,12 @@ import {
 } from './request-scenes.ts'
 import type { Scene, Stage } from './scene.ts'
 import { SERVERS, type ServerKind } from './servers.ts'
-import { ask } from './support.ts'
+import { ask, TRUSTING } from './support.ts'
 
 // The same views through every kind of app server. What each is for: the first word of its name is the demand's
 // subject; all of them were broken by some proxy in front of some server.
 t.setTimeout(240_000)
 
-const TRUSTING = `
-[listeners.trusting]
-address = "127.0.0.1:0"
-trusted_proxies = ["127.0.0.1"]
-`
 const internal = (root: string) => `
 [routes.internal]
 path = "/internal/"

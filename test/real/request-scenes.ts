@@ -2,7 +2,7 @@ import type { Test } from 'tap'
 import { RawClient, ask as rawAsk } from '../support/raw-client.ts'
 import { until } from '../support/until.ts'
 import type { Stage } from './scene.ts'
-import { type Answer, ask, bytesToSend, cookiesOf, tokenIn } from './support.ts'
+import { type Answer, ask, bytesToSend, cookiesOf, FORM_TYPE, tokenIn } from './support.ts'
 
 // What must be true of requests by the time that an app gets them.
 
@@ -133,7 +133,7 @@ async function post(
   return ask(web, {
     path: '/form/',
     method: 'POST',
-    fields: [['Content-Type', 'application/x-www-form-urlencoded'], ...fields],
+    fields: [FORM_TYPE, ...fields],
     body: `csrfmiddlewaretoken=${token}&word=open`,
   })
 }

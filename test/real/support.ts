@@ -9,6 +9,14 @@ import { until, within } from '../support/until.ts'
 export const PYTHON = process.env['PYTHON'] ?? '/usr/bin/python3'
 const MEBIBYTE = 1024 * 1024
 
+/** A listener that believes who stands before it: a load balancer that ends TLS. */
+export const TRUSTING = `
+[listeners.trusting]
+address = "127.0.0.1:0"
+trusted_proxies = ["127.0.0.1"]
+`
+export const FORM_TYPE = ['Content-Type', 'application/x-www-form-urlencoded'] as const
+
 const running = new Set<AppServer>()
 // They stand in groups of their own, so nobody else would end them when a test run breaks off.
 process.once('exit', () => {

@@ -10,11 +10,13 @@ import {
   ask,
   bytesToSend,
   cookiesOf,
+  FORM_TYPE,
   missing,
   open,
   read,
   readUntil,
   startServer,
+  TRUSTING,
   tokenIn,
 } from './support.ts'
 
@@ -25,9 +27,6 @@ t.setTimeout(120_000)
 const MEBIBYTE = 1024 * 1024
 const COMMON = ['--plugin', 'python3', '--master', '--need-app', '--die-on-term', '--socket-timeout', '4']
 const BOUND = /bound to TCP address 127\.0\.0\.1:(\d+)/
-const FORM_TYPE = ['Content-Type', 'application/x-www-form-urlencoded'] as const
-/** A listener that believes who stands before it: a load balancer that ends TLS. */
-const TRUSTING = '[listeners.trusting]\naddress = "127.0.0.1:0"\ntrusted_proxies = ["127.0.0.1"]'
 
 /** uWSGI on a port and on a socket of this name. */
 async function startUwsgi(t: Test, socket: string, args: readonly string[]): Promise<AppServer> {
@@ -77,20 +76,6 @@ for (const transport of ['TCP', 'a unix socket'] as const) {
     const endpoint = transport === 'TCP' ? `uwsgi://127.0.0.1:${app.port}` : `uwsgi+unix:${socket}`
     const causeway = await before(t, endpoint, { more: TRUSTING })
     const web = causeway.port()
-
-    await t.test('a page arrives whole, with both its cookies', async t => {
-      const answer = await ask(web, { path: '/' })
-      t.match(answer, { status: 200, headers: { 'content-type': 'text/html; charset=utf-8' } })
-      t.match(answer.text, '<h1>Grüße</h1>')
-      t.same(cookiesOf(answer.headers), ['first=1', 'second=2'])
-    })
-
-    await t.test('HEAD has no body, and does not spoil the next answer', async t => {
-      for (let i = 0; i < 20; i += 1) {
-        t.match(await ask(web, { path: '/', method: 'HEAD' }), { status: 200, length: 0 })
-        t.match((await ask(web, { path: '/' })).text, 'Grüße')
-      }
-    })
 
     await t.test('a form with CSRF works, with its cookies in two lines as well', async t => {
       const origin = `http://127.0.0.1:${web}`
