@@ -27,8 +27,8 @@ const PYTHON = process.env['PYTHON'] ?? '/usr/bin/python3'
 const CLIENTS = 60
 const UPLOAD_BYTES_PER_SECOND = 100
 const WINDOW_MS = 10_000
-/** Before anything is measured: what is compiled while it runs has been. */
-const WARM_UP_MS = 5000
+/** Pages asked for before anything is measured: what is compiled while it runs has been. */
+const WARM_UP_PAGES = 5000
 /** In this time 60 answers of 32 MiB are read ahead, and pages asked for meanwhile wait for the app's one worker. */
 const READ_AHEAD_MS = 15_000
 const ATTACK_SECONDS = 20
@@ -101,7 +101,7 @@ async function over(clients: SlowClients, { port }: Instance): Promise<void> {
 async function measure(instance: Instance): Promise<void> {
   const { peer, port } = instance
   say(peer.name)
-  await probe(port, WARM_UP_MS)
+  for (let page = 0; page < WARM_UP_PAGES; page += 1) await statusOf(port)
   say(row('alone', await probe(port, WINDOW_MS), instance))
   const uploaders = slowUploaders(port, CLIENTS, UPLOAD_BYTES_PER_SECOND)
   say(row(`${CLIENTS} slow uploads`, await probe(port, WINDOW_MS), instance))
