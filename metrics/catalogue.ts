@@ -305,6 +305,20 @@ const UPSTREAM: readonly Family[] = [
     help: 'Bytes through tunnels, counted as they pass: sent to the server, received from it.',
     source: list('endpoint', endpoint.tunnelBytesSent, 'direction', ['sent', 'received']),
   },
+  {
+    name: 'causeway_upstream_abandoned_total',
+    type: 'counter',
+    labels: ['upstream', 'server'],
+    help: 'Requests whose client left while the server worked on them, and whose slot stayed taken until it had ended them.',
+    source: cell('endpoint', endpoint.abandoned),
+  },
+  {
+    name: 'causeway_upstream_abandoned_in_flight',
+    type: 'gauge',
+    labels: ['upstream', 'server'],
+    help: 'Of them now.',
+    source: cell('endpoint', endpoint.abandonedNow),
+  },
 ]
 
 /** Every metric of ours. The rows of metrics/README.md are these. */
@@ -326,5 +340,5 @@ export const GAUGE_CELLS = {
   static: [files.cacheBytes, files.heldBytes, files.heldFiles, files.names, files.names + 1],
   listener: [listener.active, listener.inflight],
   upstream: [upstream.queueDepth],
-  endpoint: [endpoint.inflight, endpoint.idle, endpoint.active, endpoint.tunnels],
+  endpoint: [endpoint.inflight, endpoint.idle, endpoint.active, endpoint.tunnels, endpoint.abandonedNow],
 } as const

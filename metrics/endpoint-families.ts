@@ -52,6 +52,13 @@ export const ENDPOINT_FAMILIES: readonly Family[] = [
     },
   },
   {
+    name: 'causeway_upstream_server_ramp_ratio',
+    type: 'gauge',
+    labels: SERVER,
+    help: 'Share of its weight that the server gets by now: below 1 while it starts slowly.',
+    source: { kind: 'read', read: view => endpointGauge(view, ({ slot }) => view.shared.ramp(slot) / 100) },
+  },
+  {
     name: 'causeway_upstream_servers',
     type: 'gauge',
     labels: ['upstream', 'state'],
@@ -85,8 +92,11 @@ function endpointGauge(view: View, gaugeOf: (endpoint: ShelvedEndpoint) => numbe
   return view.live.endpoint.map(endpoint => ({ labels: endpoint.labels, value: gaugeOf(endpoint) }))
 }
 
+/** What cannot be reached is down, whoever has found it out. */
+const BITS = { ...STATE, down: STATE.down | STATE.unreachable } as const
+
 function isIn(bits: number, state: (typeof STATES)[number]): boolean {
-  return state === 'up' ? bits === 0 : (bits & STATE[state]) !== 0
+  return state === 'up' ? bits === 0 : (bits & BITS[state]) !== 0
 }
 
 function serverStates({ live, shared }: View): Sample[] {

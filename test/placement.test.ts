@@ -57,6 +57,7 @@ t.test('a reload moves nothing, whatever else comes and goes', async t => {
     address: { kind: 'tcp', host: '127.0.0.1', port: 9003 },
     protocol: 'http1',
     weight: 1,
+    backup: false,
   } as const
   placer.place(withEndpoints([second]))
   t.same(placer.place(snapshot), before)
@@ -70,6 +71,7 @@ t.test('a worker that got another address keeps its counters but not its health'
       address: { kind: 'tcp', host: '127.0.0.1', port },
       protocol: 'http1',
       weight: 1,
+      backup: false,
     }) as const
   const first = placer.place(withEndpoints([worker(4001)])).upstreams[0]?.endpoints[0]
   const second = placer.place(withEndpoints([worker(4002)])).upstreams[0]?.endpoints[0]

@@ -2,7 +2,7 @@ import t, { type Test } from 'tap'
 import { SharedState, STATE } from '../lib/base/shared-state.ts'
 import { ok, RecordingUpstream, rawThenClose, type UpstreamLine } from './support/recording-upstream.ts'
 import { until } from './support/until.ts'
-import { configOf, type End, Process, TestJob } from './support/upstream-world.ts'
+import { configOf, type End, PASSIVE, Process, TestJob } from './support/upstream-world.ts'
 
 /** An app that answers when the test says so, in any order. */
 async function gatedApp(t: Test): Promise<{ app: RecordingUpstream; lines: Map<string, UpstreamLine> }> {
@@ -145,7 +145,7 @@ t.test('an endpoint that keeps failing is ejected once; with all ejected, all ar
   bad.on('/', rawThenClose('nonsense\r\n\r\n'))
   const world = new Process(t)
   const env = world.env(0)
-  const config = configOf([bad.port, good.port], { passive: { failures: 3, ejectMs: 10_000 } })
+  const config = configOf([bad.port, good.port], { passive: { ...PASSIVE, failures: 3, ejectMs: 10_000 } })
   const upstream = world.upstream(env, config)
   const ask = async () => {
     const job = new TestJob('/')

@@ -4,10 +4,16 @@ import type { EndpointConfig, UpstreamConfig } from '../lib/config/model.ts'
 import { RecordingUpstream } from './support/recording-upstream.ts'
 import { RecordingUwsgi } from './support/recording-uwsgi.ts'
 import { until } from './support/until.ts'
-import { configOf, type End, Process, TestJob } from './support/upstream-world.ts'
+import { configOf, type End, PASSIVE, Process, TestJob } from './support/upstream-world.ts'
 
 function endpointAt(port: number, protocol: EndpointConfig['protocol'] = 'uwsgi'): EndpointConfig {
-  return { name: `127.0.0.1:${port}`, address: { kind: 'tcp', host: '127.0.0.1', port }, protocol, weight: 1 }
+  return {
+    name: `127.0.0.1:${port}`,
+    address: { kind: 'tcp', host: '127.0.0.1', port },
+    protocol,
+    weight: 1,
+    backup: false,
+  }
 }
 
 /** An app, and an upstream of one process in front of it. Everything must be given back in the end. */
@@ -148,7 +154,9 @@ t.test('a client that leaves inside its body does so too: half a body would hold
 })
 
 t.test('a body without a length cannot be sent: said before anything is connected', async t => {
-  const { app, ask, world, clean } = await worldOf(t, { passive: { failures: 1, ejectMs: 10_000 } })
+  const { app, ask, world, clean } = await worldOf(t, {
+    passive: { ...PASSIVE, failures: 1, ejectMs: 10_000 },
+  })
   const job = new TestJob('/', Buffer.from('body'))
   job.bodyFraming = 'chunked'
   t.equal(await ask(job), 'LENGTH_REQUIRED')
@@ -159,7 +167,9 @@ t.test('a body without a length cannot be sent: said before anything is connecte
 })
 
 t.test('a packet that the app will not take is 431 with a hint, and no failure of the endpoint', async t => {
-  const { app, ask, world, clean } = await worldOf(t, { passive: { failures: 1, ejectMs: 10_000 } })
+  const { app, ask, world, clean } = await worldOf(t, {
+    passive: { ...PASSIVE, failures: 1, ejectMs: 10_000 },
+  })
   let bufferBytes = 4096
   app.script = line => {
     const size = [...line.variables].reduce((sum, [key, value]) => sum + 4 + key.length + value.length, 0)

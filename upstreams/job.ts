@@ -1,5 +1,5 @@
 import type { ErrorCode } from '../lib/base/errors.ts'
-import type { UpstreamTimeouts } from '../lib/config/model.ts'
+import type { Priority, UpstreamTimeouts } from '../lib/config/model.ts'
 import type { ResponseHead } from '../lib/http/message.ts'
 import type { ExchangeRecord } from '../lib/http/record.ts'
 import type { PacketRefusal } from '../lib/wire/uwsgi-packet.ts'
@@ -23,6 +23,9 @@ export interface Job {
   readonly repeatable: boolean
   /** For hash policies; 0 for the others. */
   readonly key: number
+  readonly priority: Priority
+  /** Name of the endpoint that its client is bound to; it gets it if that one is ready. */
+  readonly wanted: string | undefined
   readonly record: ExchangeRecord
 
   /**

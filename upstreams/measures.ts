@@ -11,7 +11,7 @@ export const ATTEMPT_ERRORS = [
 ] as const
 export type AttemptError = (typeof ATTEMPT_ERRORS)[number]
 
-export const QUEUE_REJECTIONS = ['full', 'timeout', 'client_gone'] as const
+export const QUEUE_REJECTIONS = ['full', 'timeout', 'client_gone', 'evicted'] as const
 export type QueueRejection = (typeof QUEUE_REJECTIONS)[number]
 
 export const RETRY_RESULTS = ['success', 'failure', 'budget_exhausted', 'not_replayable'] as const
@@ -36,6 +36,12 @@ export const ENDPOINT_BLOCK = defineBlock({
   tunnelsOpened: 1,
   tunnelBytesSent: 1,
   tunnelBytesReceived: 1,
+  /** Requests whose client left while the app worked on them, and whose slot stayed taken; gauge: of them now. */
+  abandoned: 1,
+  abandonedNow: 1,
+  /** Sum of the times to the first byte, seconds, and how many there were. */
+  firstByteSum: 1,
+  firstBytes: 1,
 })
 
 /** Cells of one upstream. */

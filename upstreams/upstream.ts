@@ -38,6 +38,10 @@ export interface UpstreamPlacement {
 export interface UpstreamObserver {
   /** Traffic alone has taken the endpoint out. */
   endpointEjected(upstream: string, endpoint: string, reason: string): void
+  /** Connects fail: the endpoint is out until a probe gets through. */
+  endpointUnreachable(upstream: string, endpoint: string, reason: string): void
+  /** Something failed there; said at most every SUSPECT_MS. */
+  endpointSuspect(upstream: string, endpoint: string): void
 }
 
 const AT = UPSTREAM_BLOCK.at

@@ -30,6 +30,7 @@ const TRAITS = {
   METHOD_NOT_ALLOWED: { status: 405, fault: 'client', retry: 'never' },
   TOO_MANY_CONNECTIONS: { status: 503, fault: 'operator', retry: 'never' },
   SPOOL_FAILED: { status: 503, fault: 'operator', retry: 'never' },
+  OVERLOADED: { status: 503, fault: 'operator', retry: 'never' },
   MAINTENANCE: { status: 503, fault: 'operator', retry: 'never' },
   // The upstream's doing.
   NO_ENDPOINT: { status: 503, fault: 'upstream', retry: 'never' },
@@ -41,7 +42,7 @@ const TRAITS = {
   UPSTREAM_CLOSED: { status: 502, fault: 'upstream', retry: 'elsewhere' },
   UPSTREAM_BAD: { status: 502, fault: 'upstream', retry: 'never' },
   UPSTREAM_HEAD_TOO_LARGE: { status: 431, fault: 'operator', retry: 'never' },
-  UPSTREAM_TIMEOUT: { status: 504, fault: 'upstream', retry: 'never' },
+  UPSTREAM_TIMEOUT: { status: 504, fault: 'upstream', retry: 'elsewhere' },
   UPSTREAM_TRUNCATED: { status: 502, fault: 'upstream', retry: 'never' },
   TUNNEL_IDLE: { status: 504, fault: 'upstream', retry: 'never' },
   // Ours.

@@ -10,14 +10,22 @@ export interface SharedStateMemory {
 export const MAX_ENDPOINTS = 4096
 export const MAX_UPSTREAMS = 1024
 
-/** Bits of an endpoint's state. It is ready when none is set. */
-export const STATE = { down: 1, ejected: 2, draining: 4 } as const
+/**
+ * Bits of an endpoint's state. It is ready when none is set. `down`: fails its probes, or was not probed yet; `unreachable`:
+ * connects fail.
+ */
+export const STATE = { down: 1, ejected: 2, draining: 4, unreachable: 8 } as const
 
-const ENDPOINT_WORDS = 3
-const UPSTREAM_WORDS = 3
+/** Words of one endpoint. */
+const WORD = { state: 0, failures: 1, inflight: 2, badAnswers: 3, rampMissing: 4, limit: 5 } as const
+const ENDPOINT_WORDS = 6
+const UPSTREAM_WORDS = 4
+/** A ramp that is over. */
+const FULL_PERCENT = 100
 
 export function createSharedState(threads: number): SharedStateMemory {
-  const words = MAX_ENDPOINTS * (ENDPOINT_WORDS + threads) + MAX_UPSTREAMS * UPSTREAM_WORDS + threads
+  const words =
+    MAX_ENDPOINTS * (ENDPOINT_WORDS + threads) + MAX_UPSTREAMS * (UPSTREAM_WORDS + threads) + threads
   return { buffer: new SharedArrayBuffer(words * Int32Array.BYTES_PER_ELEMENT), threads }
 }
 
@@ -33,35 +41,75 @@ export class SharedState {
 
   /** The endpoint's STATE bits. */
   state(endpoint: number): number {
-    return Atomics.load(this.#words, endpoint * ENDPOINT_WORDS)
+    return Atomics.load(this.#words, endpoint * ENDPOINT_WORDS + WORD.state)
   }
 
   /** Sets or clears STATE bits; true if that changed anything. The caller then calls `changed` for the upstream. */
   setState(endpoint: number, bits: number, on: boolean): boolean {
-    const at = endpoint * ENDPOINT_WORDS
+    const at = endpoint * ENDPOINT_WORDS + WORD.state
     const before = on ? Atomics.or(this.#words, at, bits) : Atomics.and(this.#words, at, ~bits)
     return on ? (before & bits) !== bits : (before & bits) !== 0
   }
 
   /** Consecutive failures seen in traffic by all threads; returns the count with this one. */
   countFailure(endpoint: number): number {
-    return Atomics.add(this.#words, endpoint * ENDPOINT_WORDS + 1, 1) + 1
+    return Atomics.add(this.#words, endpoint * ENDPOINT_WORDS + WORD.failures, 1) + 1
   }
 
   /** Hot: only a load as long as there was no failure. */
   clearFailures(endpoint: number): void {
-    const at = endpoint * ENDPOINT_WORDS + 1
+    const at = endpoint * ENDPOINT_WORDS + WORD.failures
     if (this.#words[at] !== 0) Atomics.store(this.#words, at, 0)
+  }
+
+  /** Consecutive 5xx answers over all threads; returns the count with this one. */
+  countBadAnswer(endpoint: number): number {
+    return Atomics.add(this.#words, endpoint * ENDPOINT_WORDS + WORD.badAnswers, 1) + 1
+  }
+
+  badAnswers(endpoint: number): number {
+    return this.#words[endpoint * ENDPOINT_WORDS + WORD.badAnswers] as number
+  }
+
+  /** Hot: only a load as long as there was none. */
+  clearBadAnswers(endpoint: number): void {
+    const at = endpoint * ENDPOINT_WORDS + WORD.badAnswers
+    if (this.#words[at] !== 0) Atomics.store(this.#words, at, 0)
+  }
+
+  /** How much of its share the endpoint gets by now, 1 to 100: less while it starts slowly. */
+  ramp(endpoint: number): number {
+    return FULL_PERCENT - (this.#words[endpoint * ENDPOINT_WORDS + WORD.rampMissing] as number)
+  }
+
+  /** The caller then calls `changed` for the upstream. */
+  setRamp(endpoint: number, percent: number): void {
+    Atomics.store(this.#words, endpoint * ENDPOINT_WORDS + WORD.rampMissing, FULL_PERCENT - percent)
+  }
+
+  /** Requests that the endpoint may run at a time by what was learned; 0: no limit. */
+  limit(endpoint: number): number {
+    return this.#words[endpoint * ENDPOINT_WORDS + WORD.limit] as number
+  }
+
+  setLimit(endpoint: number, limit: number): void {
+    Atomics.store(this.#words, endpoint * ENDPOINT_WORDS + WORD.limit, limit)
+  }
+
+  /** The slot is given to another address. Only while nothing runs there. */
+  forget(endpoint: number): void {
+    for (let word = 0; word < ENDPOINT_WORDS; word += 1)
+      Atomics.store(this.#words, endpoint * ENDPOINT_WORDS + word, 0)
   }
 
   /** Requests in flight at the endpoint, over all threads. */
   inflight(endpoint: number): number {
-    return this.#words[endpoint * ENDPOINT_WORDS + 2] as number
+    return this.#words[endpoint * ENDPOINT_WORDS + WORD.inflight] as number
   }
 
   /** Takes one of `max` slots for `thread` (0: no cap); false when the endpoint is full. */
   acquire(endpoint: number, thread: number, max: number): boolean {
-    const at = endpoint * ENDPOINT_WORDS + 2
+    const at = endpoint * ENDPOINT_WORDS + WORD.inflight
     const before = Atomics.add(this.#words, at, 1)
     if (max > 0 && before >= max) {
       Atomics.sub(this.#words, at, 1)
@@ -73,18 +121,23 @@ export class SharedState {
   }
 
   release(endpoint: number, thread: number): void {
-    Atomics.sub(this.#words, endpoint * ENDPOINT_WORDS + 2, 1)
+    Atomics.sub(this.#words, endpoint * ENDPOINT_WORDS + WORD.inflight, 1)
     const share = this.#shareAt(endpoint, thread)
     this.#words[share] = (this.#words[share] as number) - 1
   }
 
-  /** Gives back all slots that a dead thread held. Only after the thread is really gone. */
+  /** Gives back all slots and places in queues that a dead thread held. Only after the thread is really gone. */
   releaseAllOf(thread: number): void {
+    for (let upstream = 0; upstream < MAX_UPSTREAMS; upstream += 1) {
+      const share = this.#queueShareAt(upstream, thread)
+      Atomics.sub(this.#words, this.#upstreamAt(upstream) + 3, this.#words[share] as number)
+      this.#words[share] = 0
+    }
     for (let endpoint = 0; endpoint < MAX_ENDPOINTS; endpoint += 1) {
       const share = this.#shareAt(endpoint, thread)
       const held = this.#words[share] as number
       if (held === 0) continue
-      Atomics.sub(this.#words, endpoint * ENDPOINT_WORDS + 2, held)
+      Atomics.sub(this.#words, endpoint * ENDPOINT_WORDS + WORD.inflight, held)
       this.#words[share] = 0
     }
   }
@@ -98,6 +151,29 @@ export class SharedState {
   changed(upstream: number): void {
     Atomics.add(this.#words, this.#upstreamAt(upstream), 1)
     this.wakeAll(upstream)
+  }
+
+  /** Takes one of `max` places in the upstream's queue for `thread`; false when it is full. */
+  enterQueue(upstream: number, thread: number, max: number): boolean {
+    const at = this.#upstreamAt(upstream) + 3
+    if (Atomics.add(this.#words, at, 1) >= max) {
+      Atomics.sub(this.#words, at, 1)
+      return false
+    }
+    const share = this.#queueShareAt(upstream, thread)
+    this.#words[share] = (this.#words[share] as number) + 1
+    return true
+  }
+
+  leaveQueue(upstream: number, thread: number): void {
+    Atomics.sub(this.#words, this.#upstreamAt(upstream) + 3, 1)
+    const share = this.#queueShareAt(upstream, thread)
+    this.#words[share] = (this.#words[share] as number) - 1
+  }
+
+  /** Requests that wait for this upstream, over all threads. */
+  queued(upstream: number): number {
+    return this.#words[this.#upstreamAt(upstream) + 3] as number
   }
 
   /** Threads that wait for a slot of this upstream. */
@@ -148,7 +224,13 @@ export class SharedState {
     return MAX_ENDPOINTS * ENDPOINT_WORDS + upstream * UPSTREAM_WORDS
   }
 
+  #queueShareAt(upstream: number, thread: number): number {
+    const shares = MAX_ENDPOINTS * (ENDPOINT_WORDS + this.#threads) + MAX_UPSTREAMS * UPSTREAM_WORDS
+    return shares + thread * MAX_UPSTREAMS + upstream
+  }
+
   #beatAt(thread: number): number {
-    return MAX_ENDPOINTS * (ENDPOINT_WORDS + this.#threads) + MAX_UPSTREAMS * UPSTREAM_WORDS + thread
+    const endpoints = MAX_ENDPOINTS * (ENDPOINT_WORDS + this.#threads)
+    return endpoints + MAX_UPSTREAMS * (UPSTREAM_WORDS + this.#threads) + thread
   }
 }

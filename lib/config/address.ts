@@ -8,8 +8,10 @@ interface Fault {
 /** An address, or what is wrong with its text. */
 export type AddressReading = { readonly value: Address } | Fault
 export type EndpointReading =
-  | { readonly value: { readonly address: Address; readonly protocol: EndpointProtocol } }
+  | { readonly value: { readonly address: EndpointAddress; readonly protocol: EndpointProtocol } }
   | Fault
+/** Where an app answers: an address, or a name whose SRV records (RFC 2782) say it. */
+export type EndpointAddress = Address | { readonly kind: 'srv'; readonly service: string }
 
 const NAME =
   /^(?=.{1,253}$)[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?(?:\.[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?)*\.?$/
@@ -37,8 +39,12 @@ export function parseListenAddress(text: string): AddressReading {
   return hostAddress(text, 0, '0.0.0.0:8080')
 }
 
-/** Where an app answers: `app:8000`, `http://app:8000`, `unix:/run/app.sock`, `uwsgi://app:3031`, `uwsgi+unix:/run/app.sock`. */
+/**
+ * Where an app answers: `app:8000`, `http://app:8000`, `unix:/run/app.sock`, `uwsgi://app:3031`, `uwsgi+unix:/run/app.sock`,
+ * `srv://_http._tcp.app.example`.
+ */
 export function parseEndpointAddress(text: string): EndpointReading {
+  if (text.startsWith('srv:')) return srvName(text)
   const protocol = text.startsWith('uwsgi:') || text.startsWith('uwsgi+unix:') ? 'uwsgi' : 'http1'
   const reading = endpointAddress(text)
   return 'value' in reading ? { value: { address: reading.value, protocol } } : reading
@@ -68,9 +74,22 @@ function endpointAddress(text: string): AddressReading {
 }
 
 /** The address in the one form we print: host:port, brackets around IPv6, or unix:/path. */
-export function addressText(address: Address): string {
+export function addressText(address: EndpointAddress): string {
+  if (address.kind === 'srv') return `srv://${address.service}`
   if (address.kind === 'unix') return `unix:${address.path}`
   return address.host.includes(':') ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`
+}
+
+function srvName(text: string): EndpointReading {
+  const service = text.replace(/^srv:(?:\/\/)?/, '')
+  if (text.startsWith('srv://') && NAME.test(service))
+    return { value: { address: { kind: 'srv', service }, protocol: 'http1' } }
+  return { fault: 'expected the name of SRV records such as "srv://_http._tcp.app.example"' }
+}
+
+/** False for names that the system must be asked about, again and again. */
+export function isFixed(address: Address): boolean {
+  return address.kind === 'unix' || address.host === 'localhost' || isCidr(address.host)
 }
 
 function hostAddress(text: string, minPort: number, example: string): AddressReading {

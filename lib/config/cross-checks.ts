@@ -1,5 +1,4 @@
-import { closeSync, existsSync, opendirSync, openSync, readdirSync, statSync } from 'node:fs'
-import { basename, join, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { writeTrouble } from '../base/writable-folder.ts'
 import { isLoopback } from '../http/cidr.ts'
 import { addressText } from './address.ts'
@@ -9,13 +8,14 @@ import type { Report } from './problem.ts'
 import type { NamedName } from './schema.ts'
 import type { Settings } from './settings.ts'
 import { type Place, placeText } from './source.ts'
+import { checkRoot } from './static-root-checks.ts'
 import { type Node, nodeAt, type Path, placeOf, type Table } from './tree.ts'
 
 type Upstream = Settings['upstreams'] extends ReadonlyMap<string, infer T> ? T : never
 type Route = Settings['routes'] extends ReadonlyMap<string, infer T> ? T : never
 
 /** What a check looks at: the values, and the tree that knows where they stand. */
-interface Subject {
+export interface Subject {
   readonly settings: Settings
   readonly root: Table
   readonly report: Report
@@ -105,7 +105,11 @@ function checkWritten({ root, report }: Subject, name: string): void {
       `upstream "${name}" has both endpoints and run`,
       'keep one: run makes its endpoints itself',
     )
-  } else if (run === undefined && (endpoints === undefined || isEmptyList(endpoints))) {
+  } else if (
+    run === undefined &&
+    nodeAt(root, [...path, 'endpoints_file']) === undefined &&
+    (endpoints === undefined || isEmptyList(endpoints))
+  ) {
     report.error(at, `upstream "${name}" has no endpoint`, 'write endpoints = ["app:8000"]')
   }
   const balance = nodeAt(root, [...path, 'balance'])
@@ -120,6 +124,7 @@ function checkWritten({ root, report }: Subject, name: string): void {
 function checkUpstream(subject: Subject, name: string, upstream: Upstream): void {
   const path = ['upstreams', name]
   checkSameEndpoints(subject, name, upstream.endpoints ?? [])
+  checkBackups(subject, name, upstream.endpoints ?? [])
   if (upstream.run !== undefined) checkRun(subject, [...path, 'run'], upstream.run)
   if (upstream.health !== undefined) checkHealth(subject, [...path, 'health'], upstream.health)
   const spoken = [
@@ -150,6 +155,18 @@ function checkSameEndpoints(
     const message = `endpoint ${text} stands twice in upstream "${name}" (first at ${placeText(first)})`
     report.error(place, message, 'for a larger share write { address = "…", weight = 2 }')
   }
+}
+
+function checkBackups(
+  { root, report }: Subject,
+  name: string,
+  endpoints: NonNullable<Upstream['endpoints']>,
+): void {
+  if (endpoints.length === 0 || endpoints.some(({ backup }) => !backup)) return
+  report.warning(
+    placeOf(root, ['upstreams', name, 'endpoints']),
+    `all endpoints of upstream "${name}" are backups: they are used as if none were`,
+  )
 }
 
 function checkRun({ root, report }: Subject, path: Path, run: NonNullable<Upstream['run']>): void {
@@ -195,7 +212,16 @@ function checkRoute(subject: Subject, name: string, whole: boolean): void {
   if (upstream !== undefined && files !== undefined) {
     report.error(at, `route "${name}" has two handlers, upstream and static`, 'keep one, or make two routes')
   }
-  if (upstream !== undefined && whole) checkReference(subject, upstream)
+  for (const key of ['canary', 'mirror', 'priority']) {
+    const node = nodeAt(root, ['routes', name, key])
+    if (files !== undefined && node !== undefined)
+      report.error(node.at, `${key} counts only with an upstream`)
+  }
+  if (!whole) return
+  for (const path of [['upstream'], ['canary', 'upstream'], ['mirror', 'upstream']]) {
+    const node = nodeAt(root, ['routes', name, ...path])
+    if (node !== undefined) checkReference(subject, node)
+  }
 }
 
 function checkMount({ settings, root, report }: Subject, name: string, route: Route): void {
@@ -239,87 +265,6 @@ function checkReference({ root, report }: Subject, node: Node): void {
     `upstream ${JSON.stringify(node.value)} is not defined`,
     didYouMean(node.value, names) ?? known,
   )
-}
-
-// Only a warning: a volume may be mounted, or `collectstatic` run, after the start.
-function checkRoot({ settings, root, report }: Subject, name: string, route: Route): void {
-  if (route.static === undefined) return
-  const { root: folder, internal } = route.static
-  const trouble =
-    rootTrouble(folder, route.path) ?? (internal ? undefined : adminTrouble(folder, route, settings))
-  if (trouble === undefined) return
-  const at = placeOf(root, ['routes', name, 'static', 'root'])
-  report.warning(at, `the static root ${resolve(folder)} ${trouble.what}`, trouble.hint)
-}
-
-interface RootTrouble {
-  readonly what: string
-  readonly hint: string
-}
-
-function rootTrouble(folder: string, path: string): RootTrouble | undefined {
-  const hint = 'create it (Django: python manage.py collectstatic), or correct root'
-  try {
-    const isFolder = statSync(folder).isDirectory()
-    // A path without a slash at its end may stand for one file.
-    if (!isFolder && path.endsWith('/'))
-      return { what: 'is not a folder: its files will be answered with 404', hint }
-    if (isFolder) tryFolder(folder)
-    else closeSync(openSync(folder, 'r'))
-    return undefined
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    if (code !== 'EACCES' && code !== 'EPERM')
-      return { what: 'does not exist: its files will be answered with 404', hint }
-    return {
-      what: `cannot be read by this user (uid ${process.geteuid?.() ?? 'unknown'}): its files will be answered with 404`,
-      hint: 'give this user the right to read it and to enter the folders above it (chmod o+rX), or run as its owner',
-    }
-  }
-}
-
-/** Throws if this user may not list the folder or not enter it. By deed: access(2) would ask for another user id. */
-function tryFolder(folder: string): void {
-  opendirSync(folder).closeSync()
-  statSync(`${folder}/.`)
-}
-
-/** Django's admin without its styles is how a wrong STATIC_ROOT shows first. */
-function adminTrouble(folder: string, { path }: Route, settings: Settings): RootTrouble | undefined {
-  if (!statSync(folder).isDirectory() || existsSync(join(folder, 'admin'))) return undefined
-  const collected = existsSync(join(folder, 'staticfiles.json'))
-  const underStatic = path === '/static/' || path === '/static'
-  if (underStatic && readdirSync(folder).every(name => name.startsWith('.'))) {
-    return {
-      what: 'is empty: its files will be answered with 404',
-      hint: 'run python manage.py collectstatic, and see that STATIC_ROOT or its volume is this very folder',
-    }
-  }
-  if (!collected && !(underStatic && (hasPythonApp(settings) || COLLECTED.has(basename(folder)))))
-    return undefined
-  return {
-    what: "has no folder admin: the pages of Django's admin will have no styles",
-    hint: 'run python manage.py collectstatic, and see that STATIC_ROOT is this very folder; a site without the admin needs nothing',
-  }
-}
-
-/** Usual last names of STATIC_ROOT. */
-const COLLECTED = new Set([
-  'staticfiles',
-  'static_root',
-  'staticroot',
-  'static_collected',
-  'collected_static',
-])
-
-function hasPythonApp({ upstreams }: Settings): boolean {
-  for (const { server, endpoints, run } of upstreams.values()) {
-    if (server !== 'auto' || (endpoints ?? []).some(({ address }) => address.protocol === 'uwsgi'))
-      return true
-    if (/python|manage\.py|gunicorn|uvicorn|hypercorn|daphne|uwsgi/.test(run?.command.join(' ') ?? ''))
-      return true
-  }
-  return false
 }
 
 function checkSameRoutes({ settings, root, report }: Subject): void {

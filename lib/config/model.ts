@@ -20,6 +20,17 @@ export interface ServerConfig {
   readonly workers: number | undefined
   readonly drainMs: number
   readonly spool: SpoolConfig
+  /** Name servers for endpoints; empty: the system is asked. */
+  readonly resolver: readonly string[]
+  readonly overload: OverloadConfig
+}
+
+/** When new requests are refused because the process itself has too much to do. */
+export interface OverloadConfig {
+  /** Delay of a data thread's event loop; undefined: never. */
+  readonly loopDelayMs: number | undefined
+  /** Share of the memory limit; 0: never. */
+  readonly memoryShare: number
 }
 
 /** Where bodies wait that a slow client sends or takes. */
@@ -93,13 +104,25 @@ export type HashKey =
 
 export interface UpstreamConfig {
   readonly name: string
+  /** With a fixed address. In the data threads also all that was discovered. */
   readonly endpoints: readonly EndpointConfig[]
+  /** Names that stand for more of them; the control thread looks them up. */
+  readonly names: readonly NamedEndpoints[]
+  /** File with more of them. */
+  readonly endpointsFile: string | undefined
+  readonly discovery: DiscoveryConfig
   /** App processes that we start; their endpoints are added when they have their addresses. */
   readonly run: RunConfig | undefined
   readonly balance: BalancePolicy
   readonly hashOn: HashKey
   /** Requests an endpoint runs at a time, over all threads; 0 for no cap. */
   readonly maxInflight: number
+  readonly adaptive: AdaptiveConfig
+  /** What becomes of the slot of a request whose client has left. */
+  readonly abandoned: 'finish' | 'close'
+  /** 0: none. */
+  readonly slowStartMs: number
+  readonly sticky: StickyConfig | undefined
   readonly queue: { readonly length: number; readonly timeoutMs: number }
   readonly health: HealthConfig | undefined
   readonly timeouts: UpstreamTimeouts
@@ -110,9 +133,59 @@ export interface UpstreamConfig {
   /** What answers there, as far as it was said. */
   readonly server: ServerKind
   readonly keepalive: { readonly idleMs: number | undefined; readonly max: number }
-  readonly retry: { readonly attempts: number; readonly budgetShare: number }
-  /** Passive marking: consecutive failures that eject an endpoint (0: never), and for how long. */
-  readonly passive: { readonly failures: number; readonly ejectMs: number }
+  readonly retry: RetryConfig
+  readonly passive: PassiveConfig
+}
+
+export interface RetryConfig {
+  readonly attempts: number
+  readonly budgetShare: number
+  /** Answers of the app that are tried elsewhere if the method allows. */
+  readonly statuses: readonly number[]
+}
+
+/** Ejection by what traffic shows. Shares are 0 to 1. */
+export interface PassiveConfig {
+  /** Consecutive failures; 0: never. */
+  readonly failures: number
+  /** Failures and 5xx among an endpoint's requests; 0: never. */
+  readonly failureRateShare: number
+  /** Times slower than the others; 0: never. */
+  readonly latencyFactor: number
+  /** The first ejection; each further one is longer. */
+  readonly ejectMs: number
+  readonly maxEjectedShare: number
+  readonly panicShare: number
+}
+
+/** A name that stands for endpoints, as many as it has addresses. */
+export interface NamedEndpoints {
+  /** As it was written. */
+  readonly name: string
+  readonly lookup:
+    | { readonly kind: 'host'; readonly host: string; readonly port: number }
+    | { readonly kind: 'srv'; readonly service: string }
+  readonly protocol: EndpointProtocol
+  readonly weight: number
+  readonly backup: boolean
+}
+
+export interface DiscoveryConfig {
+  readonly intervalMs: number
+  readonly family: 'auto' | 'ipv4' | 'ipv6' | 'both'
+}
+
+export interface AdaptiveConfig {
+  readonly mode: 'off' | 'observe' | 'enforce'
+  readonly min: number
+  readonly max: number
+}
+
+export interface StickyConfig {
+  readonly cookie: string
+  readonly secret: string
+  /** undefined: until the browser closes. */
+  readonly maxAgeMs: number | undefined
 }
 
 export type ServerKind = 'auto' | 'uwsgi' | 'gunicorn' | 'uvicorn' | 'hypercorn' | 'daphne'
@@ -126,6 +199,8 @@ export interface EndpointConfig {
   readonly address: Address
   readonly protocol: EndpointProtocol
   readonly weight: number
+  /** Only while no other is ready. */
+  readonly backup: boolean
 }
 
 export interface RunConfig {
@@ -181,11 +256,27 @@ export interface RouteConfig {
 
 export type RouteAction = ProxyAction | StaticAction
 
+/** Who goes first where requests wait for a slot. */
+export type Priority = 'high' | 'normal' | 'low'
+
 export interface ProxyAction {
   readonly kind: 'proxy'
   readonly upstream: string
+  readonly priority: Priority
+  readonly canary: CanaryConfig | undefined
+  readonly mirror: { readonly upstream: string; readonly share: number } | undefined
   /** The app does not sit at the root of the site. */
   readonly mount: MountConfig | undefined
+}
+
+/** Another upstream for some of a route's requests. */
+export interface CanaryConfig {
+  readonly upstream: string
+  /** 0 to 1, of the clients' addresses. */
+  readonly share: number
+  /** `NAME=VALUE`: these all go there. */
+  readonly header: string | undefined
+  readonly cookie: string | undefined
 }
 
 /** An app that is mounted under a prefix of the site's paths. */

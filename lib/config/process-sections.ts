@@ -1,7 +1,8 @@
 import { tmpdir } from 'node:os'
+import { isCidr } from '../http/cidr.ts'
 import { parseListenAddress } from './address.ts'
 import type { LogConfig } from './model.ts'
-import { choice, count, duration, optional, size, table, text, wordOr } from './option.ts'
+import { choice, count, duration, list, optional, percent, size, table, text, wordOr } from './option.ts'
 
 /** [server.spool] */
 export const spoolSection = {
@@ -23,6 +24,22 @@ export const spoolSection = {
   diskBytes: size('Bytes in files, all bodies together.', '4GiB', { min: '1MiB', max: '100000GiB' }),
 }
 
+/** [server.overload] */
+export const overloadSection = {
+  loopDelayMs: wordOr(
+    'off',
+    duration(
+      'New requests are refused while a data thread is late by so much: it has more than it can do.',
+      '500ms',
+      {
+        min: '20ms',
+        max: '1m',
+      },
+    ),
+  ),
+  memoryShare: percent('New requests are refused while the process uses so much of its memory limit.', '95%'),
+}
+
 /** [server] */
 export const serverSection = {
   workers: wordOr(
@@ -31,6 +48,15 @@ export const serverSection = {
   ),
   drainMs: duration('Longest time that a shutdown waits for open requests.', '30s', { min: '0s', max: '1d' }),
   spool: table('Where bodies wait that a slow client sends or takes.', spoolSection),
+  resolver: list(
+    text(
+      'Name server for endpoints, such as `"10.0.0.2"` or `"127.0.0.1:5353"`. None: the system is asked, /etc/hosts included.',
+      'address',
+      readNameServer,
+    ),
+    [],
+  ),
+  overload: table('When the process itself has too much to do.', overloadSection),
 }
 
 /** [log] */
@@ -70,6 +96,14 @@ function readFolder(value: string): { readonly value: string } | { readonly faul
   return value.includes('\0')
     ? { fault: 'expected the path of a folder' }
     : { value: value === '' ? tmpdir() : value }
+}
+
+function readNameServer(value: string): { readonly value: string } | { readonly fault: string } {
+  const [, v6, v4, port] = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::(\d{1,5}))?$/.exec(value) ?? []
+  const host = v6 ?? v4 ?? value
+  if (isCidr(host) && !host.includes('/') && Number(port ?? 53) > 0 && Number(port ?? 53) < 65536)
+    return { value: host.includes(':') && v6 === undefined ? `[${host}]` : value }
+  return { fault: 'expected the address of a name server such as "10.0.0.2" or "127.0.0.1:5353"' }
 }
 
 function readAccessLog(value: string): { readonly value: LogConfig['access'] } | { readonly fault: string } {

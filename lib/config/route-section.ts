@@ -1,7 +1,18 @@
 import { domainToASCII } from 'node:url'
 import { isCidr } from '../http/cidr.ts'
 import { readCidr } from './listener-section.ts'
-import { dictionary, duration, flag, list, optional, optionalTable, required, text } from './option.ts'
+import {
+  choice,
+  dictionary,
+  duration,
+  flag,
+  list,
+  optional,
+  optionalTable,
+  percent,
+  required,
+  text,
+} from './option.ts'
 
 type Read<T> = { readonly value: T } | { readonly fault: string; readonly hint?: string }
 
@@ -50,6 +61,22 @@ export const maintenanceSection = {
   ),
 }
 
+/** [routes.<name>.canary] */
+export const canarySection = {
+  upstream: required(text('Name of the upstream on trial.', 'name', value => ({ value }))),
+  share: percent('Requests that it gets; a client stays on its side by its address.', '5%'),
+  header: optional(text('`"NAME=VALUE"` of a field whose requests all go there.', 'field', readCanaryMark)),
+  cookie: optional(text('`"NAME=VALUE"` of a cookie whose holders all go there.', 'cookie', readCanaryMark)),
+}
+
+/** [routes.<name>.mirror] */
+export const mirrorSection = {
+  upstream: required(
+    text('Name of the upstream that gets copies; its answers are dropped.', 'name', value => ({ value })),
+  ),
+  share: percent('Requests that are copied.', '100%'),
+}
+
 /** [routes.<name>] */
 export const routeSection = {
   hosts: list(
@@ -67,6 +94,9 @@ export const routeSection = {
     '/',
   ),
   upstream: optional(text('Name of the upstream that answers.', 'name', value => ({ value }))),
+  priority: choice('Who goes first where requests wait for a slot.', ['high', 'normal', 'low'], 'normal'),
+  canary: optionalTable('Sends a share of the requests to another upstream.', canarySection),
+  mirror: optionalTable('Sends copies of requests to another upstream.', mirrorSection),
   static: optionalTable('Answers with files.', staticSection),
   stripPrefix: text('Taken off the path before the app sees it, such as `"/app"`.', 'path', readPrefix, ''),
   scriptName: text(
@@ -180,4 +210,10 @@ function readCookie(value: string): Read<string> {
   if (/^[!#$%&'*+.^_`|~0-9A-Za-z-]+=[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]{8,}$/.test(value))
     return { value }
   return { fault: 'expected "NAME=VALUE" with a value of at least 8 characters, hard to guess' }
+}
+
+function readCanaryMark(value: string): Read<string> {
+  if (/^[!#$%&'*+.^_`|~0-9A-Za-z-]+=[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]+$/.test(value))
+    return { value }
+  return { fault: 'expected "NAME=VALUE"' }
 }

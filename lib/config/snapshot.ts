@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import type { ErrorPage } from '../http/answer-policy.ts'
+import { isFixed } from './address.ts'
 import { crossCheck } from './cross-checks.ts'
 import { type ErrorPages, readErrorPages } from './error-pages.ts'
 import type {
@@ -9,6 +10,7 @@ import type {
   HealthConfig,
   ListenerConfig,
   MaintenanceConfig,
+  NamedEndpoints,
   RouteAction,
   RouteConfig,
   RunConfig,
@@ -64,27 +66,50 @@ function listenerConfig(
 /** Servers whose apps read a body of unknown length; Django under WSGI takes it for empty. */
 const ASGI_SERVERS: ReadonlySet<ServerKind> = new Set(['uvicorn', 'hypercorn', 'daphne'])
 
-function upstreamConfig(name: string, upstream: Of<'upstreams'>): UpstreamConfig {
-  const { endpoints, run, hashOn, health, body, ...same } = upstream
+type Upstream = Of<'upstreams'>
+type Endpoint = NonNullable<Upstream['endpoints']>[number]
+
+function upstreamConfig(name: string, upstream: Upstream): UpstreamConfig {
+  const { endpoints = [], run, hashOn, health, body: written, abandoned, endpointsFile, ...same } = upstream
+  const body = written ?? (ASGI_SERVERS.has(upstream.server) ? 'stream' : 'spool')
   return {
     name,
     ...same,
-    endpoints: (endpoints ?? []).map(endpointConfig),
+    endpoints: endpoints.flatMap(fixedEndpoint),
+    names: endpoints.flatMap(namedEndpoints),
+    endpointsFile: endpointsFile === undefined ? undefined : resolve(endpointsFile),
     run: run === undefined ? undefined : runConfig(run),
     hashOn: hashOn ?? { on: 'client-ip' },
-    body: body ?? (ASGI_SERVERS.has(upstream.server) ? 'stream' : 'spool'),
+    body,
+    abandoned: abandoned ?? (body === 'spool' && holdsWorker(upstream) ? 'finish' : 'close'),
     health: health === undefined ? undefined : healthConfig(health),
   }
 }
 
-function endpointConfig({
-  address,
-  weight,
-}: NonNullable<Of<'upstreams'>['endpoints']>[number]): EndpointConfig {
-  return { name: address.name, address: absolute(address.address), protocol: address.protocol, weight }
+/** A client's leaving ends nothing there: the worker goes on, and its slot is not free. */
+function holdsWorker({ server, maxInflight, endpoints = [], run }: Upstream): boolean {
+  const speaksUwsgi =
+    run?.protocol === 'uwsgi' || endpoints.some(({ address }) => address.protocol === 'uwsgi')
+  return maxInflight > 0 || speaksUwsgi || server === 'uwsgi' || server === 'gunicorn'
 }
 
-function runConfig({ command, count, env, protocol }: NonNullable<Of<'upstreams'>['run']>): RunConfig {
+function fixedEndpoint({ address: { name, address, protocol }, weight, backup }: Endpoint): EndpointConfig[] {
+  if (address.kind === 'srv' || !isFixed(address)) return []
+  return [{ name, address: absolute(address), protocol, weight, backup }]
+}
+
+function namedEndpoints({
+  address: { name, address, protocol },
+  weight,
+  backup,
+}: Endpoint): NamedEndpoints[] {
+  if (address.kind === 'srv') return [{ name, lookup: address, protocol, weight, backup }]
+  if (address.kind === 'unix' || isFixed(address)) return []
+  const { host, port } = address
+  return [{ name, lookup: { kind: 'host', host, port }, protocol, weight, backup }]
+}
+
+function runConfig({ command, count, env, protocol }: NonNullable<Upstream['run']>): RunConfig {
   const [program = '', ...rest] = command // the cross-checks have refused an empty command
   const wantsSocket = [...command, ...Object.values(env)].some(word => word.includes('{socket}'))
   return {
@@ -96,7 +121,7 @@ function runConfig({ command, count, env, protocol }: NonNullable<Of<'upstreams'
   }
 }
 
-function healthConfig({ type, ...same }: NonNullable<Of<'upstreams'>['health']>): HealthConfig {
+function healthConfig({ type, ...same }: NonNullable<Upstream['health']>): HealthConfig {
   return { kind: type, ...same }
 }
 
@@ -116,10 +141,11 @@ function routeConfig(name: string, route: Of<'routes'>, pages: ErrorPages): Rout
 
 function routeAction(route: Of<'routes'>): RouteAction {
   if (route.static === undefined) {
-    const { stripPrefix, scriptName, rewriteAnswers } = route
+    const { stripPrefix, scriptName, rewriteAnswers, priority, canary, mirror } = route
     const mounted = stripPrefix !== '' || scriptName !== ''
     const mount = mounted ? { stripPrefix, scriptName, rewriteAnswers } : undefined
-    return { kind: 'proxy', upstream: route.upstream ?? '', mount } // one of the two is there
+    const upstream = route.upstream ?? '' // one of the two is there
+    return { kind: 'proxy', upstream, priority, canary, mirror, mount }
   }
   return { kind: 'static', ...route.static, root: resolve(route.static.root) }
 }

@@ -5,6 +5,7 @@ import {
   count,
   dictionary,
   duration,
+  flag,
   list,
   optional,
   optionalTable,
@@ -29,6 +30,50 @@ const endpointAddress = text('Where an app answers.', 'address', readEndpoint)
 export const endpointSection = {
   address: required(endpointAddress),
   weight: count('Share of the traffic, compared with the other endpoints.', 1, { min: 1, max: 1000 }),
+  backup: flag('Gets traffic only while no other endpoint is ready.', false),
+}
+
+/** [upstreams.<name>.discovery] */
+export const discoverySection = {
+  intervalMs: duration('Time between two lookups of a name, whatever its records say.', '5s', {
+    min: '100ms',
+    max: '1h',
+  }),
+  family: choice(
+    'Addresses that count. `"auto"`: IPv4 where a name has any, else IPv6, so that a host with both is one endpoint.',
+    ['auto', 'ipv4', 'ipv6', 'both'],
+    'auto',
+  ),
+}
+
+/** [upstreams.<name>.sticky] */
+export const stickySection = {
+  cookie: text('Name of the cookie.', 'name', readCookieName, 'causeway_endpoint'),
+  secret: required(
+    text(
+      'Key that the cookie is signed with; the same in all processes that serve the site. Best read by `file:`.',
+      'string',
+      readSecret,
+    ),
+  ),
+  maxAgeMs: wordOr(
+    'session',
+    duration('How long the cookie is kept. `"session"`: until the browser closes.', undefined, {
+      min: '1s',
+      max: '365d',
+    }),
+  ),
+}
+
+/** [upstreams.<name>.adaptive] */
+export const adaptiveSection = {
+  mode: choice(
+    'Learn from the time to the first byte how many requests an endpoint can run. `"observe"` only shows it, `"enforce"` holds requests to it.',
+    ['off', 'observe', 'enforce'],
+    'observe',
+  ),
+  min: count('Lowest limit of an endpoint.', 4, { min: 1, max: 10_000 }),
+  max: count('Highest limit of an endpoint.', 1000, { min: 1, max: 1_000_000 }),
 }
 
 /** [upstreams.<name>.queue] */
@@ -89,6 +134,13 @@ export const keepaliveSection = {
 export const retrySection = {
   attempts: count('Further attempts after a failed one; 0: none.', 2, { min: 0, max: 10 }),
   budgetShare: percent('Retries, as a share of the requests.', '20%'),
+  statuses: list(
+    count('Answers of the app that are tried elsewhere, where the method allows to repeat.', undefined, {
+      min: 500,
+      max: 599,
+    }),
+    [],
+  ),
 }
 
 /** [upstreams.<name>.passive] */
@@ -98,7 +150,21 @@ export const passiveSection = {
     max: 1000,
     off: 0,
   }),
-  ejectMs: duration('How long an ejected endpoint gets no traffic.', '10s', { min: '100ms', max: '1h' }),
+  failureRateShare: percent(
+    'Failures and 5xx answers, as a share of the requests of an endpoint, that eject it, if the others do better.',
+    '50%',
+  ),
+  latencyFactor: count('How many times slower than the others an endpoint must be to be ejected.', 0, {
+    min: 2,
+    max: 1000,
+    off: 0,
+  }),
+  ejectMs: duration('How long an ejected endpoint gets no traffic; longer each time.', '10s', {
+    min: '100ms',
+    max: '1h',
+  }),
+  maxEjectedShare: percent('Most endpoints that are ejected at a time; always at least one.', '50%'),
+  panicShare: percent('With a smaller share of the endpoints left, ejections do not count.', '50%'),
 }
 
 /** [upstreams.<name>.run] */
@@ -124,14 +190,22 @@ export const upstreamSection = {
       shortOrTable(
         {
           ...endpointAddress,
-          doc: 'Where the app answers: `"app:8000"`, `"http://app:8000"`, `"unix:/run/app.sock"`, `"uwsgi://app:3031"`, `"uwsgi+unix:/run/app.sock"`, or `{ address = "app:8000", weight = 2 }`.',
+          doc: 'Where the app answers: `"app:8000"`, `"http://app:8000"`, `"unix:/run/app.sock"`, `"uwsgi://app:3031"`, `"uwsgi+unix:/run/app.sock"`, or `{ address = "app:8000", weight = 2 }`. Every address of a name is an endpoint; `"srv://_http._tcp.app.example"` takes hosts, ports and weights from SRV records.',
         },
         endpointSection,
-        address => ({ address, weight: 1 }),
+        address => ({ address, weight: 1, backup: false }),
       ),
       undefined,
     ),
   ),
+  endpointsFile: optional(
+    text(
+      'File with more endpoints, one a line (`app:8000 weight=2 backup`), read again when it changes.',
+      'path',
+      readFilePath,
+    ),
+  ),
+  discovery: table('How names of endpoints are looked up.', discoverySection),
   run: optionalTable(
     'App processes that Causeway starts itself, in the folder that it was started in, and restarts when they die. Instead of `endpoints`.',
     runSection,
@@ -152,6 +226,19 @@ export const upstreamSection = {
     min: 0,
     max: 1_000_000,
   }),
+  adaptive: table('A limit that is learned, besides `max_inflight`.', adaptiveSection),
+  abandoned: optional(
+    choice(
+      'What becomes of a request whose client has left. `"finish"`: its slot stays taken until the app has really ended it, because a sync worker does not notice; `"close"`: the connection is closed. Default: `"finish"` for uWSGI, gunicorn, and where `max_inflight` is set with `body = "spool"`; else `"close"`.',
+      ['finish', 'close'],
+      undefined,
+    ),
+  ),
+  slowStartMs: duration('Time over which an endpoint that has come back gets its full share.', '2s', {
+    min: '0s',
+    max: '1h',
+  }),
+  sticky: optionalTable('A client stays with its endpoint, by a signed cookie.', stickySection),
   queue: table('Requests that wait for a slot, or for an endpoint to become ready.', queueSection),
   health: optionalTable(
     'Active probes. Without this table, endpoints are only judged by their traffic.',
@@ -183,6 +270,23 @@ export const upstreamSection = {
 function readEndpoint(written: string) {
   const reading = parseEndpointAddress(written)
   return 'value' in reading ? { value: { name: written, ...reading.value } } : reading
+}
+
+// RFC 6265 4.1.1
+function readCookieName(value: string): Read<string> {
+  return TOKEN.test(value) ? { value } : { fault: 'expected the name of a cookie' }
+}
+
+function readSecret(value: string): Read<string> {
+  if (value.length >= 16) return { value }
+  return {
+    fault: 'the secret must have at least 16 characters',
+    hint: 'openssl rand -hex 32 makes a good one',
+  }
+}
+
+function readFilePath(value: string): Read<string> {
+  return value === '' || value.includes('\0') ? { fault: 'expected the path of a file' } : { value }
 }
 
 function readProbePath(value: string): Read<string> {

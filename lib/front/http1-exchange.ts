@@ -247,7 +247,11 @@ export class Http1Exchange implements Exchange {
     this.begin({
       status,
       reason: '',
-      fields: errorFields(status, page?.type, this.policy?.retryAfterSeconds),
+      fields: errorFields(
+        status,
+        page?.type,
+        this.record.retryAfterSeconds ?? this.policy?.retryAfterSeconds,
+      ),
       length: text.length,
     })
     this.writeText(text)

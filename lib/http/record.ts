@@ -28,6 +28,8 @@ export class ExchangeRecord {
   bodyMs = 0
   /** Milliseconds spent waiting for a slot. */
   queueMs = 0
+  /** When the client may ask again, seconds; undefined: as the route says. */
+  retryAfterSeconds: number | undefined = undefined
   /** Milliseconds spent connecting, in all attempts; 0 on a pooled connection. */
   connectMs = 0
   /** When the last attempt began, when its request was written out, when its answer's head and end came. */

@@ -1,5 +1,6 @@
 import type { Attempt, Job, WaitingLine } from '../../upstreams/job.ts'
 import type { ErrorCode } from '../base/errors.ts'
+import type { Priority } from '../config/model.ts'
 import type { Exchange, ExchangeOwner } from '../http/exchange.ts'
 import type { FieldList } from '../http/field-list.ts'
 import { dropFromResponse } from '../http/hop-by-hop.ts'
@@ -22,6 +23,8 @@ export class Forwarding implements Job, ExchangeOwner {
   readonly headText: string
   readonly bodyFraming: 'none' | 'length' | 'chunked'
   readonly key: number
+  readonly priority: Priority
+  readonly wanted: string | undefined = undefined
   readonly record: ExchangeRecord
   readonly #exchange: Exchange
   readonly #body: BodySource | undefined
@@ -46,6 +49,7 @@ export class Forwarding implements Job, ExchangeOwner {
     this.headText = requestText(exchange, site.mount, body?.length)
     this.bodyFraming = framingOf(body)
     this.key = key
+    this.priority = site.priority
     this.record = exchange.record
     exchange.attach(this)
   }

@@ -1,3 +1,4 @@
+import type { Priority } from '../config/model.ts'
 import type { Exchange } from '../http/exchange.ts'
 import type { ResponseHead } from '../http/message.ts'
 import type { Mount } from './mount.ts'
@@ -9,6 +10,7 @@ export interface ProxySite {
   /** Where the app is mounted, if not at the root. */
   readonly mount: Mount | undefined
   readonly files: NamedFiles
+  readonly priority: Priority
 }
 
 /** Who serves the files that an app only names, by X-Accel-Redirect or X-Sendfile. */

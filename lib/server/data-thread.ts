@@ -31,6 +31,12 @@ const observer = {
   endpointEjected(upstream: string, endpoint: string, reason: string): void {
     post({ type: 'ejected', upstream, endpoint, reason })
   },
+  endpointUnreachable(upstream: string, endpoint: string, reason: string): void {
+    post({ type: 'unreachable', upstream, endpoint, reason })
+  },
+  endpointSuspect(upstream: string, endpoint: string): void {
+    post({ type: 'suspect', upstream, endpoint })
+  },
   manifestBroken(file: string, problem: string): void {
     post({ type: 'noted', level: 'warn', event: 'static manifest not taken', fields: { file, problem } })
   },

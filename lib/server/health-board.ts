@@ -123,6 +123,15 @@ export class HealthBoard {
     if (entry !== undefined) this.#eject(entry, reason)
   }
 
+  /** A data thread could not connect, and has marked the endpoint. */
+  unreachable(upstream: string, endpoint: string, reason: string): void {
+    const entry = this.#entries.get(keyOf(upstream, endpoint))
+    if (entry !== undefined) this.#options.log.warn({ ...nameOf(entry), reason }, 'endpoint unreachable')
+  }
+
+  /** Something failed there. */
+  suspected(_upstream: string, _endpoint: string): void {}
+
   /** A data thread died: takes up ejections that it could not report any more. */
   adoptEjections(): void {
     for (const entry of this.#entries.values()) {

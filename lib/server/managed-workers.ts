@@ -208,7 +208,7 @@ function withEndpoints(upstream: UpstreamConfig, groups: readonly Group[]): Upst
   if (group === undefined) return upstream
   const protocol = upstream.run?.protocol ?? 'http1'
   const workers: EndpointConfig[] = group.workers.map(({ options }) => {
-    return { name: options.name, address: options.address, protocol, weight: 1 }
+    return { name: options.name, address: options.address, protocol, weight: 1, backup: false }
   })
   return { ...upstream, endpoints: [...upstream.endpoints, ...workers] }
 }

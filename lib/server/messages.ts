@@ -63,6 +63,15 @@ export type FromDataThread =
       readonly endpoint: string
       readonly reason: string
     }
+  /** Connects to the endpoint fail: it is marked, and gets no traffic until somebody says that they do not. */
+  | {
+      readonly type: 'unreachable'
+      readonly upstream: string
+      readonly endpoint: string
+      readonly reason: string
+    }
+  /** Something failed there: worth a probe now. */
+  | { readonly type: 'suspect'; readonly upstream: string; readonly endpoint: string }
   /** For the log, in flat fields. */
   | {
       readonly type: 'noted'

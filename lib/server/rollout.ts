@@ -8,6 +8,7 @@ import { pause } from './alarm.ts'
 import type { HealthBoard } from './health-board.ts'
 import { type Addressed, ListenerAddresses } from './listener-addresses.ts'
 import type { ManagedWorkers } from './managed-workers.ts'
+import { withNames } from './membership.ts'
 import type { ListenFailure } from './messages.ts'
 import { type Placement, PlacementFull, type Placer } from './placement.ts'
 import { probeTargets } from './probe-targets.ts'
@@ -65,7 +66,7 @@ export class Rollout {
     const { managed, pool, placer } = this.#parts
     let addressed: Addressed | undefined
     try {
-      const prepared = await managed.prepare(configured)
+      const prepared = await managed.prepare(withNames(configured))
       await this.#waitForWorkers()
       addressed = await this.#addresses.resolve(prepared)
       const placement = placer.place(addressed.snapshot)

@@ -93,6 +93,7 @@ export class RouteTable {
       room: { spool, env, maxBytes: readAheadBytes },
       mount,
       files: this.#files,
+      priority: action.priority,
     })
   }
 }

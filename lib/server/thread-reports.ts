@@ -31,6 +31,12 @@ export class ThreadReports implements PoolObserver {
       case 'ejected':
         board.ejected(message.upstream, message.endpoint, message.reason)
         return
+      case 'unreachable':
+        board.unreachable(message.upstream, message.endpoint, message.reason)
+        return
+      case 'suspect':
+        board.suspected(message.upstream, message.endpoint)
+        return
       case 'noted':
         log[message.level](message.fields, message.event)
         return

@@ -190,6 +190,8 @@ export class ThreadSeat {
         this.#error = message.message
         break
       case 'ejected':
+      case 'unreachable':
+      case 'suspect':
       case 'noted':
         break
     }

@@ -60,6 +60,9 @@ export class TestJob implements Job {
     this.attempt?.cancel()
   }
 
+  readonly priority = 'normal'
+  readonly wanted = undefined
+
   waitsIn(line: WaitingLine | undefined): void {
     this.line = line
   }
@@ -115,6 +118,8 @@ export class Process {
   readonly cells = createCellMemory(2, 4096)
   readonly shared = createSharedState(2)
   readonly ejected: string[] = []
+  readonly unreachable: string[] = []
+  readonly suspects: string[] = []
   readonly #names: string[] = []
   readonly #t: Test
 
@@ -168,11 +173,27 @@ export class Process {
     endpointEjected: (_upstream: string, endpoint: string) => {
       this.ejected.push(endpoint)
     },
+    endpointUnreachable: (_upstream: string, endpoint: string) => {
+      this.unreachable.push(endpoint)
+    },
+    endpointSuspect: (_upstream: string, endpoint: string) => {
+      this.suspects.push(endpoint)
+    },
   }
 }
 
 function endpointRow(n: number): number {
   return UPSTREAM_BLOCK.size + n * ENDPOINT_BLOCK.size
+}
+
+/** Nothing is ejected for what traffic shows. */
+export const PASSIVE: UpstreamConfig['passive'] = {
+  failures: 0,
+  failureRateShare: 0,
+  latencyFactor: 0,
+  ejectMs: 10_000,
+  maxEjectedShare: 0.5,
+  panicShare: 0.5,
 }
 
 export function configOf(apps: readonly number[], changes: Partial<UpstreamConfig> = {}): UpstreamConfig {
@@ -183,11 +204,19 @@ export function configOf(apps: readonly number[], changes: Partial<UpstreamConfi
       address: { kind: 'tcp', host: '127.0.0.1', port },
       protocol: 'http1',
       weight: 1,
+      backup: false,
     })),
+    names: [],
+    endpointsFile: undefined,
+    discovery: { intervalMs: 5_000, family: 'auto' },
     run: undefined,
     balance: 'round-robin',
     hashOn: { on: 'client-ip' },
     maxInflight: 0,
+    adaptive: { mode: 'off', min: 4, max: 1000 },
+    abandoned: 'close',
+    slowStartMs: 0,
+    sticky: undefined,
     queue: { length: 100, timeoutMs: 5_000 },
     health: undefined,
     timeouts: { connectMs: 1_000, responseMs: 5_000, idleMs: 5_000, tunnelMs: 5_000 },
@@ -195,8 +224,8 @@ export function configOf(apps: readonly number[], changes: Partial<UpstreamConfi
     readAheadBytes: 0,
     server: 'auto',
     keepalive: { idleMs: 60_000, max: 128 },
-    retry: { attempts: 2, budgetShare: 0.2 },
-    passive: { failures: 0, ejectMs: 10_000 },
+    retry: { attempts: 2, budgetShare: 0.2, statuses: [] },
+    passive: PASSIVE,
     ...changes,
   }
 }
