@@ -66,6 +66,7 @@ class Bench {
       room: { spool: new Spool(cells, limits, 0), env, maxBytes },
       mount: undefined,
       files: { serve: () => false },
+      priority: 'normal',
     })
     this.job.attempting(this.attempt)
     this.job.answered(headOf(setup.fields ?? []))

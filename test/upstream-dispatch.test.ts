@@ -145,7 +145,7 @@ t.test('an endpoint that keeps failing is ejected once; with all ejected, all ar
   bad.on('/', rawThenClose('nonsense\r\n\r\n'))
   const world = new Process(t)
   const env = world.env(0)
-  const config = configOf([bad.port, good.port], { passive: { ...PASSIVE, failures: 3, ejectMs: 10_000 } })
+  const config = configOf([bad.port, good.port], { passive: { ...PASSIVE, failures: 3, maxEjectedShare: 1 } })
   const upstream = world.upstream(env, config)
   const ask = async () => {
     const job = new TestJob('/')

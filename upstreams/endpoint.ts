@@ -13,6 +13,9 @@ const AT = ENDPOINT_BLOCK.at
 /** Cell of attempts that ended without an answer: behind the five status classes. */
 const NO_ANSWER = 5
 
+/** Requests that an endpoint without a cap may run when it has just come back: those that waited must not all fall on it at once. */
+const FIRST_SLOTS = 8
+
 /** A connection that can wait in an endpoint's pool. */
 export interface Pooled {
   readonly usable: boolean
@@ -25,7 +28,9 @@ export class Endpoint<C extends Pooled = Pooled> implements NamedLoad {
   readonly address: Address
   readonly slot: number
   readonly row: number
+  /** What the policies see: less than configured while it starts slowly. */
   weight: number
+  backup: boolean
   protocol: EndpointProtocol
   readonly keepalive = new KeepaliveLimit()
   /** Largest block of uwsgi variables that was answered here, in bytes. */
@@ -35,7 +40,12 @@ export class Endpoint<C extends Pooled = Pooled> implements NamedLoad {
   readonly #latency: PeakEwma
   /** Last in, first out: the busiest sockets stay warm, the others run out. */
   readonly #idle: C[] = []
+  #configuredWeight: number
+  /** Percent of its share that it gets by now. */
+  #ramp = 100
   #retired = false
+  /** When a probe was asked for last. */
+  suspectedAtMs = Number.NEGATIVE_INFINITY
 
   constructor(
     config: EndpointConfig,
@@ -45,6 +55,8 @@ export class Endpoint<C extends Pooled = Pooled> implements NamedLoad {
     this.name = config.name
     this.address = config.address
     this.weight = config.weight
+    this.#configuredWeight = config.weight
+    this.backup = config.backup
     this.protocol = config.protocol
     this.slot = placement.slot
     this.row = placement.row
@@ -54,9 +66,10 @@ export class Endpoint<C extends Pooled = Pooled> implements NamedLoad {
   }
 
   /** What the configuration says now; after a reload this may be another protocol at the same address. */
-  configure({ weight, protocol }: EndpointConfig, server: ServerKind): void {
+  configure({ weight, backup, protocol }: EndpointConfig, server: ServerKind): void {
     if (protocol !== this.protocol) this.closeIdle()
-    this.weight = weight
+    this.#configuredWeight = weight
+    this.backup = backup
     this.protocol = protocol
     this.keepalive.kind = server
   }
@@ -90,9 +103,19 @@ export class Endpoint<C extends Pooled = Pooled> implements NamedLoad {
     return (this.state & STATE.draining) !== 0
   }
 
-  /** Takes one of `max` slots (0: no cap). */
+  /** How far it has come with starting slowly. To be called before a picker is built: there weights are constant. */
+  takeRamp(): void {
+    this.#ramp = this.#env.shared.ramp(this.slot)
+    this.weight = (this.#configuredWeight * this.#ramp) / 100
+  }
+
+  /** Takes one of `max` slots (0: no cap), or of fewer by what was learned, or while it starts slowly. */
   acquire(max: number): boolean {
-    if (!this.#env.shared.acquire(this.slot, this.#env.thread, max)) return false
+    const { shared, thread } = this.#env
+    const learned = shared.limit(this.slot)
+    const most = learned > 0 && (max === 0 || learned < max) ? learned : max
+    const now = this.#ramp === 100 ? most : rampedSlots(most, this.#ramp)
+    if (!shared.acquire(this.slot, thread, now)) return false
     this.#env.cells.add(this.row + AT.inflight, 1)
     return true
   }
@@ -164,6 +187,18 @@ export class Endpoint<C extends Pooled = Pooled> implements NamedLoad {
     cells.observe(this.row + AT.duration, LATENCY_BOUNDS, tookMs / 1000)
   }
 
+  /** Seconds in sum, so that the control thread can say what is slow. */
+  countFirstByte(tookMs: number): void {
+    this.#env.cells.add(this.row + AT.firstByteSum, tookMs / 1000)
+    this.#env.cells.add(this.row + AT.firstBytes, 1)
+  }
+
+  /** A request whose client has left keeps its slot (1), until the app has ended it (-1). */
+  countAbandoned(by: 1 | -1): void {
+    if (by === 1) this.#env.cells.add(this.row + AT.abandoned, 1)
+    this.#env.cells.add(this.row + AT.abandonedNow, by)
+  }
+
   countError(kind: AttemptError): void {
     if (kind === 'connect' || kind === 'connect_timeout') this.#names.doubt()
     this.#env.cells.add(this.row + AT.attempts + NO_ANSWER, 1)
@@ -174,4 +209,10 @@ export class Endpoint<C extends Pooled = Pooled> implements NamedLoad {
   observeFirstByte(tookMs: number): void {
     this.#latency.observe(tookMs, this.#env.clock.now())
   }
+}
+
+/** Slots of an endpoint that has `percent` of its share so far; without a cap they double eight times on the way. */
+function rampedSlots(max: number, percent: number): number {
+  if (max > 0) return Math.max(1, Math.ceil((max * percent) / 100))
+  return Math.ceil(FIRST_SLOTS * 2 ** ((8 * percent) / 100))
 }

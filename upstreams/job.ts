@@ -27,6 +27,10 @@ export interface Job {
   /** Name of the endpoint that its client is bound to; it gets it if that one is ready. */
   readonly wanted: string | undefined
   readonly record: ExchangeRecord
+  /** Endpoints that have failed it, the last one last; kept by the upstream. */
+  tried: readonly PooledEndpoint[] | undefined
+  /** Attempts that never reached an app; counted by the upstream. */
+  unsent: number
 
   /**
    * Set by jobs that speak to the endpoint themselves, such as a tunnel, in place of a transport of ours: makes the attempt, which
@@ -86,9 +90,11 @@ export interface EndpointConnection extends Pooled {
   rest(idleMs: number): void
 }
 
-/** Whom an attempt tells how it ends: the upstream. Exactly one of the three last is called, once. */
+/** Whom an attempt tells how it ends: the upstream. Exactly one of the attempt* calls is made, once. */
 export interface AttemptOwner {
   readonly timeouts: UpstreamTimeouts
+  /** The slot of a request whose client has left stays taken until the app has ended it. */
+  readonly finishesAbandoned: boolean
   connected(tookMs: number): void
   /** The answer is complete. `reusable`: the connection, if it may carry another attempt. Called before `job.answerEnd`. */
   attemptEnded(
@@ -97,6 +103,9 @@ export interface AttemptOwner {
     status: number,
     reusable: EndpointConnection | undefined,
   ): void
+  /** Is the answer with this status not wanted, because another endpoint may have a better one? Then `attemptDeclined` follows. */
+  declines(endpoint: PooledEndpoint, job: Job, status: number): boolean
+  attemptDeclined(endpoint: PooledEndpoint, job: Job, status: number): void
   attemptFailed(endpoint: PooledEndpoint, job: Job, failure: AttemptFailure): void
   /** The client left before the end. */
   attemptCancelled(endpoint: PooledEndpoint): void

@@ -1,12 +1,26 @@
 import type { Clock } from '../lib/base/clock.ts'
 import type { Deadline, Timers } from '../lib/base/timers.ts'
+import type { Priority } from '../lib/config/model.ts'
 
 interface Waiting<T> {
   readonly item: T
   readonly sinceMs: number
+  /** When it has waited too long. */
+  readonly dueMs: number
 }
 
-/** Requests that wait in this thread for a slot: bounded, first come first served, each for at most the same time. */
+/** Index of a lane: who goes first. */
+const LANE: Readonly<Record<Priority, number>> = { high: 0, normal: 1, low: 2 }
+const LANES = Object.keys(LANE).length
+/** Once the first has waited this share of the longest wait, the queue does not keep up with what comes. */
+const LATE_SHARE = 0.5
+
+/**
+ * Requests that wait in this thread for a slot, each for at most the same time. The most urgent goes first, and among equals the first
+ * that came; but while the queue does not keep up, the newest: then most clients are served at once and few in vain, where
+ * first come, first served would make all of them wait for nearly as long as they may (adaptive LIFO; Maurer, "Fail at Scale",
+ * ACM Queue 2015).
+ */
 export class Queue<T> implements Deadline {
   dueMs = Number.POSITIVE_INFINITY
   slot: number | undefined = undefined
@@ -14,7 +28,10 @@ export class Queue<T> implements Deadline {
   readonly #timers: Timers
   readonly #timeoutMs: number
   readonly #timedOut: (item: T, waitedMs: number) => void
-  readonly #waiting: Waiting<T>[] = []
+  /** Each in the order of `dueMs`. */
+  readonly #lanes: readonly Waiting<T>[][] = Array.from({ length: LANES }, () => [])
+  #size = 0
+  #late = false
 
   constructor(options: {
     readonly clock: Clock
@@ -30,49 +47,94 @@ export class Queue<T> implements Deadline {
   }
 
   get size(): number {
-    return this.#waiting.length
+    return this.#size
   }
 
-  push(item: T): void {
-    this.#waiting.push({ item, sinceMs: this.#clock.now() })
-    if (this.#waiting.length === 1) this.#timers.arm(this, this.#timeoutMs)
+  /** `waitedMs`: for how long it has waited here before; it waits the less now. */
+  push(item: T, priority: Priority = 'normal', waitedMs = 0): void {
+    const nowMs = this.#clock.now()
+    const lane = this.#lanes[LANE[priority]] as Waiting<T>[]
+    const dueMs = nowMs + Math.max(0, this.#timeoutMs - waitedMs)
+    let at = lane.length
+    while (at > 0 && (lane[at - 1] as Waiting<T>).dueMs > dueMs) at -= 1
+    lane.splice(at, 0, { item, sinceMs: nowMs, dueMs })
+    this.#size += 1
+    if (dueMs < this.dueMs) this.#timers.arm(this, dueMs - nowMs)
   }
 
-  /** The one that has waited longest; it stays. */
+  /** The one whose turn it is; it stays. */
   peek(): T | undefined {
-    return this.#waiting[0]?.item
+    return this.#next()?.item
   }
 
-  /** Takes the one that has waited longest; returns for how many milliseconds it did. */
+  /** Takes the one whose turn it is; returns for how many milliseconds it waited. */
   shift(): number {
-    const first = this.#waiting.shift()
-    this.#watchFirst()
-    return first === undefined ? 0 : this.#clock.now() - first.sinceMs
+    const next = this.#next()
+    return next === undefined ? 0 : this.#take(next)
   }
 
   /** Takes one out because its client has gone; false if it is not here. */
   remove(item: T): boolean {
-    const index = this.#waiting.findIndex(waiting => waiting.item === item)
-    if (index < 0) return false
-    this.#waiting.splice(index, 1)
-    this.#watchFirst()
-    return true
+    for (const lane of this.#lanes) {
+      const waiting = lane.find(each => each.item === item)
+      if (waiting === undefined) continue
+      this.#take(waiting)
+      return true
+    }
+    return false
+  }
+
+  /** Takes out who must make room for a newcomer of this priority: the oldest of a lower one, or of its own in a late queue. */
+  evict(priority: Priority): { readonly item: T; readonly waitedMs: number } | undefined {
+    const own = LANE[priority]
+    for (let at = LANES - 1; at >= own; at -= 1) {
+      const oldest = this.#lanes[at]?.[0]
+      if (oldest === undefined || (at === own && !this.#isLate())) continue
+      return { item: oldest.item, waitedMs: this.#take(oldest) }
+    }
+    return undefined
   }
 
   expired(): void {
-    const now = this.#clock.now()
-    for (let first = this.#waiting[0]; first !== undefined; first = this.#waiting[0]) {
-      const waitedMs = now - first.sinceMs
-      if (waitedMs < this.#timeoutMs) break
-      this.#waiting.shift()
-      this.#timedOut(first.item, waitedMs)
+    const nowMs = this.#clock.now()
+    for (const lane of this.#lanes) {
+      for (let first = lane[0]; first !== undefined && first.dueMs <= nowMs; first = lane[0]) {
+        this.#timedOut(first.item, this.#take(first))
+      }
     }
     this.#watchFirst()
   }
 
+  #next(): Waiting<T> | undefined {
+    const lane = this.#lanes.find(each => each.length > 0)
+    return this.#isLate() ? lane?.at(-1) : lane?.[0]
+  }
+
+  /** From when the first has waited long, until nobody waits. */
+  #isLate(): boolean {
+    if (this.#late || this.#size === 0) return this.#late
+    const leftMs = this.#earliestDueMs() - this.#clock.now()
+    this.#late = leftMs < this.#timeoutMs * (1 - LATE_SHARE)
+    return this.#late
+  }
+
+  #take(waiting: Waiting<T>): number {
+    for (const lane of this.#lanes) {
+      const at = lane[0] === waiting ? 0 : lane.lastIndexOf(waiting)
+      if (at >= 0) lane.splice(at, 1)
+    }
+    this.#size -= 1
+    if (this.#size === 0) this.#late = false
+    this.#watchFirst()
+    return this.#clock.now() - waiting.sinceMs
+  }
+
   #watchFirst(): void {
-    const first = this.#waiting[0]
-    if (first === undefined) this.#timers.disarm(this)
-    else this.#timers.arm(this, Math.max(0, first.sinceMs + this.#timeoutMs - this.#clock.now()))
+    if (this.#size === 0) this.#timers.disarm(this)
+    else this.#timers.arm(this, Math.max(0, this.#earliestDueMs() - this.#clock.now()))
+  }
+
+  #earliestDueMs(): number {
+    return Math.min(...this.#lanes.map(lane => lane[0]?.dueMs ?? Number.POSITIVE_INFINITY))
   }
 }

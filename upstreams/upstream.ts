@@ -1,31 +1,18 @@
 import { CONNECT_BOUNDS, LATENCY_BOUNDS } from '../lib/base/cells.ts'
 import { type ErrorCode, traitsOf } from '../lib/base/errors.ts'
-import { STATE } from '../lib/base/shared-state.ts'
 import type { ThreadEnv } from '../lib/base/thread-env.ts'
 import type { UpstreamConfig, UpstreamTimeouts } from '../lib/config/model.ts'
-import type { Picker } from './balancer/load.ts'
-import { makePicker } from './balancer/policies.ts'
+import { DrainRate } from './drain-rate.ts'
 import { Endpoint } from './endpoint.ts'
-import type {
-  AttemptFailure,
-  AttemptOwner,
-  EndpointConnection,
-  Job,
-  PooledEndpoint,
-  WaitingLine,
-} from './job.ts'
-import {
-  QUEUE_REJECTIONS,
-  type QueueRejection,
-  RETRY_RESULTS,
-  type RetryResult,
-  UPSTREAM_BLOCK,
-} from './measures.ts'
-import { Queue } from './queue.ts'
+import type { AttemptFailure, AttemptOwner, EndpointConnection, Job, PooledEndpoint } from './job.ts'
+import { RETRY_RESULTS, type RetryResult, UPSTREAM_BLOCK } from './measures.ts'
+import { PassiveChecks } from './passive-checks.ts'
 import { mayRetry, RetryBudget } from './retry.ts'
+import { Rotation } from './rotation.ts'
 import { AppConnection } from './transport/app-connection.ts'
 import { HTTP1 } from './transport/http1.ts'
 import { attemptUwsgi } from './transport/uwsgi.ts'
+import { WaitingRoom, type WaitingRoomHost } from './waiting-room.ts'
 
 /** Where an upstream's shared words and cells stand; endpoints in the order of the configuration. */
 export interface UpstreamPlacement {
@@ -34,33 +21,29 @@ export interface UpstreamPlacement {
   readonly endpoints: readonly { readonly slot: number; readonly row: number }[]
 }
 
-/** What an upstream tells the outside. */
+/** What an upstream tells the outside; see PassiveObserver. */
 export interface UpstreamObserver {
-  /** Traffic alone has taken the endpoint out. */
   endpointEjected(upstream: string, endpoint: string, reason: string): void
-  /** Connects fail: the endpoint is out until a probe gets through. */
   endpointUnreachable(upstream: string, endpoint: string, reason: string): void
-  /** Something failed there; said at most every SUSPECT_MS. */
   endpointSuspect(upstream: string, endpoint: string): void
 }
 
 const AT = UPSTREAM_BLOCK.at
-/** A waiter looks again after this long even if no wake came, so that a lost wake cannot cost more. */
-const WAIT_CHECK_MS = 1000
+/** Attempts of one request that never reached an app, at most: endpoints that come and go must not keep it for ever. */
+const MAX_UNSENT = 20
 
-/** A pool of endpoints as one data thread sees it: chooses, takes slots, queues, retries. */
-export class Upstream implements AttemptOwner, WaitingLine {
+/** A pool of endpoints as one data thread sees it: chooses, takes slots, lets requests wait, tries again. */
+export class Upstream implements AttemptOwner, WaitingRoomHost {
   readonly config: UpstreamConfig
   readonly #placement: UpstreamPlacement
   readonly #env: ThreadEnv
-  readonly #observer: UpstreamObserver
   readonly #endpoints: readonly PooledEndpoint[]
-  readonly #queue: Queue<Job>
+  readonly #room: WaitingRoom
+  readonly #passive: PassiveChecks
   readonly #budget: RetryBudget
-  #ready: readonly PooledEndpoint[] = []
-  #picker: Picker<PooledEndpoint>
+  readonly #rate: DrainRate
+  #rotation: Rotation
   #version: number
-  #listening = false
   #successor: Upstream | undefined = undefined
 
   constructor(
@@ -70,10 +53,11 @@ export class Upstream implements AttemptOwner, WaitingLine {
     observer: UpstreamObserver,
     previous?: Upstream,
   ) {
+    const { slot, row } = placement
+    const { name, queue } = config
     this.config = config
     this.#placement = placement
     this.#env = env
-    this.#observer = observer
     this.#endpoints = config.endpoints.map((endpoint, i) => {
       const place = placement.endpoints[i] as { slot: number; row: number }
       const kept = previous?.endpointAt(place.slot)
@@ -81,22 +65,30 @@ export class Upstream implements AttemptOwner, WaitingLine {
       here.configure(endpoint, config.server)
       return here
     })
-    this.#queue = new Queue<Job>({
-      clock: env.clock,
-      timers: env.timers,
-      timeoutMs: config.queue.timeoutMs,
-      timedOut: (job, waitedMs) => this.#queueTimedOut(job, waitedMs),
+    this.#room = new WaitingRoom({
+      env,
+      slot,
+      row,
+      length: queue.length,
+      timeoutMs: queue.timeoutMs,
+      host: this,
+    })
+    this.#passive = new PassiveChecks(config.passive, slot, env, this.#endpoints, {
+      ejected: (endpoint, reason) => observer.endpointEjected(name, endpoint.name, reason),
+      unreachable: (endpoint, reason) => observer.endpointUnreachable(name, endpoint.name, reason),
+      suspect: endpoint => observer.endpointSuspect(name, endpoint.name),
     })
     this.#budget = new RetryBudget(config.retry.budgetShare, env.clock.now())
-    this.#version = env.shared.version(placement.slot)
-    this.#picker = this.#buildPicker()
+    this.#rate = new DrainRate(env.clock.now())
+    this.#version = env.shared.version(slot)
+    this.#rotation = new Rotation(this.#endpoints, config, env.random)
   }
 
   get timeouts(): UpstreamTimeouts {
     return this.config.timeouts
   }
 
-  /** Endpoints keep their slot for the life of the process: same slot, same address. */
+  /** Endpoints keep their slot as long as they are configured: same slot, same address. */
   endpointAt(slot: number): PooledEndpoint | undefined {
     return this.#endpoints.find(endpoint => endpoint.slot === slot)
   }
@@ -107,14 +99,8 @@ export class Upstream implements AttemptOwner, WaitingLine {
    */
   retire(successor?: Upstream): void {
     this.#successor = successor
-    for (
-      let job = this.#queue.peek();
-      successor !== undefined && job !== undefined;
-      job = this.#queue.peek()
-    ) {
-      job.record.queueMs += this.#leaveQueue(job)
-      successor.submit(job)
-    }
+    // All leave before the first comes in: places are counted for both.
+    if (successor !== undefined) for (const job of this.#room.clear()) successor.submit(job)
     for (const endpoint of this.#endpoints) {
       if (successor?.endpointAt(endpoint.slot) !== endpoint) endpoint.retire()
     }
@@ -126,21 +112,54 @@ export class Upstream implements AttemptOwner, WaitingLine {
     if (this.#successor !== undefined) return this.#successor.submit(job)
     this.#budget.requested()
     this.#refresh()
-    if (this.#queue.size === 0) {
-      const endpoint = this.#lease(job, undefined)
+    if (this.#room.size === 0) {
+      const endpoint = this.#lease(job)
       if (endpoint !== undefined) return this.#attempt(job, endpoint)
     }
-    this.#enqueue(job)
+    this.#room.enter(job)
   }
 
-  /** The client of a job that has no attempt running has gone. */
-  withdraw(job: Job): void {
-    if (!this.#queue.remove(job)) return
-    this.#leftQueue(job)
-    this.#countRejection('client_gone')
+  /** Sends the job to an endpoint only if one has a slot now; nobody waits for it. */
+  submitNow(job: Job): boolean {
+    this.#refresh()
+    const endpoint = this.#room.size === 0 ? this.#lease(job) : undefined
+    if (endpoint === undefined) return false
+    this.#attempt(job, endpoint)
+    return true
+  }
+
+  // WaitingRoomHost.
+
+  dispatch(job: Job): boolean {
+    this.#refresh()
+    const endpoint = this.#lease(job)
+    if (endpoint === undefined) return false
+    this.#room.leaving(job)
+    this.#attempt(job, endpoint)
+    return true
+  }
+
+  refuse(job: Job, why: 'full' | 'late'): void {
+    const { name, maxInflight } = this.config
+    const waiting = this.#room.size + 1
+    job.record.retryAfterSeconds = this.#rate.secondsFor(waiting, this.#env.clock.now())
+    if (this.#rotation.members.length === 0) return job.failed('NO_ENDPOINT', this.#whyNone())
+    const limit = maxInflight > 0 ? `max_inflight = ${maxInflight}` : 'as many'
+    const detail = `every endpoint of upstream "${name}" runs ${limit} requests`
+    job.failed(why === 'full' ? 'QUEUE_FULL' : 'QUEUE_TIMEOUT', detail)
+  }
+
+  #whyNone(): string {
+    const { unreachableBecause: reason } = this.#passive
+    const why = reason === undefined ? '' : ` (${reason})`
+    return `upstream "${this.config.name}" has no ready endpoint${why}`
   }
 
   // AttemptOwner.
+
+  get finishesAbandoned(): boolean {
+    return this.config.abandoned === 'finish'
+  }
 
   connected(tookMs: number): void {
     this.#env.cells.observe(this.#placement.row + AT.connect, CONNECT_BOUNDS, tookMs / 1000)
@@ -154,23 +173,42 @@ export class Upstream implements AttemptOwner, WaitingLine {
   ): void {
     const { record } = job
     const startMs = record.attemptAtMs as number
-    this.#env.shared.clearFailures(endpoint.slot)
-    endpoint.countAnswer(status, (record.upstreamEndAtMs as number) - startMs)
+    const endMs = record.upstreamEndAtMs as number
+    this.#passive.answered(endpoint, status)
+    this.#rate.ended(endMs)
+    endpoint.countAnswer(status, endMs - startMs)
     // An early answer comes before the request is sent: then the app's time counts from the attempt's start.
     const firstByteMs = (record.firstByteAtMs as number) - (record.sentAtMs ?? startMs)
     this.#env.cells.observe(this.#placement.row + AT.firstByte, LATENCY_BOUNDS, firstByteMs / 1000)
+    endpoint.countFirstByte(firstByteMs)
     if (this.config.balance === 'peak-ewma')
       endpoint.observeFirstByte((record.firstByteAtMs as number) - startMs)
     if (record.attempts > 1) this.#countRetry('success')
-    if (reusable !== undefined) this.#pool(reusable, record.upstreamEndAtMs as number)
+    if (reusable !== undefined) this.#pool(reusable, endMs)
     this.#release(endpoint)
+  }
+
+  /** An answer that another endpoint may better: one of the statuses to retry, and there is one that has not been asked. */
+  declines(endpoint: PooledEndpoint, job: Job, status: number): boolean {
+    const { statuses, attempts } = this.config.retry
+    if (!statuses.includes(status) || !job.idempotent || !job.repeatable) return false
+    if (job.record.attempts - job.unsent > attempts || !this.#othersReady(job, endpoint)) return false
+    return this.#budget.take(this.#env.clock.now())
+  }
+
+  attemptDeclined(endpoint: PooledEndpoint, job: Job, status: number): void {
+    const nowMs = this.#env.clock.now()
+    this.#passive.answered(endpoint, status)
+    endpoint.countAnswer(status, nowMs - (job.record.attemptAtMs as number))
+    this.#release(endpoint)
+    this.#tryAgain(job, endpoint)
   }
 
   attemptFailed(endpoint: PooledEndpoint, job: Job, failure: AttemptFailure): void {
     endpoint.countError(failure.kind)
     // A reused connection that the app had closed says nothing about its health.
     if (failure.code === 'REUSED_CLOSED') endpoint.closeIdle()
-    else if (traitsOf(failure.code).fault === 'upstream') this.#countFailure(endpoint, failure.detail)
+    else if (traitsOf(failure.code).fault === 'upstream') this.#passive.failed(endpoint, failure)
     this.#release(endpoint)
     if (failure.answered) return job.failed(failure.code, failure.detail)
     this.#retryOrGiveUp(job, endpoint, failure.code, failure.detail)
@@ -182,32 +220,42 @@ export class Upstream implements AttemptOwner, WaitingLine {
 
   #retryOrGiveUp(job: Job, failed: PooledEndpoint, code: ErrorCode, detail: string): void {
     const { idempotent, repeatable, record } = job
+    const unsent = traitsOf(code).retry === 'unsent'
+    if (unsent) job.unsent += 1
     this.#refresh()
-    const attemptsLeft = this.config.retry.attempts + 1 - record.attempts
-    const othersReady = this.#ready.some(endpoint => endpoint !== failed)
+    // An attempt that never reached an app is no attempt: the request waits here until there is one.
+    const attemptsLeft = this.config.retry.attempts === 0 ? 0 : this.#attemptsLeft(job, record.attempts)
+    const othersReady = this.#othersReady(job, failed)
     if (!mayRetry(code, { attemptsLeft, idempotent, repeatable, othersReady })) {
       this.#countRetry(record.attempts > 1 ? 'failure' : 'not_replayable')
       return job.failed(code, detail)
     }
-    if (!this.#budget.take(this.#env.clock.now())) {
+    if (!unsent && !this.#budget.take(this.#env.clock.now())) {
       this.#countRetry('budget_exhausted')
       return job.failed(code, detail)
     }
-    const next = this.#lease(job, failed)
-    if (next === undefined) this.#enqueue(job)
+    this.#tryAgain(job, failed)
+  }
+
+  #attemptsLeft(job: Job, made: number): number {
+    return job.unsent > MAX_UNSENT ? 0 : this.config.retry.attempts + 1 - (made - job.unsent)
+  }
+
+  #othersReady({ tried }: Job, failed: PooledEndpoint): boolean {
+    return this.#rotation.members.some(endpoint => endpoint !== failed && tried?.includes(endpoint) !== true)
+  }
+
+  #tryAgain(job: Job, failed: PooledEndpoint): void {
+    job.tried = job.tried === undefined ? [failed] : [...job.tried, failed]
+    if (this.#successor !== undefined) return this.#successor.submit(job)
+    const next = this.#lease(job)
+    if (next === undefined) this.#room.enter(job)
     else this.#attempt(job, next)
   }
 
   /** A ready endpoint with a free slot, the slot taken. */
-  #lease(job: Job, avoid: PooledEndpoint | undefined): PooledEndpoint | undefined {
-    const max = this.config.maxInflight
-    const first = this.#picker.pick(job.key, avoid)
-    if (first === undefined) return undefined
-    if (first.acquire(max)) return first
-    for (const other of this.#ready) {
-      if (other !== first && other !== avoid && other.acquire(max)) return other
-    }
-    return undefined
+  #lease(job: Job): PooledEndpoint | undefined {
+    return this.#rotation.lease(job.key, job.wanted, job.tried, this.config.maxInflight)
   }
 
   #attempt(job: Job, endpoint: PooledEndpoint): void {
@@ -240,104 +288,12 @@ export class Upstream implements AttemptOwner, WaitingLine {
     this.#env.shared.wakeOne(this.#placement.slot)
   }
 
-  #countFailure(endpoint: PooledEndpoint, reason: string): void {
-    const { shared } = this.#env
-    const { failures } = this.config.passive
-    if (failures === 0 || shared.countFailure(endpoint.slot) < failures) return
-    shared.clearFailures(endpoint.slot)
-    if (!shared.setState(endpoint.slot, STATE.ejected, true)) return
-    shared.changed(this.#placement.slot)
-    this.#observer.endpointEjected(this.config.name, endpoint.name, reason)
-  }
-
-  #enqueue(job: Job): void {
-    if (this.#queue.size >= this.config.queue.length) {
-      this.#countRejection('full')
-      return job.failed(this.#ready.length === 0 ? 'NO_ENDPOINT' : 'QUEUE_FULL', this.#whyWaiting())
-    }
-    this.#queue.push(job)
-    this.#countQueue(1)
-    job.waitsIn(this)
-    if (!this.#listening) this.#listen().catch(() => {})
-  }
-
-  /** Dispatches from the queue whenever a slot or an endpoint may have come free, until nobody waits. */
-  async #listen(): Promise<void> {
-    const { shared } = this.#env
-    const { slot } = this.#placement
-    this.#listening = true
-    shared.addWaiting(slot, 1)
-    while (this.#queue.size > 0) {
-      const ticket = shared.wakeTicket(slot)
-      this.#dispatchWaiting()
-      if (this.#queue.size > 0) await shared.waitForWake(slot, ticket, WAIT_CHECK_MS)
-    }
-    shared.addWaiting(slot, -1)
-    this.#listening = false
-    // The wake that ended this may have been for more slots than we had jobs: pass it on.
-    shared.wakeOne(slot)
-  }
-
-  #dispatchWaiting(): void {
-    this.#refresh()
-    for (let job = this.#queue.peek(); job !== undefined; job = this.#queue.peek()) {
-      const endpoint = this.#lease(job, undefined)
-      if (endpoint === undefined) return
-      const waitedMs = this.#leaveQueue(job)
-      job.record.queueMs += waitedMs
-      this.#env.cells.observe(this.#placement.row + AT.queueWait, LATENCY_BOUNDS, waitedMs / 1000)
-      this.#attempt(job, endpoint)
-    }
-  }
-
-  #queueTimedOut(job: Job, waitedMs: number): void {
-    job.record.queueMs += waitedMs
-    this.#leftQueue(job)
-    this.#countRejection('timeout')
-    job.failed(this.#ready.length === 0 ? 'NO_ENDPOINT' : 'QUEUE_TIMEOUT', this.#whyWaiting())
-  }
-
-  #whyWaiting(): string {
-    const { name, maxInflight } = this.config
-    return this.#ready.length === 0
-      ? `upstream "${name}" has no ready endpoint`
-      : `every endpoint of upstream "${name}" runs its max_inflight = ${maxInflight} requests`
-  }
-
   /** Hot: one load, unless an endpoint changed state. */
   #refresh(): void {
     const version = this.#env.shared.version(this.#placement.slot)
     if (version === this.#version) return
     this.#version = version
-    this.#picker = this.#buildPicker()
-  }
-
-  #buildPicker(): Picker<PooledEndpoint> {
-    const ready = this.#endpoints.filter(endpoint => endpoint.state === 0)
-    // Traffic alone never empties a pool: with nothing ready, those that are merely ejected are tried all the same.
-    this.#ready =
-      ready.length > 0 ? ready : this.#endpoints.filter(endpoint => endpoint.state === STATE.ejected)
-    return makePicker(this.config.balance, this.#ready, this.#env.random)
-  }
-
-  /** Takes the first of the queue, which is `job`, out; returns for how many milliseconds it waited. */
-  #leaveQueue(job: Job): number {
-    const waitedMs = this.#queue.shift()
-    this.#leftQueue(job)
-    return waitedMs
-  }
-
-  #leftQueue(job: Job): void {
-    this.#countQueue(-1)
-    job.waitsIn(undefined)
-  }
-
-  #countQueue(by: 1 | -1): void {
-    this.#env.cells.add(this.#placement.row + AT.queueDepth, by)
-  }
-
-  #countRejection(reason: QueueRejection): void {
-    this.#env.cells.add(this.#placement.row + AT.queueRejected + QUEUE_REJECTIONS.indexOf(reason), 1)
+    this.#rotation = new Rotation(this.#endpoints, this.config, this.#env.random)
   }
 
   #countRetry(result: RetryResult): void {

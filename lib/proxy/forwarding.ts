@@ -25,6 +25,8 @@ export class Forwarding implements Job, ExchangeOwner {
   readonly key: number
   readonly priority: Priority
   readonly wanted: string | undefined = undefined
+  tried: Job['tried'] = undefined
+  unsent = 0
   readonly record: ExchangeRecord
   readonly #exchange: Exchange
   readonly #body: BodySource | undefined

@@ -13,7 +13,7 @@ const causeway = await startCauseway(t, {
     endpoints: [first.port, second.port],
     upstream:
       // A POST goes out on a used connection only where that was asked for, or has shown itself safe.
-      'balance = "round-robin"\nkeepalive.idle = "10s"\npassive = { failures = "off" }\nretry = { attempts = 3, budget = "100%" }',
+      'balance = "round-robin"\nkeepalive.idle = "10s"\npassive = { failures = "off" }\nretry = { attempts = 3, budget = "100%" }\nqueue = { timeout = "3s" }',
   }),
 })
 const seen = (path: string) => both.flatMap(upstream => upstream.seen(path))
@@ -120,10 +120,27 @@ t.test('an answer that broke off is not tried again', async t => {
   t.equal(seen('/breaks').length, 1)
 })
 
-t.test('with every endpoint refusing, the client is told 502', async t => {
+t.test('with every endpoint refusing, a request waits until one is back', async t => {
+  for (const upstream of both) await upstream.stop()
+  const held = ask(causeway.port(), post('/held', 'once'))
+  await until('the request waits', async () => {
+    return (await causeway.metrics()).sum('causeway_upstream_queue_depth', { upstream: 'app' }) === 1
+  })
+  for (const upstream of both) await upstream.listen()
+  t.equal((await held).status, 200)
+  const { attempts, end } = await causeway.accessOf('/held')
+  t.ok(Number(attempts) > 1)
+  t.equal(end, 'ok')
+})
+
+t.test('who has waited in vain is told 503, and why', async t => {
   for (const upstream of both) await upstream.stop()
   const answer = await ask(causeway.port(), get('/nobody'))
-  t.equal(answer.status, 502)
+  t.equal(answer.status, 503)
+  const { end, status, detail } = await causeway.accessOf('/nobody')
+  t.equal(end, 'no_endpoint')
+  t.equal(status, 503)
+  t.match(detail, /no ready endpoint \(.*connection refused\)/)
   for (const upstream of both) await upstream.listen()
   t.equal((await ask(causeway.port(), get('/back'))).status, 200)
 })
@@ -132,11 +149,6 @@ t.test('attempts are counted as attempts, and say what became of them', async t 
   const metrics = await causeway.metrics()
   t.ok(metrics.sum('causeway_upstream_retries_total', { result: 'success' }) > 0)
   t.ok(metrics.sum('causeway_upstream_errors_total', { kind: 'connect' }) > 0)
-  const line = await causeway.accessOf('/nobody')
-  const { end, status, attempts } = line
-  t.equal(end, 'connect_failed')
-  t.equal(status, 502)
-  t.ok(Number(attempts) > 1)
 })
 
 t.test('nothing of all this harmed anybody', async t => {

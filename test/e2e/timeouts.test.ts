@@ -138,17 +138,18 @@ t.test('a client that takes nothing of its answer is cut', async t => {
   client.destroy()
 })
 
-t.test('an app that takes no connection: 504 after the connect timeout', async t => {
+t.test('an app that takes no connection: 503 once the request has waited for one in vain', async t => {
   const port = await startDeafServer(t)
   const deaf = await startCauseway(t, {
     config: configText({
       endpoints: [port],
-      upstream: 'timeouts = { connect = "200ms" }\nretry = { attempts = 1 }',
+      upstream: 'timeouts = { connect = "200ms" }\nqueue = { timeout = "500ms" }',
     }),
   })
-  t.equal((await ask(deaf.port(), get('/deaf'))).status, 504)
-  const { end } = await deaf.accessOf('/deaf')
-  t.equal(end, 'connect_timeout')
+  t.equal((await ask(deaf.port(), get('/deaf'))).status, 503)
+  const { end, detail } = await deaf.accessOf('/deaf')
+  t.equal(end, 'no_endpoint')
+  t.match(detail, /no connection within 200 ms/)
   await assertClean(t, deaf)
 })
 

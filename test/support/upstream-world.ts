@@ -1,5 +1,5 @@
 import type { Test } from 'tap'
-import { CellColumn, createCellMemory } from '../../lib/base/cells.ts'
+import { CellColumn, CellReader, createCellMemory } from '../../lib/base/cells.ts'
 import { systemClock } from '../../lib/base/clock.ts'
 import type { ErrorCode } from '../../lib/base/errors.ts'
 import { createSharedState, SharedState } from '../../lib/base/shared-state.ts'
@@ -60,8 +60,10 @@ export class TestJob implements Job {
     this.attempt?.cancel()
   }
 
-  readonly priority = 'normal'
-  readonly wanted = undefined
+  priority: Job['priority'] = 'normal'
+  wanted: string | undefined = undefined
+  tried: Job['tried'] = undefined
+  unsent = 0
 
   waitsIn(line: WaitingLine | undefined): void {
     this.line = line
@@ -149,6 +151,16 @@ export class Process {
     return new SharedState(this.shared).inflight(endpoint)
   }
 
+  /** Requests whose client left and whose slot stayed taken, so far. */
+  abandoned(): number {
+    return this.#endpointCells(ENDPOINT_BLOCK.at.abandoned)
+  }
+
+  /** Of them now. */
+  abandonedNow(): number {
+    return this.#endpointCells(ENDPOINT_BLOCK.at.abandonedNow)
+  }
+
   /** Every gauge of every thread; all must be 0 in the end. */
   gauges(): number[] {
     return [0, 1].flatMap(thread => {
@@ -157,6 +169,11 @@ export class Process {
       const ofEndpoints = [0, 1, 2].flatMap(n => [inflight, active].map(at => cells.get(endpointRow(n) + at)))
       return [...ofEndpoints, cells.get(UPSTREAM_BLOCK.at.queueDepth)]
     })
+  }
+
+  /** A cell of the first endpoint, over both threads. */
+  #endpointCells(at: number): number {
+    return new CellReader(this.cells).total(endpointRow(0) + at)
   }
 
   /** The first address seen gets the first place. */

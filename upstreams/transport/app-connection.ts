@@ -11,7 +11,8 @@ import { keepAliveTimeout } from './keep-alive-field.ts'
 import type { RequestForm } from './request-form.ts'
 import { reasonOf } from './socket-error.ts'
 
-type State = 'connecting' | 'idle' | 'head' | 'body' | 'closed'
+/** `abandoned`: nobody waits for the answer any more, but the app still works on it. */
+type State = 'connecting' | 'idle' | 'head' | 'body' | 'abandoned' | 'closed'
 
 /**
  * One connection to an endpoint: connects, runs one attempt at a time, never pipelines (uWSGI and gunicorn answer only the first), waits in
@@ -110,9 +111,23 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
 
   cancel(): void {
     if (this.#job === undefined) return
+    const working = this.#state === 'head' && this.#allSent && this.#owner.finishesAbandoned
     this.#detach()
+    if (working) return this.#abandon()
     this.#owner.attemptCancelled(this.endpoint)
     this.destroy()
+  }
+
+  /** The first byte, the close or the time-out shows that the app is through with it. */
+  #abandon(): void {
+    this.#state = 'abandoned'
+    this.endpoint.countAbandoned(1)
+  }
+
+  #abandonedEnded(): void {
+    this.endpoint.countAbandoned(-1)
+    this.destroy()
+    this.#owner.attemptCancelled(this.endpoint)
   }
 
   // ByteStreamOwner.
@@ -128,6 +143,8 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
         break
       case 'idle':
         return this.#leavePool()
+      case 'abandoned':
+        return this.#abandonedEnded()
       case 'connecting':
       case 'closed':
         this.#stream.destroy()
@@ -135,6 +152,7 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
   }
 
   streamEnded(): void {
+    if (this.#state === 'abandoned') return this.#abandonedEnded()
     if (this.#state === 'idle') this.#closedWhileIdle()
     else if (this.#state === 'body' && this.#answer.head?.framing === 'close') this.answerWhole(false)
     else if (this.#job !== undefined) this.#lost('closed the connection')
@@ -162,6 +180,7 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
     const was = this.#state
     this.#state = 'closed'
     this.#env.timers.disarm(this)
+    if (was === 'abandoned') return this.#abandonedEnded()
     this.endpoint.removeIdle(this)
     if (was === 'idle') this.#closedWhileIdle()
     if (this.#job === undefined) return
@@ -188,6 +207,9 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
         if (this.#readPaused) this.#env.timers.arm(this, idleMs)
         else this.#fail('UPSTREAM_TIMEOUT', 'body_timeout', `silent for ${idleMs} ms inside its answer`)
         break
+      case 'abandoned':
+        this.#abandonedEnded()
+        break
       case 'closed':
         break
     }
@@ -201,6 +223,8 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
 
   answerBegun(head: ResponseHead): void {
     const job = this.#job as Job
+    if (head.status >= 500 && this.#owner.declines(this.endpoint, job, head.status))
+      return this.#decline(job, head.status)
     this.#state = 'body'
     this.promisedIdleMs = keepAliveTimeout(head) ?? this.promisedIdleMs
     if (this.#runs === 1) this.endpoint.keepalive.recognise(head.fields)
@@ -309,6 +333,13 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
     this.#detach()
     this.destroy()
     if (job !== undefined) this.#owner.attemptFailed(this.endpoint, job, { code, kind, detail, answered })
+  }
+
+  /** The rest of the answer is nobody's. */
+  #decline(job: Job, status: number): void {
+    this.#detach()
+    this.destroy()
+    this.#owner.attemptDeclined(this.endpoint, job, status)
   }
 
   /** Cuts the tie between the attempt and its job: nothing of this connection reaches it any more. */

@@ -1,0 +1,105 @@
+import { STATE } from '../lib/base/shared-state.ts'
+import type { ThreadEnv } from '../lib/base/thread-env.ts'
+import type { PassiveConfig } from '../lib/config/model.ts'
+import type { AttemptFailure, PooledEndpoint } from './job.ts'
+
+/** What traffic shows about endpoints, told to the outside. */
+export interface PassiveObserver {
+  /** Traffic alone has taken the endpoint out. */
+  ejected(endpoint: PooledEndpoint, reason: string): void
+  /** Connects fail: the endpoint is out until a probe gets through. */
+  unreachable(endpoint: PooledEndpoint, reason: string): void
+  /** Something failed there; said at most every SUSPECT_MS by a thread. */
+  suspect(endpoint: PooledEndpoint): void
+}
+
+/** So many 5xx in a row, while another endpoint has none, take an endpoint out at once; a smaller share is found out in time. */
+const BAD_ANSWERS = 5
+/** How often a thread asks for a probe of the same endpoint. */
+const SUSPECT_MS = 250
+
+/** Judges endpoints by the attempts of this thread; the counts are those of all threads. */
+export class PassiveChecks {
+  readonly #config: PassiveConfig
+  /** The upstream's words. */
+  readonly #slot: number
+  readonly #env: ThreadEnv
+  readonly #endpoints: readonly PooledEndpoint[]
+  readonly #observer: PassiveObserver
+  /** Why the last connect of this thread failed. */
+  unreachableBecause: string | undefined = undefined
+
+  constructor(
+    config: PassiveConfig,
+    slot: number,
+    env: ThreadEnv,
+    endpoints: readonly PooledEndpoint[],
+    observer: PassiveObserver,
+  ) {
+    this.#config = config
+    this.#slot = slot
+    this.#env = env
+    this.#endpoints = endpoints
+    this.#observer = observer
+  }
+
+  /** Hot: two loads for a good answer after good ones. */
+  answered(endpoint: PooledEndpoint, status: number): void {
+    const { shared } = this.#env
+    shared.clearFailures(endpoint.slot)
+    if (status < 500) shared.clearBadAnswers(endpoint.slot)
+    else this.#answeredBadly(endpoint, status)
+  }
+
+  failed(endpoint: PooledEndpoint, { kind, detail }: AttemptFailure): void {
+    const { shared } = this.#env
+    if (kind === 'connect' || kind === 'connect_timeout') return this.#unreachable(endpoint, detail)
+    this.#suspect(endpoint)
+    const { failures } = this.#config
+    if (failures === 0 || shared.countFailure(endpoint.slot) < failures) return
+    this.#eject(endpoint, detail)
+  }
+
+  /** One refused connect is enough: nobody listens there, and a probe finds out at once when somebody does. */
+  #unreachable(endpoint: PooledEndpoint, reason: string): void {
+    const { shared } = this.#env
+    this.unreachableBecause = `${endpoint.name}: ${reason}`
+    if (!shared.setState(endpoint.slot, STATE.unreachable, true)) return
+    shared.changed(this.#slot)
+    this.#observer.unreachable(endpoint, reason)
+  }
+
+  #answeredBadly(endpoint: PooledEndpoint, status: number): void {
+    const { shared } = this.#env
+    if (this.#config.failureRateShare === 0 || shared.countBadAnswer(endpoint.slot) < BAD_ANSWERS) return
+    this.#suspect(endpoint)
+    // All endpoints answer so: it is the app, not the endpoint.
+    const othersFine = this.#endpoints.some(
+      other => other !== endpoint && other.state === 0 && shared.badAnswers(other.slot) === 0,
+    )
+    if (othersFine) this.#eject(endpoint, `${BAD_ANSWERS} answers of ${status} in a row`)
+  }
+
+  #suspect(endpoint: PooledEndpoint): void {
+    const nowMs = this.#env.clock.now()
+    if (nowMs - endpoint.suspectedAtMs < SUSPECT_MS) return
+    endpoint.suspectedAtMs = nowMs
+    this.#observer.suspect(endpoint)
+  }
+
+  #eject(endpoint: PooledEndpoint, reason: string): void {
+    const { shared } = this.#env
+    shared.clearFailures(endpoint.slot)
+    shared.clearBadAnswers(endpoint.slot)
+    const ejected = this.#endpoints.filter(other => (other.state & STATE.ejected) !== 0).length
+    if (ejected >= mostEjected(this.#endpoints.length, this.#config.maxEjectedShare)) return
+    if (!shared.setState(endpoint.slot, STATE.ejected, true)) return
+    shared.changed(this.#slot)
+    this.#observer.ejected(endpoint, reason)
+  }
+}
+
+/** How many of so many endpoints may be ejected at a time: a share of them, but always one. */
+export function mostEjected(endpoints: number, maxShare: number): number {
+  return Math.max(1, Math.floor(endpoints * maxShare))
+}
