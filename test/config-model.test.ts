@@ -20,6 +20,8 @@ const FULL = `
 workers = 4
 drain = "1m30s"
 spool = { folder = "/var/spool", memory = "4KiB", memory_total = "1MiB", disk = "1GiB" }
+resolver = ["10.0.0.2", "[::1]:5353", "fd00::1"]
+overload = { loop_delay = "off", memory = "80%" }
 [log]
 level = "debug"
 access = "/var/log/access.log"
@@ -35,19 +37,25 @@ timeouts = { header = "1s", body = "2s", keepalive = "3s", write = "4s", min_rat
 [listeners.local]
 address = "unix:/run/web.sock"
 [upstreams.app]
-endpoints = ["app:8000", { address = "http://10.0.0.1:80/", weight = 2 }, "unix:/run/app.sock", "[::1]:1", "uwsgi://app:3031", "uwsgi+unix:/run/app.sock2"]
+endpoints = ["app:8000", { address = "http://10.0.0.1:80/", weight = 2, backup = true }, "srv://_http._tcp.app.example", "unix:/run/app.sock", "[::1]:1", "uwsgi://app:3031", "uwsgi+unix:/run/app.sock2"]
 server = "uwsgi"
 balance = "hash"
 hash_on = "header:X-User"
 max_inflight = 4
+endpoints_file = "/run/endpoints"
+discovery = { interval = "1s", family = "both" }
+adaptive = { mode = "enforce", min = 2, max = 50 }
+abandoned = "close"
+slow_start = "30s"
+sticky = { cookie = "stay", secret = "0123456789abcdef", max_age = "1h" }
 queue = { length = 0, timeout = "1s" }
 health = { type = "http", path = "/ping?x=1", host = "example.com", headers = { X-Probe = "1" }, interval = "5s", timeout = "2s", rise = 1, fall = 2, expect = [200, 204] }
 timeouts = { connect = "100ms", response = "1h", idle = "1m", tunnel = "2h" }
 body = "spool"
 read_ahead = "off"
 keepalive = { idle = "4s", max = 0 }
-retry = { attempts = 3, budget = "10%" }
-passive = { failures = 5, eject = "30s" }
+retry = { attempts = 3, budget = "10%", statuses = [502, 503] }
+passive = { failures = 5, failure_rate = "80%", latency_factor = 4, eject = "30s", max_ejected = "25%", panic = "off" }
 [upstreams.demo]
 server = "uvicorn"
 run = { command = ["node", "app.ts", "{socket}"], count = 3, protocol = "uwsgi", env = { MODE = "demo" } }
@@ -64,6 +72,9 @@ strip_prefix = "/shop/"
 script_name = "/store"
 rewrite_answers = true
 upstream = "app"
+priority = "low"
+canary = { upstream = "demo", share = "10%", header = "X-Try=1", cookie = "try=1" }
+mirror = { upstream = "demo", share = "1%" }
 error_pages = { 5xx = "LICENSE", 502 = "package.json" }
 maintenance = { page = "LICENSE", retry_after = "90s", bypass = ["10.0.0.0/8"], bypass_cookie = "open=sesame-2026" }
 [routes.demo]
@@ -71,30 +82,87 @@ hosts = ["demo.example.com"]
 upstream = "demo"
 `
 
+/** What an upstream is when little is written. */
+const DEFAULTS = {
+  maxInflight: 0,
+  adaptive: { mode: 'observe', min: 4, max: 1000 },
+  abandoned: 'close',
+  slowStartMs: 2000,
+  sticky: undefined,
+  endpointsFile: undefined,
+  discovery: { intervalMs: 5000, family: 'auto' },
+  queue: { length: 1024, timeoutMs: 10_000 },
+  timeouts: { connectMs: 2000, responseMs: 60_000, idleMs: 30_000, tunnelMs: 3_600_000 },
+  keepalive: { idleMs: undefined, max: 128 },
+  retry: { attempts: 2, budgetShare: 0.2, statuses: [] },
+  passive: {
+    failures: 3,
+    failureRateShare: 0.5,
+    latencyFactor: 0,
+    ejectMs: 10_000,
+    maxEjectedShare: 0.5,
+    panicShare: 0.5,
+  },
+}
+
 const FULL_UPSTREAMS = [
   {
     name: 'app',
     balance: 'hash',
     maxInflight: 4,
+    adaptive: { mode: 'enforce', min: 2, max: 50 },
+    abandoned: 'close',
+    slowStartMs: 30_000,
+    sticky: { cookie: 'stay', secret: '0123456789abcdef', maxAgeMs: 3_600_000 },
+    endpointsFile: '/run/endpoints',
+    discovery: { intervalMs: 1000, family: 'both' },
     queue: { length: 0, timeoutMs: 1000 },
     timeouts: { connectMs: 100, responseMs: 3_600_000, idleMs: 60_000, tunnelMs: 7_200_000 },
     server: 'uwsgi',
     body: 'spool',
     readAheadBytes: 0,
     keepalive: { idleMs: 4000, max: 0 },
-    retry: { attempts: 3, budgetShare: 0.1 },
-    passive: { failures: 5, ejectMs: 30_000 },
+    retry: { attempts: 3, budgetShare: 0.1, statuses: [502, 503] },
+    passive: {
+      failures: 5,
+      failureRateShare: 0.8,
+      latencyFactor: 4,
+      ejectMs: 30_000,
+      maxEjectedShare: 0.25,
+      panicShare: 0,
+    },
     endpoints: [
       ...(
         [
-          ['app:8000', { kind: 'tcp', host: 'app', port: 8000 }, 'http1', 1],
-          ['http://10.0.0.1:80/', { kind: 'tcp', host: '10.0.0.1', port: 80 }, 'http1', 2],
-          ['unix:/run/app.sock', { kind: 'unix', path: '/run/app.sock' }, 'http1', 1],
-          ['[::1]:1', { kind: 'tcp', host: '::1', port: 1 }, 'http1', 1],
-          ['uwsgi://app:3031', { kind: 'tcp', host: 'app', port: 3031 }, 'uwsgi', 1],
-          ['uwsgi+unix:/run/app.sock2', { kind: 'unix', path: '/run/app.sock2' }, 'uwsgi', 1],
+          ['http://10.0.0.1:80/', { kind: 'tcp', host: '10.0.0.1', port: 80 }, 'http1', 2, true],
+          ['unix:/run/app.sock', { kind: 'unix', path: '/run/app.sock' }, 'http1', 1, false],
+          ['[::1]:1', { kind: 'tcp', host: '::1', port: 1 }, 'http1', 1, false],
+          ['uwsgi+unix:/run/app.sock2', { kind: 'unix', path: '/run/app.sock2' }, 'uwsgi', 1, false],
         ] as const
-      ).map(([name, address, protocol, weight]) => ({ name, address, protocol, weight })),
+      ).map(([name, address, protocol, weight, backup]) => ({ name, address, protocol, weight, backup })),
+    ],
+    names: [
+      {
+        name: 'app:8000',
+        lookup: { kind: 'host', host: 'app', port: 8000 },
+        protocol: 'http1',
+        weight: 1,
+        backup: false,
+      },
+      {
+        name: 'srv://_http._tcp.app.example',
+        lookup: { kind: 'srv', service: '_http._tcp.app.example' },
+        protocol: 'http1',
+        weight: 1,
+        backup: false,
+      },
+      {
+        name: 'uwsgi://app:3031',
+        lookup: { kind: 'host', host: 'app', port: 3031 },
+        protocol: 'uwsgi',
+        weight: 1,
+        backup: false,
+      },
     ],
     run: undefined,
     hashOn: { on: 'header', name: 'x-user' },
@@ -113,16 +181,12 @@ const FULL_UPSTREAMS = [
   {
     name: 'demo',
     balance: 'p2c',
-    maxInflight: 0,
-    queue: { length: 1024, timeoutMs: 10_000 },
-    timeouts: { connectMs: 2000, responseMs: 60_000, idleMs: 30_000, tunnelMs: 3_600_000 },
+    ...DEFAULTS,
     server: 'uvicorn',
     body: 'stream',
     readAheadBytes: 1_073_741_824,
-    keepalive: { idleMs: undefined, max: 128 },
-    retry: { attempts: 2, budgetShare: 0.2 },
-    passive: { failures: 3, ejectMs: 10_000 },
     endpoints: [],
+    names: [],
     run: {
       command: ['node', 'app.ts', '{socket}'],
       count: 3,
@@ -155,11 +219,19 @@ const DEFAULT_SPOOL = {
 /** What a route says when nothing is written. */
 const PLAIN = { redirectHttps: false, hsts: undefined, errorPages: [], maintenance: undefined }
 
+const PLAIN_PROXY = { priority: 'normal', canary: undefined, mirror: undefined, mount: undefined }
+
 t.test('the smallest configuration has every documented default', async t => {
   const { hash, ...snapshot } = await snapshotOf(t, SMALL)
   t.match(hash, /^[0-9a-f]{12}$/)
   t.strictSame(snapshot, {
-    server: { workers: undefined, drainMs: 30_000, spool: DEFAULT_SPOOL },
+    server: {
+      workers: undefined,
+      drainMs: 30_000,
+      spool: DEFAULT_SPOOL,
+      resolver: [],
+      overload: { loopDelayMs: 500, memoryShare: 0.95 },
+    },
     log: { level: 'info', access: { kind: 'stdout' }, format: 'json' },
     admin: { address: { kind: 'tcp', host: '127.0.0.1', port: 9180 }, token: undefined },
     listeners: [
@@ -181,21 +253,18 @@ t.test('the smallest configuration has every documented default', async t => {
       {
         name: 'app',
         balance: 'p2c',
-        maxInflight: 0,
-        queue: { length: 1024, timeoutMs: 10_000 },
-        timeouts: { connectMs: 2000, responseMs: 60_000, idleMs: 30_000, tunnelMs: 3_600_000 },
+        ...DEFAULTS,
         server: 'auto',
         body: 'spool',
         readAheadBytes: 1_073_741_824,
-        keepalive: { idleMs: undefined, max: 128 },
-        retry: { attempts: 2, budgetShare: 0.2 },
-        passive: { failures: 3, ejectMs: 10_000 },
-        endpoints: [
+        endpoints: [],
+        names: [
           {
             name: 'app:8000',
-            address: { kind: 'tcp', host: 'app', port: 8000 },
+            lookup: { kind: 'host', host: 'app', port: 8000 },
             protocol: 'http1',
             weight: 1,
+            backup: false,
           },
         ],
         run: undefined,
@@ -208,7 +277,7 @@ t.test('the smallest configuration has every documented default', async t => {
         name: 'app',
         hosts: [],
         path: '/',
-        action: { kind: 'proxy', upstream: 'app', mount: undefined },
+        action: { kind: 'proxy', upstream: 'app', ...PLAIN_PROXY },
         ...PLAIN,
       },
     ],
@@ -221,6 +290,8 @@ t.test('every word of the configuration reaches the snapshot', async t => {
     workers: 4,
     drainMs: 90_000,
     spool: { folder: '/var/spool', memoryBytes: 4096, memoryTotalBytes: 1_048_576, diskBytes: 1_073_741_824 },
+    resolver: ['10.0.0.2', '[::1]:5353', '[fd00::1]'],
+    overload: { loopDelayMs: undefined, memoryShare: 0.8 },
   })
   t.strictSame(log, { level: 'debug', access: { kind: 'file', path: '/var/log/access.log' }, format: 'json' })
   t.strictSame(admin, { address: { kind: 'tcp', host: '0.0.0.0', port: 9180 }, token: 's3cret' })
@@ -262,6 +333,9 @@ t.test('every word of the configuration reaches the snapshot', async t => {
       action: {
         kind: 'proxy',
         upstream: 'app',
+        priority: 'low',
+        canary: { upstream: 'demo', share: 0.1, header: 'X-Try=1', cookie: 'try=1' },
+        mirror: { upstream: 'demo', share: 0.01 },
         mount: { stripPrefix: '/shop', scriptName: '/store', rewriteAnswers: true },
       },
       redirectHttps: false,
@@ -281,7 +355,7 @@ t.test('every word of the configuration reaches the snapshot', async t => {
       name: 'demo',
       hosts: ['demo.example.com'],
       path: '/',
-      action: { kind: 'proxy', upstream: 'demo', mount: undefined },
+      action: { kind: 'proxy', upstream: 'demo', ...PLAIN_PROXY },
       ...PLAIN,
     },
   ])

@@ -187,7 +187,7 @@ export function text<T>(
 }
 
 /** The word `word` for undefined, or what `other` reads. */
-export function wordOr<T>(word: string, other: Option<T>): Option<T | undefined> {
+export function wordOr<T>(word: string, other: Option<T>, fallback = word): Option<T | undefined> {
   const schema = v.lazy((input): v.GenericSchema<unknown, T | undefined> => {
     return input === word
       ? v.pipe(
@@ -200,7 +200,7 @@ export function wordOr<T>(word: string, other: Option<T>): Option<T | undefined>
     ...other,
     schema,
     type: `"${word}" \\| ${other.type}`,
-    fallback: word,
+    fallback,
     json: { anyOf: [{ const: word }, other.json] },
   }
 }

@@ -36,6 +36,7 @@ export const overloadSection = {
         max: '1m',
       },
     ),
+    '500ms',
   ),
   memoryShare: percent('New requests are refused while the process uses so much of its memory limit.', '95%'),
 }

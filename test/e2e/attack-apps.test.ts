@@ -93,7 +93,7 @@ t.test('an app that speaks before it is asked ends its own connection only', asy
   server.close()
 })
 
-t.test('endpoints that do not exist: 502 that says so in the log, and nothing stays behind', async t => {
+t.test('endpoints that do not exist: 503 that says so in the log, and nothing stays behind', async t => {
   const lost = await startCauseway(t, {
     config: configText({
       endpoints: [],
@@ -101,11 +101,13 @@ t.test('endpoints that do not exist: 502 that says so in the log, and nothing st
       more: `
 [upstreams.nameless]
 endpoints = ["no-such-host.invalid:8000"]
+queue = { timeout = "300ms" }
 [routes.nameless]
 path = "/nameless"
 upstream = "nameless"
 [upstreams.socketless]
 endpoints = ["unix:/tmp/no-such-folder/app.sock", "unix:${'/x'.repeat(53)}"]
+queue = { timeout = "300ms" }
 [routes.socketless]
 path = "/socketless"
 upstream = "socketless"
@@ -116,10 +118,10 @@ upstream = "socketless"
     const answers = await Promise.all(
       Array.from({ length: 20 }, async (_, n) => ask(lost.port(), get(`${path}/${n}`))),
     )
-    for (const { status } of answers) t.equal(status, 502, path)
+    for (const { status } of answers) t.equal(status, 503, path)
     t.match(
       (await lost.accessOf(`${path}/0`))['detail'],
-      path === '/nameless' ? 'name not found' : 'no such socket',
+      path === '/nameless' ? 'no ready endpoint' : 'no such socket',
     )
   }
   await assertClean(t, lost)

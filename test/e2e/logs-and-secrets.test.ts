@@ -8,7 +8,7 @@ import { until } from '../support/until.ts'
 const CANARY = 'canary7f3a'
 const upstream = await RecordingUpstream.start(t)
 const causeway = await startCauseway(t, {
-  config: configText({ endpoints: [upstream.port] }),
+  config: configText({ endpoints: [upstream.port], upstream: 'queue = { timeout = "500ms" }' }),
   env: { SECRET_OF_TEST: CANARY },
 })
 
@@ -92,7 +92,7 @@ t.test('error pages and answers say nothing of what runs inside', async t => {
   await upstream.stop()
   const answer = await ask(causeway.port(), get('/down'))
   await upstream.listen()
-  t.equal(answer.status, 502)
+  t.equal(answer.status, 503)
   const text = JSON.stringify([answer.fields, answer.body.toString()])
   t.notMatch(text, new RegExp(`127\\.0\\.0\\.1|${upstream.port}|node|ECONN|causeway/|\\.ts|v2\\d`, 'i'))
 })

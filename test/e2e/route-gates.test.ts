@@ -76,6 +76,7 @@ t.test('errors of ours have the pages of the route; the app keeps its own', asyn
   const dead = `
 [upstreams.dead]
 endpoints = ["127.0.0.1:1"]
+queue = { timeout = "200ms" }
 [routes.dead]
 path = "/dead/"
 upstream = "dead"
@@ -87,7 +88,7 @@ ${route}`
   const causeway = await start(t, route, dead)
   const port = causeway.port()
   const answer = await ask(port, get('/dead/'))
-  t.equal(answer.status, 502)
+  t.equal(answer.status, 503)
   t.equal(fieldOf(answer, 'content-type'), 'text/html; charset=utf-8')
   t.match(answer.body.toString(), /^<h1>Sorry<\/h1><p>Id [\w-]{8,}<\/p>$/)
   const missing = await ask(port, get('/files/none.txt'))
