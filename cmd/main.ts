@@ -8,18 +8,21 @@ interface Command {
   readonly example: string
   readonly json: boolean
   readonly config: boolean
-  /** What must stand behind the command's name, such as `URL`. */
+  /** What stands behind the command's name, such as `UPSTREAM [ENDPOINT]`, or `URL...` for one and more. */
   readonly operand?: string
-  /** Options that only this command has; all take a value. */
+  /** Options that only this command has. */
   readonly options?: Readonly<Record<string, OwnOption>>
   run(args: CommandArgs): Promise<number>
 }
 
 interface OwnOption {
   readonly short?: string
-  readonly value: string
+  /** What it takes; undefined: nothing, it is there or not. */
+  readonly value?: string
   readonly help: string
 }
+
+const TIMEOUT: OwnOption = { value: '30s', help: 'longest wait' }
 
 // Each command's code is loaded only when it is called.
 const COMMANDS: Readonly<Record<string, Command>> = {
@@ -37,6 +40,15 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     config: true,
     run: async args => (await import('./check.ts')).check(args),
   },
+  explain: {
+    summary:
+      'Say what the configuration would make of a request: route, rewriting, upstream, waiting, repeats.',
+    example: 'causeway explain POST https://www.example.com/admin/login/',
+    json: true,
+    config: true,
+    operand: '[METHOD] URL',
+    run: async args => (await import('./explain.ts')).explain(args),
+  },
   status: {
     summary: 'Show what the running process does: threads, listeners, endpoints, the last reload.',
     example: 'causeway status --json',
@@ -50,6 +62,39 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     json: true,
     config: true,
     run: async args => (await import('./reload.ts')).reload(args),
+  },
+  drain: {
+    summary: 'Give an endpoint, or all of an upstream, no new requests, and wait until it is empty.',
+    example: 'causeway drain app app:8000',
+    json: true,
+    config: true,
+    operand: 'UPSTREAM [ENDPOINT]',
+    options: {
+      timeout: { ...TIMEOUT, help: "longest wait (default: the server's drain)" },
+      'no-wait': { help: 'do not wait' },
+    },
+    run: async args => (await import('./drain.ts')).drain(args),
+  },
+  ready: {
+    summary: 'Take a drain back.',
+    example: 'causeway ready app app:8000',
+    json: true,
+    config: true,
+    operand: 'UPSTREAM [ENDPOINT]',
+    run: async args => (await import('./ready.ts')).ready(args),
+  },
+  deploy: {
+    summary:
+      'Put other endpoints in place of an upstream’s: wait until they are ready, switch, drain the old.',
+    example: 'causeway deploy app app-green:8000',
+    json: true,
+    config: true,
+    operand: 'UPSTREAM [ENDPOINT...]',
+    options: {
+      timeout: { ...TIMEOUT, help: 'longest wait for all of them to be ready (default: 30s)' },
+      configured: { help: 'take the endpoints of the configuration again' },
+    },
+    run: async args => (await import('./deploy.ts')).deploy(args),
   },
   healthcheck: {
     summary: 'Exit 0 if the running process is ready: for HEALTHCHECK in a container.',
@@ -71,6 +116,27 @@ const COMMANDS: Readonly<Record<string, Command>> = {
       post: { value: 'PATH', help: 'send the form of this page, with nothing but its CSRF token' },
     },
     run: async ({ operand, options, json }) => (await import('./doctor.ts')).doctor(operand, options, json),
+  },
+  simulate: {
+    summary:
+      'Play a described load, or an access log, to the dispatcher on a virtual clock, and compare policies.',
+    example: 'causeway simulate --load pool.toml --policy p2c,peak-ewma --max-inflight 0,4',
+    json: true,
+    config: false,
+    options: {
+      load: { value: 'FILE', help: 'TOML file with [load], [[endpoints]], [[faults]] and [upstream]' },
+      log: { value: 'FILE', help: 'access log with the requests, instead of [load]' },
+      config: { short: 'c', value: 'PATH', help: 'take the words of the upstream from this configuration' },
+      upstream: { value: 'NAME', help: 'upstream of the configuration and of the log' },
+      policy: { value: 'A,B', help: 'policies to compare (default: all but hash)' },
+      'max-inflight': {
+        value: 'N,M',
+        help: 'caps to compare, 0 for none (default: the one of the upstream)',
+      },
+      rate: { value: 'xN', help: 'N times as many requests a second' },
+      seed: { value: 'N', help: 'another course of chance (default: 1)' },
+    },
+    run: async args => (await import('./simulate.ts')).simulate(args),
   },
   schema: {
     summary: 'Print the JSON Schema of the configuration, for editors.',
@@ -122,13 +188,19 @@ function parse(
         ...ownOptions(command),
       },
     })
-    const { help, config, json, ...options } = values as GivenOptions
-    const [operand = '', ...surplus] = positionals
-    if (!help && command.operand !== undefined && (operand === '' || surplus.length > 0)) {
-      return `give one ${command.operand}`
+    const { help, config, json, ...given } = values as GivenOptions
+    const fault = help ? undefined : operandFault(positionals, command.operand)
+    if (fault !== undefined) return fault
+    const own = command.config ? given : { config, ...given }
+    return {
+      help,
+      config: config ?? DEFAULT_CONFIG,
+      json: json ?? false,
+      operands: positionals,
+      operand: positionals[0] ?? '',
+      options: Object.fromEntries(Object.entries(own).filter(isValue)),
+      flags: new Set(Object.keys(own).filter(name => own[name] === true)),
     }
-    const own = command.config ? options : { config, ...options }
-    return { help, config: config ?? DEFAULT_CONFIG, json: json ?? false, operand, options: own }
   } catch (error) {
     const message = error instanceof Error ? (error.message.split('. ', 1)[0] ?? '') : String(error)
     const forgotOption = command.config && message.startsWith('Unexpected argument')
@@ -137,12 +209,26 @@ function parse(
 }
 
 type GivenOptions = { readonly help: boolean; readonly config?: string; readonly json?: boolean } & Readonly<
-  Record<string, string | undefined>
+  Record<string, string | boolean | undefined>
 >
 
+function isValue(pair: [string, string | boolean | undefined]): pair is [string, string | undefined] {
+  return typeof pair[1] !== 'boolean'
+}
+
+/** What is wrong with the words behind the command's name; an empty one is none. */
+function operandFault(given: readonly string[], usage = ''): string | undefined {
+  const words = usage.split(' ').filter(word => word !== '')
+  const least = words.filter(word => !word.startsWith('[')).length
+  const most = usage.includes('...') ? Number.POSITIVE_INFINITY : words.length
+  if (given.length >= least && given.length <= most && !given.includes('')) return undefined
+  return `give ${words.length === 1 ? 'one ' : ''}${usage}`
+}
+
 function ownOptions({ options = {} }: Command) {
-  const rows = Object.entries(options).map(([name, { short }]) => {
-    return [name, { type: 'string' as const, ...(short === undefined ? {} : { short }) }] as const
+  const rows = Object.entries(options).map(([name, { short, value }]) => {
+    const type = value === undefined ? ('boolean' as const) : ('string' as const)
+    return [name, { type, ...(short === undefined ? {} : { short }) }] as const
   })
   return Object.fromEntries(rows)
 }
@@ -166,15 +252,15 @@ function helpOf(
   name: string,
   { summary, example, json, config, operand, options: own = {} }: Command,
 ): string {
-  let options = ''
-  for (const [option, { short, value, help }] of Object.entries(own)) {
-    const flag = short === undefined ? `    --${option}` : `-${short}, --${option}`
-    options += `  ${`${flag} ${value}`.padEnd(18)} ${help}\n`
-  }
+  const rows = Object.entries(own).map(([option, { short, value, help }]): [string, string] => {
+    return [`${short === undefined ? '   ' : `-${short},`} --${option} ${value ?? ''}`.trimEnd(), help]
+  })
   if (config)
-    options += `  -c, --config PATH  TOML file, or folder of *.toml files (default: ${DEFAULT_CONFIG})\n`
-  if (json) options += '      --json         JSON for programs\n'
-  options += '  -h, --help         This text\n'
+    rows.push(['-c, --config PATH', `TOML file, or folder of *.toml files (default: ${DEFAULT_CONFIG})`])
+  if (json) rows.push(['    --json', 'JSON for programs'])
+  rows.push(['-h, --help', 'This text'])
+  const width = Math.max(...rows.map(([flag]) => flag.length))
+  const options = rows.map(([flag, help]) => `  ${flag.padEnd(width)}  ${help}\n`).join('')
   return `${summary}\n\nUsage: causeway ${name}${operand === undefined ? '' : ` ${operand}`} [options]\n\n${options}\nExample: ${example}\n`
 }
 

@@ -41,14 +41,24 @@ function describe(it: StatusDocument): string {
   return `${lines.join('\n')}\n`
 }
 
-function describeUpstream({ name, balance, endpoints }: UpstreamStatus): string[] {
-  const nameWidth = Math.max(0, ...endpoints.map(endpoint => endpoint.name.length))
-  const rows = endpoints.map(endpoint => {
-    const { name: label, state, reason, check } = endpoint
+function describeUpstream(upstream: Partial<UpstreamStatus>): string[] {
+  const { name, balance, endpoints, problems = [], deployed } = upstream
+  const labels = (endpoints ?? []).map(labelOf)
+  const width = Math.max(0, ...labels.map(label => label.length))
+  const rows = (endpoints ?? []).map((endpoint, i) => {
+    const { state, reason, check } = endpoint
     const why = reason ?? check?.message ?? ''
-    return `  ${label.padEnd(nameWidth)}  ${state.padEnd(8)}  ${workText(endpoint)}  ${why}`.trimEnd()
+    return `  ${labels[i]?.padEnd(width)}  ${state.padEnd(8)}  ${workText(endpoint)}  ${why}`.trimEnd()
   })
-  return [`upstream ${name}  ${balance}`, ...rows]
+  const notes = problems.map(problem => `  ${problem}`)
+  if (Array.isArray(deployed))
+    notes.push(`  deployed: ${deployed.join(', ')} (not in the configuration files)`)
+  return [`upstream ${name}  ${balance}`, ...rows, ...notes]
+}
+
+/** Its name, and the address that a name stands for now. */
+function labelOf({ name, address }: EndpointRow): string {
+  return name.endsWith(address) ? name : `${name} (${address})`
 }
 
 function workText({ inflight, tunnels = 0, protocol = 'http1' }: Partial<EndpointRow>): string {

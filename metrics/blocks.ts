@@ -1,5 +1,7 @@
 import { defineBlock, FINE_BOUNDS, histogramSize, LATENCY_BOUNDS } from '../lib/base/cells.ts'
 import { END_CAUSES } from '../lib/base/errors.ts'
+import type { Priority } from '../lib/config/model.ts'
+import { MIRROR_RESULTS } from '../lib/proxy/mirror-measures.ts'
 import { PROTOCOL_ERRORS } from './protocol-errors.ts'
 
 /** Methods with a cell of their own; every other counts as `other`, so that no client can make a series. */
@@ -35,6 +37,11 @@ export function codeIndex(status: number): number {
   return CODE_INDEX[status] ?? CODES.length - 1
 }
 
+/** Why a request was refused: the process had too much to do. */
+export const SHED_CAUSES = ['loop', 'memory'] as const
+export type ShedCause = (typeof SHED_CAUSES)[number]
+export const PRIORITIES: readonly Priority[] = ['high', 'normal', 'low']
+
 /** Where the exchange was when its client left. */
 export const ABORT_PHASES = ['request', 'queue', 'upstream', 'response'] as const
 export type AbortPhase = (typeof ABORT_PHASES)[number]
@@ -55,6 +62,10 @@ export const EXCHANGE_BLOCK = defineBlock({
   generated: END_CAUSES.length,
   /** In the order of ABORT_PHASES. */
   aborts: ABORT_PHASES.length,
+  /** Copies of requests, in the order of MIRROR_RESULTS. */
+  mirrored: MIRROR_RESULTS.length,
+  /** Requests refused because the process had too much to do: SHED_CAUSES by PRIORITIES. */
+  shed: SHED_CAUSES.length * PRIORITIES.length,
 })
 
 /** Why a client's connection was refused. */

@@ -1,5 +1,6 @@
 import { CONNECT_BOUNDS, FINE_BOUNDS, LATENCY_BOUNDS } from '../lib/base/cells.ts'
 import { END_CAUSES } from '../lib/base/errors.ts'
+import { MIRROR_RESULTS } from '../lib/proxy/mirror-measures.ts'
 import { SPOOL_BLOCK, SPOOL_OUTCOMES, SPOOLED } from '../lib/proxy/spool-measures.ts'
 import {
   COMPRESSION_RESULTS,
@@ -14,7 +15,16 @@ import {
   RETRY_RESULTS,
   UPSTREAM_BLOCK,
 } from '../upstreams/measures.ts'
-import { ABORT_PHASES, CODES, EXCHANGE_BLOCK, LISTENER_BLOCK, METHODS, REJECTIONS } from './blocks.ts'
+import {
+  ABORT_PHASES,
+  CODES,
+  EXCHANGE_BLOCK,
+  LISTENER_BLOCK,
+  METHODS,
+  PRIORITIES,
+  REJECTIONS,
+  SHED_CAUSES,
+} from './blocks.ts'
 import { ENDPOINT_FAMILIES } from './endpoint-families.ts'
 import { cell, type Family, histogram, list, short, table } from './family.ts'
 import { PROCESS_FAMILIES } from './process-families.ts'
@@ -93,6 +103,23 @@ const FRONT: readonly Family[] = [
     labels: ['route', 'phase'],
     help: 'Clients that left before the end, by what was going on.',
     source: list('exchange', exchange.aborts, 'phase', ABORT_PHASES),
+  },
+  {
+    name: 'causeway_mirrored_requests_total',
+    type: 'counter',
+    labels: ['route', 'result'],
+    help: 'Copies of requests: ok (answered, whatever the status), failed (no answer), dropped (never sent).',
+    source: table('exchange', exchange.mirrored, [{ label: 'result', values: MIRROR_RESULTS }]),
+  },
+  {
+    name: 'causeway_shed_requests_total',
+    type: 'counter',
+    labels: ['cause', 'priority'],
+    help: 'Requests refused because the process had too much to do.',
+    source: short('exchange', exchange.shed, [
+      { label: 'cause', values: SHED_CAUSES },
+      { label: 'priority', values: PRIORITIES },
+    ]),
   },
   {
     name: 'causeway_connections_total',

@@ -59,6 +59,13 @@ export const ENDPOINT_FAMILIES: readonly Family[] = [
     source: { kind: 'read', read: view => endpointGauge(view, ({ slot }) => view.shared.ramp(slot) / 100) },
   },
   {
+    name: 'causeway_upstream_concurrency_limit',
+    type: 'gauge',
+    labels: SERVER,
+    help: 'Requests that the server can run at a time, by what was learned; 0: nothing yet, or adaptive is off.',
+    source: { kind: 'read', read: view => endpointGauge(view, ({ slot }) => view.shared.learned(slot)) },
+  },
+  {
     name: 'causeway_upstream_servers',
     type: 'gauge',
     labels: ['upstream', 'state'],

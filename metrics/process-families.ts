@@ -66,6 +66,16 @@ export const PROCESS_FAMILIES: readonly Family[] = [
     view => perWorker(view, worker => worker.loopUtilization),
   ),
   read(
+    'causeway_overload',
+    'gauge',
+    ['cause'],
+    '1 while requests are refused because a data thread is late, or memory is short.',
+    ({ shared }) => [
+      { labels: { cause: 'loop' }, value: shared.lateThreads() > 0 ? 1 : 0 },
+      { labels: { cause: 'memory' }, value: shared.memoryPercent() > 0 ? 1 : 0 },
+    ],
+  ),
+  read(
     'causeway_uncaught_errors_total',
     'counter',
     ['thread', 'kind'],

@@ -91,6 +91,26 @@ const SCENES: readonly Scene[] = [
       CausewayManifestBroken: [{ severity: 'ticket', instance: 'a' }],
     },
   },
+  {
+    promise: 'a process that refuses requests pages with its cause; a moment of it does not',
+    series: {
+      'causeway_overload{instance="a",cause="memory"}': '0x5 1x30',
+      'causeway_overload{instance="a",cause="loop"}': '0x5 1 0x30',
+    },
+    at: '10m',
+    fires: { CausewayOverloaded: [{ severity: 'page', instance: 'a', cause: 'memory' }] },
+  },
+  {
+    promise: 'work for clients that have left is a ticket when it is most of the work',
+    series: {
+      'causeway_upstream_abandoned_in_flight{instance="a",upstream="app",server="x"}': '3x30',
+      'causeway_upstream_in_flight{instance="a",upstream="app",server="x"}': '4x30',
+      'causeway_upstream_abandoned_in_flight{instance="a",upstream="api",server="y"}': '1x30',
+      'causeway_upstream_in_flight{instance="a",upstream="api",server="y"}': '4x30',
+    },
+    at: '20m',
+    fires: { CausewayAbandonedWork: [{ severity: 'ticket', instance: 'a', upstream: 'app' }] },
+  },
 ]
 
 /** As promtool wants it; JSON is YAML. Only labels are compared: texts may change. */

@@ -33,7 +33,21 @@ function causeway(...args: string[]): Promise<Ran> {
 
 const IN_USE = 'is already in use: end what listens there, or choose another address'
 
-const COMMANDS = ['run', 'check', 'status', 'reload', 'healthcheck', 'doctor', 'schema', 'version']
+const COMMANDS = [
+  'run',
+  'check',
+  'explain',
+  'status',
+  'reload',
+  'drain',
+  'ready',
+  'deploy',
+  'healthcheck',
+  'doctor',
+  'simulate',
+  'schema',
+  'version',
+]
 
 const site = (listener: string, admin = '127.0.0.1:0') => `
 [server]
@@ -79,6 +93,9 @@ t.test('bad usage is exit code 2 and says what would be right', async t => {
     [['run', 'conf.d'], /Unexpected argument 'conf.d': the configuration is named by --config/],
     [['run', '--json'], /Unknown option '--json'/],
     [['check', '--config'], /--config/],
+    [['explain'], /give \[METHOD\] URL/],
+    [['explain', 'GET', 'www.example.com'], /give a method and a URL/],
+    [['drain'], /give UPSTREAM \[ENDPOINT\]/],
   ] as const) {
     const ran = await causeway(...args)
     t.equal(ran.code, 2, args.join(' '))
@@ -98,6 +115,18 @@ t.test('a bad configuration is exit code 78, all mistakes told, nothing started'
     t.match(ran.stderr, /a\.toml:5:/)
     t.equal(ran.stdout, '')
   }
+})
+
+t.test('explain follows a request through the configuration, in words and for programs', async t => {
+  const folder = t.testdir({ 'a.toml': site('127.0.0.1:8080') })
+  const words = await causeway('explain', 'https://www.example.com/srv/a.css', '-c', folder)
+  t.equal(words.code, 0)
+  t.match(words.stdout, /^listener web at 127\.0\.0\.1:8080, if something leads port 443 there$/m)
+  t.match(words.stdout, /^file \/srv\/a\.css$/m)
+  const { code, stdout } = await causeway('explain', 'POST', '/', '-c', folder, '--json')
+  t.equal(code, 0)
+  t.match(JSON.parse(stdout), { route: 'site', others: [] })
+  t.match(stdout, /405/)
 })
 
 t.test('a listener whose address is taken: exit code 1, named with its address', async t => {

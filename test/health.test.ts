@@ -1,6 +1,7 @@
 import t from 'tap'
 import { hintOfStatus, reasonOfError } from '../upstreams/health/failure-reason.ts'
-import { afterProbe, type Health, newcomer, type Probe } from '../upstreams/health/health.ts'
+import { afterProbe, type Health, isFlip, type Probe, serving, UNKNOWN } from '../upstreams/health/health.ts'
+import { type Pace, paceMs } from '../upstreams/health/pace.ts'
 
 const TWO_THREE = { rise: 2, fall: 3 }
 const pass: Probe = { ok: true }
@@ -33,12 +34,58 @@ t.test('thresholds of one change sides at once', async t => {
   t.same(afterProbe(down(), pass, at), up())
 })
 
-t.test('a newcomer serves until its first probe, which decides alone', async t => {
-  for (const thresholds of [TWO_THREE, { rise: 1, fall: 1 }, { rise: 9, fall: 9 }]) {
-    const fresh = newcomer(thresholds)
-    t.equal(fresh.state, 'up')
-    t.equal(afterProbe(fresh, fail(), thresholds).state, 'down')
-    t.same(afterProbe(fresh, pass, thresholds), up())
+t.test(
+  'an endpoint that served before it was probed goes on until its first probe, which decides alone',
+  async t => {
+    for (const thresholds of [TWO_THREE, { rise: 1, fall: 1 }, { rise: 9, fall: 9 }]) {
+      const fresh = serving(thresholds)
+      t.equal(fresh.state, 'up')
+      t.equal(afterProbe(fresh, fail(), thresholds).state, 'down')
+      t.same(afterProbe(fresh, pass, thresholds), up())
+    }
+  },
+)
+
+t.test('an endpoint that nobody knows waits for its first pass, and that is enough', async t => {
+  const tried = next(UNKNOWN, fail('connect refused'))
+  t.same(tried, { state: 'new', reason: 'connect refused' })
+  t.equal(next(tried, fail('connect refused')), tried, 'the same object while it fails in the same way')
+  t.same(next(tried, fail('status 503')), { state: 'new', reason: 'status 503' })
+  for (const before of [UNKNOWN, tried]) t.same(afterProbe(before, pass, { rise: 9, fall: 9 }), up())
+})
+
+t.test('what is worth telling: another side, and the first reason of one that never came up', async t => {
+  const tried: Health = { state: 'new', reason: 'connect refused' }
+  t.ok(isFlip(UNKNOWN, tried))
+  t.notOk(isFlip(tried, { state: 'new', reason: 'status 503' }))
+  t.notOk(isFlip(UNKNOWN, UNKNOWN))
+  t.ok(isFlip(UNKNOWN, up()))
+  t.ok(isFlip(tried, up()))
+  t.ok(isFlip(up(2), down()))
+  t.ok(isFlip(down(1), up()))
+  t.notOk(isFlip(up(), up(1)))
+  t.notOk(isFlip(down(), down(1)))
+})
+
+t.test('how soon an endpoint is probed again', async t => {
+  const pace = (changes: Partial<Pace>) =>
+    paceMs({ intervalMs: 5000, health: up(), lastedMs: 0, held: false, suspected: false, ...changes })
+  t.equal(pace({}), 5000, 'all is well')
+  t.equal(pace({ suspected: true }), 5000, 'a probe has passed since')
+  t.equal(pace({ suspected: true, health: up(1) }), 100, 'and one has not')
+  t.equal(pace({ health: up(1) }), 5000, 'a failure that traffic knows nothing of')
+  t.equal(pace({ health: UNKNOWN }), 150, 'a start')
+  t.equal(pace({ health: UNKNOWN, lastedMs: 4999 }), 150)
+  t.equal(pace({ health: UNKNOWN, lastedMs: 5000 }), 500, 'a slow start')
+  t.equal(pace({ health: UNKNOWN, lastedMs: 60_000 }), 5000, 'that is no start')
+  t.equal(pace({ health: down() }), 5000, 'others serve')
+  t.equal(pace({ health: down(), held: true }), 150, 'requests wait')
+  t.equal(pace({ health: UNKNOWN, held: true, lastedMs: 59_999 }), 150)
+  t.equal(pace({ health: down(), held: true, lastedMs: 60_000 }), 1000, 'it has gone')
+  t.equal(pace({ health: up(), held: true }), 5000, 'something else keeps it out')
+  for (const health of [UNKNOWN, down(), up(1)]) {
+    for (const lastedMs of [0, 10_000, 90_000])
+      t.equal(pace({ intervalMs: 60, health, lastedMs, held: true, suspected: true }), 60, 'never slower')
   }
 })
 

@@ -9,6 +9,7 @@ const RETRY_WORDS = {
   never: 'no',
   unsent: 'unsent',
   idempotent: 'idempotent',
+  once: 'once',
   elsewhere: 'elsewhere',
 } as const
 const ALERTS = 'metrics/alerts/causeway.yaml'

@@ -67,6 +67,7 @@ class Bench {
       mount: undefined,
       files: { serve: () => false },
       priority: 'normal',
+      sticky: undefined,
     })
     this.job.attempting(this.attempt)
     this.job.answered(headOf(setup.fields ?? []))

@@ -57,7 +57,7 @@ t.test('every table that the README explains is in the reference', async t => {
 
 t.test('the commands of the README are those that exist', async t => {
   const [, section = ''] = readme.split('| command | does |')
-  const named = [...(section.split('| signal |')[0] ?? '').matchAll(/^\| `([a-z]+)`/gm)].map(
+  const named = [...(section.split('| signal |')[0] ?? '').matchAll(/^\| `([a-z]+)[^`]*`/gm)].map(
     ([, name]) => name,
   )
   const { stdout } = spawnSync(process.execPath, ['cmd/causeway.ts', '--help'], { encoding: 'utf8' })

@@ -1,7 +1,13 @@
 import t from 'tap'
 import { mayRetry, RetryBudget } from '../upstreams/retry.ts'
 
-const fresh = { attemptsLeft: 1, idempotent: true, repeatable: true, othersReady: false }
+const fresh = {
+  attemptsLeft: 1,
+  idempotent: true,
+  repeatable: true,
+  othersReady: false,
+  firstThere: false,
+}
 
 t.test('what was surely not acted on goes to another endpoint, a POST too', async t => {
   t.ok(mayRetry('CONNECT_FAILED', { ...fresh, idempotent: false }))
@@ -14,18 +20,23 @@ t.test('a POST that may have been acted on is not repeated (RFC 9110 9.2.2)', as
 })
 
 t.test(
-  'a request whose app dies is repeated by another endpoint only, and only if it may be acted on twice',
+  'a request whose app dies is repeated by another endpoint, or once more by the only one, and only if it may be acted on twice',
   async t => {
     t.ok(mayRetry('UPSTREAM_CLOSED', { ...fresh, othersReady: true }))
     t.notOk(mayRetry('UPSTREAM_CLOSED', fresh), 'one that kills its worker does not go through all workers')
-    t.notOk(mayRetry('UPSTREAM_CLOSED', { ...fresh, othersReady: true, idempotent: false }))
+    t.ok(mayRetry('UPSTREAM_CLOSED', { ...fresh, firstThere: true }), 'it may be restarting')
+    t.notOk(mayRetry('UPSTREAM_CLOSED', { ...fresh, othersReady: true, firstThere: true, idempotent: false }))
   },
 )
 
 t.test('an app that took the request and failed is not asked again', async t => {
   for (const code of ['UPSTREAM_BAD', 'UPSTREAM_TIMEOUT', 'UPSTREAM_TRUNCATED'] as const) {
-    t.notOk(mayRetry(code, fresh), code)
+    t.notOk(mayRetry(code, { ...fresh, firstThere: true }), code)
   }
+  t.ok(
+    mayRetry('UPSTREAM_TIMEOUT', { ...fresh, othersReady: true }),
+    'but another one is, if it was only slow',
+  )
 })
 
 t.test('a body that began to flow, or no attempt left, ends it', async t => {

@@ -135,12 +135,18 @@ t.test('Ejection', async t => {
     const clock = new FakeClock()
     const timers = new Timers(clock)
     const over: number[] = []
-    const ejection = new Ejection(clock, timers, () => over.push(clock.nowMs))
+    const luck = { random: 0.5 }
+    const ejection = new Ejection({
+      clock,
+      timers,
+      random: () => luck.random,
+      over: () => over.push(clock.nowMs),
+    })
     const pass = (ms: number) => {
       clock.pass(ms)
       timers.advance()
     }
-    return { ejection, over, pass }
+    return { ejection, over, pass, luck }
   }
   t.test('each lasts longer than the one before, up to ten times', async t => {
     const { ejection, over, pass } = make()
@@ -154,6 +160,26 @@ t.test('Ejection', async t => {
     }
     t.same(grown, [1000, 2000, 3000, 4000, 5000, 6000, 7000, 8000, 9000, 10_000, 10_000, 10_000])
     t.equal(over.length, 12)
+  })
+  t.test('a tenth more or less, so that what went out together does not come back together', async t => {
+    const { ejection, luck } = make()
+    luck.random = 0
+    t.equal(ejection.begin(1000), 900)
+    luck.random = 0.999
+    t.equal(ejection.begin(1000), 1100)
+  })
+  t.test('a dropped one ends without a word; a forgiven one with', async t => {
+    const { ejection, over, pass } = make()
+    ejection.begin(1000)
+    ejection.drop()
+    pass(2000)
+    t.same(over, [])
+    ejection.begin(1000)
+    ejection.forgive()
+    ejection.forgive()
+    t.equal(over.length, 1)
+    pass(5000)
+    t.equal(over.length, 1)
   })
   t.test('after a quiet time of ten ejections the next is the first again', async t => {
     const { ejection, pass } = make()
@@ -200,7 +226,12 @@ t.test('Reloads', async t => {
 
 t.test('refuseAdmin', async t => {
   const loopback = { kind: 'tcp', host: '127.0.0.1', port: 9180 } as const
-  const ask = (host: string | undefined, authorization?: string) => ({ host, authorization, open: false })
+  const ask = (host: string | undefined, authorization?: string) => ({
+    method: 'GET',
+    host,
+    authorization,
+    open: false,
+  })
   t.test('without a token: loopback names and the bound address only (DNS rebinding)', async t => {
     for (const host of ['localhost', 'localhost:9180', '127.0.0.1:9180', '[::1]:9180', 'LOCALHOST:1']) {
       t.equal(refuseAdmin(ask(host), loopback, undefined), undefined, host)

@@ -14,8 +14,9 @@ interface Ended {
   readonly detail: string
 }
 
-/** The scripted threads look at nothing but the generation. */
-const generation = (number: number) => ({ type: 'snapshot', generation: number }) as SnapshotMessage
+/** The scripted threads look at nothing but the numbers. */
+const generation = (number: number) =>
+  ({ type: 'snapshot', serial: number, generation: number }) as SnapshotMessage
 
 function makePool(t: Test) {
   const timers = new Timers(systemClock)
@@ -59,6 +60,7 @@ t.test('a configuration is taken by every thread', async t => {
     pool.facts.map(it => it.generation),
     [2, 2],
   )
+  t.equal(pool.serial, 2)
 })
 
 t.test(
@@ -115,4 +117,13 @@ t.test('a thread that dies while it takes a configuration does not hold the othe
   await until('both threads on generation 2', () =>
     pool.facts.every(it => it.generation === 2 && it.state === 'running'),
   )
+})
+
+t.test('what comes after the end starts no thread again', async t => {
+  const { pool } = makePool(t)
+  await pool.apply(generation(1))
+  await pool.stop()
+  t.same(await pool.apply(generation(2)), [])
+  t.ok(pool.facts.every(it => it.state === 'stopped' && it.generation === 1))
+  t.equal(pool.serial, Number.POSITIVE_INFINITY, 'nobody is behind')
 })

@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { EndpointState } from '../lib/server/health-board.ts'
+import type { EndpointState } from '../lib/server/endpoint-entry.ts'
 import type { ReloadResult } from '../lib/server/reloads.ts'
 import type { RouteStatus, SpoolStatus, StatusDocument, UpstreamStatus } from '../lib/server/status.ts'
 import { verdictOf } from '../lib/server/verdict.ts'
@@ -13,11 +13,12 @@ function upstream(name: string, ...states: EndpointState[]): UpstreamStatus {
     since: '2026-01-01T00:00:00.000Z',
     reason: state === 'up' || state === 'draining' ? undefined : 'connect refused',
     weight: 1,
+    ramp: undefined,
     inflight: 0,
     tunnels: 0,
     check: undefined,
   }))
-  return { name, balance: 'p2c', endpoints }
+  return { name, balance: 'p2c', endpoints, problems: [], deployed: null }
 }
 
 const refused: ReloadResult = { ok: false, at: '', generation: 1, hash: '', problems: ['x'], warnings: [] }

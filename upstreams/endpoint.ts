@@ -19,6 +19,8 @@ const FIRST_SLOTS = 8
 /** A connection that can wait in an endpoint's pool. */
 export interface Pooled {
   readonly usable: boolean
+  /** When it went into the pool last. */
+  readonly restingSinceMs: number
   destroy(): void
 }
 
@@ -125,7 +127,10 @@ export class Endpoint<C extends Pooled = Pooled> implements NamedLoad {
     this.#env.cells.add(this.row + AT.inflight, -1)
   }
 
-  takeIdle(): C | undefined {
+  /** A connection that has rested for at most so long, the one used last. */
+  takeIdle(longestRestMs: number, nowMs: number): C | undefined {
+    const newest = this.#idle.at(-1)
+    if (newest === undefined || nowMs - newest.restingSinceMs > longestRestMs) return undefined
     for (let client = this.#idle.pop(); client !== undefined; client = this.#idle.pop()) {
       this.#env.cells.add(this.row + AT.idle, -1)
       if (client.usable) {

@@ -29,6 +29,11 @@ const SHARE = 0.8
 const DOUBLES_IN_MS = 30_000
 /** Closes within this time are one event: an app that restarts closes all connections, whatever their age. */
 const ONE_EVENT_MS = 1000
+/**
+ * A connection that has rested for less is hardly being closed: no server that keeps connections at all has a shorter limit (gunicorn's 2 s is the
+ * shortest by default, and 1 s the least that it can be set to).
+ */
+const CERTAIN_MS = 500
 /** Below this, one tick of the timers, a connection is not worth keeping. */
 const LEAST_MS = 50
 
@@ -66,6 +71,14 @@ export class KeepaliveLimit {
     if (server === this.#server) return
     this.#server = server
     this.#usualMs = idleOf(server?.toLowerCase() ?? '')
+  }
+
+  /**
+   * For how long a connection may have rested at most to carry what cannot be repeated, milliseconds; below 0: not at all. GETs find the server's limit
+   * out, POSTs keep well away from it.
+   */
+  get certainMs(): number {
+    return this.proven ? CERTAIN_MS : -1
   }
 
   /** Milliseconds; 0: not at all. `promisedMs`: what the app itself says in Keep-Alive. */

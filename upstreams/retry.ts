@@ -5,8 +5,10 @@ export interface Progress {
   readonly attemptsLeft: number
   readonly idempotent: boolean
   readonly repeatable: boolean
-  /** Is an endpoint ready besides the one that failed? */
+  /** Is an endpoint ready besides those that have failed it? */
   readonly othersReady: boolean
+  /** The one that failed has failed it for the first time. */
+  readonly firstThere: boolean
 }
 
 /** May the request go to another endpoint? RFC 9110 9.2.2: never twice what may have been acted on and is not idempotent. */
@@ -19,6 +21,8 @@ export function mayRetry(code: ErrorCode, at: Progress): boolean {
       return true
     case 'idempotent':
       return at.idempotent
+    case 'once':
+      return at.idempotent && (at.othersReady || at.firstThere)
     case 'elsewhere':
       return at.idempotent && at.othersReady
   }

@@ -226,7 +226,8 @@ export class Upstream implements AttemptOwner, WaitingRoomHost {
     // An attempt that never reached an app is no attempt: the request waits here until there is one.
     const attemptsLeft = this.config.retry.attempts === 0 ? 0 : this.#attemptsLeft(job, record.attempts)
     const othersReady = this.#othersReady(job, failed)
-    if (!mayRetry(code, { attemptsLeft, idempotent, repeatable, othersReady })) {
+    const firstThere = job.tried?.includes(failed) !== true
+    if (!mayRetry(code, { attemptsLeft, idempotent, repeatable, othersReady, firstThere })) {
       this.#countRetry(record.attempts > 1 ? 'failure' : 'not_replayable')
       return job.failed(code, detail)
     }
@@ -266,14 +267,15 @@ export class Upstream implements AttemptOwner, WaitingRoomHost {
     record.sentAtMs = undefined
     if (job.dial !== undefined) return job.dial(endpoint, this)
     if (endpoint.protocol === 'uwsgi') return attemptUwsgi(endpoint, this, this.#env, job)
-    const idle = this.#mayReuse(job, endpoint) ? endpoint.takeIdle() : undefined
+    const idle = endpoint.takeIdle(this.#longestRestMs(job, endpoint), record.attemptAtMs)
     if (idle === undefined) new AppConnection(endpoint, this, this.#env, job, HTTP1)
     else idle.run(job, this)
   }
 
   /** What must not be sent twice goes out on a used connection only where that is known to be safe, or was asked for. */
-  #mayReuse(job: Job, { keepalive }: PooledEndpoint): boolean {
-    return job.idempotent || keepalive.proven || this.config.keepalive.idleMs !== undefined
+  #longestRestMs(job: Job, { keepalive }: PooledEndpoint): number {
+    const { idleMs } = this.config.keepalive
+    return job.idempotent || idleMs !== undefined ? Number.POSITIVE_INFINITY : keepalive.certainMs
   }
 
   #pool(client: EndpointConnection, nowMs: number): void {
@@ -285,7 +287,7 @@ export class Upstream implements AttemptOwner, WaitingRoomHost {
 
   #release(endpoint: PooledEndpoint): void {
     endpoint.release()
-    this.#env.shared.wakeOne(this.#placement.slot)
+    this.#room.slotFreed()
   }
 
   /** Hot: one load, unless an endpoint changed state. */

@@ -36,6 +36,7 @@ export class WaitingRoom implements WaitingLine {
   readonly #options: WaitingRoomOptions
   readonly #queue: Queue<Job>
   #listening = false
+  #dispatching = false
 
   constructor(options: WaitingRoomOptions) {
     const { env, timeoutMs } = options
@@ -88,6 +89,23 @@ export class WaitingRoom implements WaitingLine {
     const waitedMs = this.#takeNext(job)
     const { env, row } = this.#options
     env.cells.observe(row + AT.queueWait, LATENCY_BOUNDS, waitedMs / 1000)
+  }
+
+  /**
+   * A slot of the upstream has come free. Where only this thread has waiters, one of them gets it in this very turn: a sync worker idles
+   * until then.
+   */
+  slotFreed(): void {
+    const { env, slot } = this.#options
+    if (this.#queue.size === 0 || env.shared.waiting(slot) > 1) return env.shared.wakeOne(slot)
+    if (this.#dispatching) return
+    this.#dispatching = true
+    env.shared.wakeSelf(this.#dispatchSoon)
+  }
+
+  readonly #dispatchSoon = () => {
+    this.#dispatching = false
+    this.#dispatchAll()
   }
 
   /** Dispatches from the queue whenever a slot or an endpoint may have come free, until nobody waits. */

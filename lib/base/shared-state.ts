@@ -17,15 +17,30 @@ export const MAX_UPSTREAMS = 1024
 export const STATE = { down: 1, ejected: 2, draining: 4, unreachable: 8 } as const
 
 /** Words of one endpoint. */
-const WORD = { state: 0, failures: 1, inflight: 2, badAnswers: 3, rampMissing: 4, limit: 5 } as const
-const ENDPOINT_WORDS = 6
+const WORD = {
+  state: 0,
+  failures: 1,
+  inflight: 2,
+  badAnswers: 3,
+  rampMissing: 4,
+  limit: 5,
+  learned: 6,
+} as const
+const ENDPOINT_WORDS = 7
 const UPSTREAM_WORDS = 4
+/** Words of one thread behind its shares: beats, and by how much its event loop is late. */
+const THREAD_WORDS = 2
+/** Words of the process: percent of the memory in use while it is short, and how much there is, MiB. */
+const PROCESS_WORDS = 2
 /** A ramp that is over. */
 const FULL_PERCENT = 100
 
 export function createSharedState(threads: number): SharedStateMemory {
   const words =
-    MAX_ENDPOINTS * (ENDPOINT_WORDS + threads) + MAX_UPSTREAMS * (UPSTREAM_WORDS + threads) + threads
+    MAX_ENDPOINTS * (ENDPOINT_WORDS + threads) +
+    MAX_UPSTREAMS * (UPSTREAM_WORDS + threads) +
+    THREAD_WORDS * threads +
+    PROCESS_WORDS
   return { buffer: new SharedArrayBuffer(words * Int32Array.BYTES_PER_ELEMENT), threads }
 }
 
@@ -96,6 +111,15 @@ export class SharedState {
     Atomics.store(this.#words, endpoint * ENDPOINT_WORDS + WORD.limit, limit)
   }
 
+  /** What was learned, in force as `limit` or not; 0: nothing yet. */
+  learned(endpoint: number): number {
+    return this.#words[endpoint * ENDPOINT_WORDS + WORD.learned] as number
+  }
+
+  setLearned(endpoint: number, limit: number): void {
+    Atomics.store(this.#words, endpoint * ENDPOINT_WORDS + WORD.learned, limit)
+  }
+
   /** The slot is given to another address. Only while nothing runs there. */
   forget(endpoint: number): void {
     for (let word = 0; word < ENDPOINT_WORDS; word += 1)
@@ -128,6 +152,7 @@ export class SharedState {
 
   /** Gives back all slots and places in queues that a dead thread held. Only after the thread is really gone. */
   releaseAllOf(thread: number): void {
+    this.setLoopDelay(thread, 0)
     for (let upstream = 0; upstream < MAX_UPSTREAMS; upstream += 1) {
       const share = this.#queueShareAt(upstream, thread)
       Atomics.sub(this.#words, this.#upstreamAt(upstream) + 3, this.#words[share] as number)
@@ -181,6 +206,10 @@ export class SharedState {
     Atomics.add(this.#words, this.#upstreamAt(upstream) + 2, by)
   }
 
+  waiting(upstream: number): number {
+    return this.#words[this.#upstreamAt(upstream) + 2] as number
+  }
+
   /** Hot: only a load as long as nobody waits. */
   wakeOne(upstream: number): void {
     const at = this.#upstreamAt(upstream)
@@ -207,6 +236,11 @@ export class SharedState {
     if (waiting.async) await waiting.value
   }
 
+  /** Wakes a waiter of this very thread: `act` runs when what runs now is done, before the thread does anything else. */
+  wakeSelf(act: () => void): void {
+    queueMicrotask(act)
+  }
+
   /** A data thread's sign of life. */
   beat(thread: number): void {
     Atomics.add(this.#words, this.#beatAt(thread), 1)
@@ -214,6 +248,40 @@ export class SharedState {
 
   beats(thread: number): number {
     return Atomics.load(this.#words, this.#beatAt(thread))
+  }
+
+  /** By how many milliseconds a data thread is late, while that is too much; else 0. */
+  loopDelay(thread: number): number {
+    return this.#words[this.#beatAt(thread) + this.#threads] as number
+  }
+
+  setLoopDelay(thread: number, delayMs: number): void {
+    Atomics.store(this.#words, this.#beatAt(thread) + this.#threads, delayMs)
+  }
+
+  /** Data threads that are too late. */
+  lateThreads(): number {
+    let late = 0
+    for (let thread = 0; thread < this.#threads; thread += 1) if (this.loopDelay(thread) > 0) late += 1
+    return late
+  }
+
+  /** Percent of its memory that the process uses, while that is too much; else 0. */
+  memoryPercent(): number {
+    return this.#words[this.#processAt] as number
+  }
+
+  memoryLimitMib(): number {
+    return this.#words[this.#processAt + 1] as number
+  }
+
+  setMemoryShort(percent: number, limitMib: number): void {
+    Atomics.store(this.#words, this.#processAt + 1, limitMib)
+    Atomics.store(this.#words, this.#processAt, percent)
+  }
+
+  get #processAt(): number {
+    return this.#beatAt(0) + THREAD_WORDS * this.#threads
   }
 
   #shareAt(endpoint: number, thread: number): number {

@@ -2,6 +2,7 @@ import { resolve } from 'node:path'
 import { writeTrouble } from '../base/writable-folder.ts'
 import { isLoopback } from '../http/cidr.ts'
 import { addressText } from './address.ts'
+import { checkEndpointsFile } from './endpoints-file-checks.ts'
 import type { Address } from './model.ts'
 import { didYouMean } from './nearest.ts'
 import type { Report } from './problem.ts'
@@ -125,6 +126,7 @@ function checkUpstream(subject: Subject, name: string, upstream: Upstream): void
   const path = ['upstreams', name]
   checkSameEndpoints(subject, name, upstream.endpoints ?? [])
   checkBackups(subject, name, upstream.endpoints ?? [])
+  checkEndpointsFile(subject, name, upstream)
   if (upstream.run !== undefined) checkRun(subject, [...path, 'run'], upstream.run)
   if (upstream.health !== undefined) checkHealth(subject, [...path, 'health'], upstream.health)
   const spoken = [

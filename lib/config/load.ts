@@ -82,7 +82,8 @@ async function readBytes(file: string, report: Report): Promise<Buffer | undefin
   }
 }
 
-function readTree(
+/** One file as a tree; undefined if that cannot be. */
+export function readTree(
   file: string,
   bytes: Buffer | undefined,
   env: Environment,

@@ -201,6 +201,8 @@ export interface EndpointConfig {
   readonly weight: number
   /** Only while no other is ready. */
   readonly backup: boolean
+  /** Host field of its probes, where it was found by a name: `app:8000`. */
+  readonly host?: string
 }
 
 export interface RunConfig {

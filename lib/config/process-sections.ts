@@ -29,7 +29,7 @@ export const overloadSection = {
   loopDelayMs: wordOr(
     'off',
     duration(
-      'New requests are refused while a data thread is late by so much: it has more than it can do.',
+      'New requests of low priority are refused while a data thread is late by so much, of normal priority at twice that, of high priority never.',
       '500ms',
       {
         min: '20ms',
@@ -38,7 +38,10 @@ export const overloadSection = {
     ),
     '500ms',
   ),
-  memoryShare: percent('New requests are refused while the process uses so much of its memory limit.', '95%'),
+  memoryShare: percent(
+    'New requests are refused, whatever their priority, while the process uses so much of its memory limit.',
+    '95%',
+  ),
 }
 
 /** [server] */

@@ -70,7 +70,8 @@ function checkName(section: NamedName, name: string, at: Place, report: Report):
   )
 }
 
-function readSection<S extends Section>(
+/** The table `node` at `path`, each value read by its row; undefined if there is a mistake in it, which is then in the report. */
+export function readSection<S extends Section>(
   root: Table,
   path: Path,
   node: Node,
@@ -112,7 +113,8 @@ function findUnknownKeys(node: Node, path: Path, section: Section, report: Repor
   for (const [key, entry] of node.entries) {
     const option = rows.get(key)
     if (option === undefined) {
-      const message = `unknown key ${JSON.stringify(key)} in ${pathText(path)}`
+      const where = path.length === 0 ? '' : ` in ${pathText(path)}`
+      const message = `unknown key ${JSON.stringify(key)}${where}`
       report.error(entry.keyAt, message, hintFor(key, [...rows.keys()]))
     } else if (option.fields !== undefined) {
       findUnknownKeys(entry.node, [...path, key], option.fields, report)

@@ -69,7 +69,8 @@ const ASGI_SERVERS: ReadonlySet<ServerKind> = new Set(['uvicorn', 'hypercorn', '
 type Upstream = Of<'upstreams'>
 type Endpoint = NonNullable<Upstream['endpoints']>[number]
 
-function upstreamConfig(name: string, upstream: Upstream): UpstreamConfig {
+/** The plain data of `[upstreams.NAME]`. */
+export function upstreamConfig(name: string, upstream: Upstream): UpstreamConfig {
   const { endpoints = [], run, hashOn, health, body: written, abandoned, endpointsFile, ...same } = upstream
   const body = written ?? (ASGI_SERVERS.has(upstream.server) ? 'stream' : 'spool')
   return {

@@ -1,5 +1,5 @@
 import { addressText } from '../config/address.ts'
-import type { Address, Snapshot } from '../config/model.ts'
+import type { Address, EndpointConfig, NamedEndpoints, Snapshot } from '../config/model.ts'
 import { Client } from './client.ts'
 import { diagnose } from './diagnosis.ts'
 import type { Finding } from './finding.ts'
@@ -38,11 +38,11 @@ export async function examine({ url, snapshot, post, health }: Examination): Pro
  */
 export function probePlans(snapshot: Snapshot): ProbePlan[] {
   return snapshot.upstreams.flatMap((upstream): ProbePlan[] => {
-    const { name, health, endpoints } = upstream
+    const { name, health, endpoints, names } = upstream
     if (health?.kind !== 'http') return []
     const { path, headers, expect } = health
     const host = health.host ?? routedHost(name, snapshot)
-    const direct = endpoints
+    const direct = [...endpoints, ...names.flatMap(hostOf)]
       .filter(({ protocol }) => protocol === 'http1')
       .map(({ address }) => ({
         endpoint: { upstream: name, expect, ...placeOf(address) },
@@ -52,6 +52,12 @@ export function probePlans(snapshot: Snapshot): ProbePlan[] {
       }))
     return direct.length > 0 ? direct : [{ endpoint: undefined, path, headers, host }]
   })
+}
+
+/** Whoever looks up the name here gets one of its addresses: good enough for one question. */
+function hostOf({ lookup, protocol }: NamedEndpoints): Pick<EndpointConfig, 'address' | 'protocol'>[] {
+  if (lookup.kind === 'srv') return []
+  return [{ address: { kind: 'tcp', host: lookup.host, port: lookup.port }, protocol }]
 }
 
 function placeOf(address: Address): Pick<ProbedEndpoint, 'origin' | 'socket'> {

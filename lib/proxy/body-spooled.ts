@@ -19,6 +19,17 @@ export class SpooledBody implements BodySource, SpoolSink {
     this.length = log.end
   }
 
+  copy(): Buffer | undefined {
+    if (this.#log.usedFile) return undefined
+    const bytes = Buffer.allocUnsafe(this.length)
+    for (let at = 0; at < this.length; ) {
+      const piece = this.#log.inMemory(at)
+      if (piece === undefined) return undefined
+      at += piece.bytes.copy(bytes, at, piece.start, piece.end)
+    }
+    return bytes
+  }
+
   flowTo(attempt: Attempt): void {
     this.#reader?.stop()
     this.#attempt = attempt

@@ -15,6 +15,10 @@ export class BodyStream implements BodySource, BodyReader {
     this.length = framing === 'length' ? contentLength : undefined
   }
 
+  copy(): undefined {
+    return undefined
+  }
+
   flowTo(attempt: Attempt): void {
     this.#attempt = attempt
     this.repeatable = false

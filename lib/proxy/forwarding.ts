@@ -4,6 +4,7 @@ import type { Priority } from '../config/model.ts'
 import type { Exchange, ExchangeOwner } from '../http/exchange.ts'
 import type { FieldList } from '../http/field-list.ts'
 import { dropFromResponse } from '../http/hop-by-hop.ts'
+import { isIdempotent } from '../http/idempotent.ts'
 import type { ResponseHead } from '../http/message.ts'
 import type { ExchangeRecord } from '../http/record.ts'
 import type { PacketRefusal } from '../wire/uwsgi-packet.ts'
@@ -13,9 +14,6 @@ import { requestText } from './request-text.ts'
 import type { ProxySite } from './site.ts'
 import { uwsgiRequest } from './uwsgi-request.ts'
 
-/** RFC 9110 9.2.2, of the registered methods those that apps really serve. */
-const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE'])
-
 /** One exchange on its way through an upstream: carries the request's body there and the answer back, with back-pressure both ways. */
 export class Forwarding implements Job, ExchangeOwner {
   readonly method: string
@@ -24,7 +22,7 @@ export class Forwarding implements Job, ExchangeOwner {
   readonly bodyFraming: 'none' | 'length' | 'chunked'
   readonly key: number
   readonly priority: Priority
-  readonly wanted: string | undefined = undefined
+  readonly wanted: string | undefined
   tried: Job['tried'] = undefined
   unsent = 0
   readonly record: ExchangeRecord
@@ -47,11 +45,12 @@ export class Forwarding implements Job, ExchangeOwner {
     this.#body = body
     this.#site = site
     this.method = request.method
-    this.idempotent = IDEMPOTENT.has(request.method)
+    this.idempotent = isIdempotent(request.method)
     this.headText = requestText(exchange, site.mount, body?.length)
     this.bodyFraming = framingOf(body)
     this.key = key
     this.priority = site.priority
+    this.wanted = site.sticky?.wanted(request.fields)
     this.record = exchange.record
     exchange.attach(this)
   }
@@ -93,8 +92,17 @@ export class Forwarding implements Job, ExchangeOwner {
     if (this.#handedOver) return
     this.#fields = head.fields
     const length = head.framing === 'none' ? head.declaredLength : lengthOf(head)
-    const fields = this.#site.mount?.answerFields(head.fields, this.#exchange.request.host) ?? head.fields
+    const moved = this.#site.mount?.answerFields(head.fields, this.#exchange.request.host) ?? head.fields
+    const fields = this.bound(moved)
     this.#exchange.begin({ status: head.status, reason: head.reason, fields, length })
+  }
+
+  /** The answer's fields, with a cookie if its client is to stay with another endpoint from now on. */
+  bound(fields: FieldList): FieldList {
+    const { sticky } = this.#site
+    const { endpoint } = this.record
+    if (sticky === undefined || endpoint === undefined || endpoint === this.wanted) return fields
+    return sticky.bind(fields, endpoint, this.#exchange.origin.scheme)
   }
 
   answerBytes(bytes: Uint8Array, start: number, end: number): boolean {

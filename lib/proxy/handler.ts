@@ -1,15 +1,15 @@
 import { hashKey } from '../../upstreams/balancer/key-hash.ts'
 import type { Upstream } from '../../upstreams/upstream.ts'
-import type { HashKey, UpstreamConfig } from '../config/model.ts'
-import { cookieNamed } from '../http/cookies.ts'
+import type { UpstreamConfig } from '../config/model.ts'
 import type { Exchange } from '../http/exchange.ts'
-import type { FieldList } from '../http/field-list.ts'
 import type { Handler } from '../http/handler.ts'
 import { websocketKey } from '../http/websocket.ts'
 import { BodyCollecting, type Collector } from './body-collecting.ts'
 import type { BodySource } from './body-source.ts'
 import { BodyStream } from './body-stream.ts'
 import { Forwarding } from './forwarding.ts'
+import { hashText } from './hash-text.ts'
+import type { Mirror } from './mirror.ts'
 import type { ProxySite } from './site.ts'
 import { TunnelRequest } from './tunnel-request.ts'
 
@@ -17,13 +17,15 @@ import { TunnelRequest } from './tunnel-request.ts'
 export class ProxyHandler implements Handler, Collector {
   readonly #upstream: Upstream
   readonly #site: ProxySite
+  readonly #mirror: Mirror | undefined
   /** uwsgi cannot switch: there a request for a WebSocket is an ordinary one, and the app says what it thinks of it. */
   readonly #tunnels: boolean
 
-  constructor(upstream: Upstream, site: ProxySite) {
+  constructor(upstream: Upstream, site: ProxySite, mirror?: Mirror) {
     this.#upstream = upstream
     this.#tunnels = canTunnel(upstream.config)
     this.#site = site
+    this.#mirror = mirror
   }
 
   handle(exchange: Exchange): void {
@@ -42,38 +44,21 @@ export class ProxyHandler implements Handler, Collector {
 
   #carry(exchange: Exchange, body: BodySource | undefined): void {
     const { config } = this.#upstream
-    const key = config.balance === 'hash' ? hashKey(keyText(exchange, config.hashOn)) : 0
+    const key = config.balance === 'hash' ? hashKey(hashText(exchange, config.hashOn)) : 0
     const websocket = this.#tunnels ? websocketKey(exchange.request) : undefined
-    if (websocket === undefined) this.#upstream.submit(new Forwarding(exchange, key, body, this.#site))
-    else
-      this.#upstream.submit(
-        new TunnelRequest(websocket, this.#site.room.env, exchange, key, body, this.#site),
-      )
+    if (websocket !== undefined) return this.#tunnel(websocket, exchange, key, body)
+    const job = new Forwarding(exchange, key, body, this.#site)
+    const copy = this.#mirror?.copyOf(exchange, job, body)
+    this.#upstream.submit(job)
+    copy?.start()
+  }
+
+  #tunnel(websocket: string, exchange: Exchange, key: number, body: BodySource | undefined): void {
+    const { env } = this.#site.room
+    this.#upstream.submit(new TunnelRequest(websocket, env, exchange, key, body, this.#site))
   }
 }
 
 function canTunnel({ endpoints, run }: UpstreamConfig): boolean {
   return endpoints.every(({ protocol }) => protocol === 'http1') && run?.protocol !== 'uwsgi'
-}
-
-/** What the request is told apart by; without the field or cookie all requests are one. */
-function keyText(exchange: Exchange, hashOn: HashKey): string {
-  switch (hashOn.on) {
-    case 'client-ip':
-      return exchange.origin.clientIp
-    case 'uri':
-      return exchange.request.target
-    case 'header':
-      return fieldNamed(exchange.request.fields, hashOn.name)
-    case 'cookie':
-      return cookieNamed(exchange.request.fields, hashOn.name)
-  }
-}
-
-function fieldNamed(fields: FieldList, name: string): string {
-  const wanted = name.toLowerCase()
-  for (let i = 0; i < fields.count; i += 1) {
-    if (fields.name(i).toLowerCase() === wanted) return fields.value(i)
-  }
-  return ''
 }

@@ -10,6 +10,7 @@ import type { BodyReader, ClientTunnel, Exchange } from '../http/exchange.ts'
 import { dropFromResponse } from '../http/hop-by-hop.ts'
 import type { RequestHead, ResponseHead } from '../http/message.ts'
 import { switchFault } from '../http/websocket.ts'
+import type { Forwarding } from './forwarding.ts'
 import { FrameWatch, GOING_AWAY_TO_APP, GOING_AWAY_TO_CLIENT } from './frame-watch.ts'
 import { openTunnel, readSwitch, type TunnelListener } from './tunnel.ts'
 import { type LegOwner, TunnelLeg } from './tunnel-leg.ts'
@@ -17,7 +18,7 @@ import { type LegOwner, TunnelLeg } from './tunnel-leg.ts'
 /** A request to switch: its exchange, its job, the head for the app, and the key that a switch has to answer. */
 export interface TunnelQuestion {
   readonly exchange: Exchange
-  readonly job: Job
+  readonly job: Job & Pick<Forwarding, 'bound'>
   readonly head: RequestHead
   readonly key: string
 }
@@ -154,7 +155,7 @@ export class TunnelAttempt implements Attempt, BodyReader, Deadline, LegOwner, T
     this.#moved()
     this.#env.timers.arm(this, this.#limitMs)
     dropFromResponse(head.fields, head.connectionNamed)
-    this.#client = exchange.upgrade('websocket', head.fields, this)
+    this.#client = exchange.upgrade('websocket', job.bound(head.fields), this)
     if (this.#client === undefined) this.cancel()
     return this.#client
   }

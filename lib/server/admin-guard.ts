@@ -5,6 +5,10 @@ import type { Address } from '../config/model.ts'
 export interface AdminRequest {
   readonly host: string | undefined
   readonly authorization: string | undefined
+  readonly method: string | undefined
+  /** What a browser says about the page that sends the request. */
+  readonly origin?: string | undefined
+  readonly fetchSite?: string | undefined
   /** True for pages that orchestrators ask for, by whatever name, and that say no more than yes or no. */
   readonly open: boolean
 }
@@ -27,12 +31,24 @@ export function refuseAdmin(
   token: string | undefined,
 ): AdminRefusal | undefined {
   if (request.open) return undefined
+  if (isForeign(request)) return { status: 403, message: 'pages of other sites may not ask for this' }
   if (token !== undefined) {
     if (sameToken(request.authorization, token)) return undefined
     return { status: 401, message: 'this page wants "Authorization: Bearer <token>"' }
   }
   if (bound.kind === 'unix' || hostAllowed(request.host, bound)) return undefined
   return { status: 403, message: 'this Host is not answered here' }
+}
+
+/**
+ * A page of any site may make a browser send a request here, with the right Host field: but the browser then says where it
+ * comes from (Fetch Metadata, and RFC 6454 Origin). Nobody else sends these fields.
+ */
+function isForeign({ method, host, origin, fetchSite }: AdminRequest): boolean {
+  // A link from elsewhere to a page is nothing bad, and nobody there can read it.
+  if (method === 'GET' || method === 'HEAD') return false
+  if (fetchSite !== undefined) return fetchSite !== 'same-origin' && fetchSite !== 'none'
+  return origin !== undefined && origin.replace(/^https?:\/\//, '') !== host
 }
 
 function hostAllowed(host: string | undefined, bound: Extract<Address, { kind: 'tcp' }>): boolean {

@@ -4,6 +4,8 @@ import { AddressTaken, bindErrorText, claimAddress } from './address-claim.ts'
 import { refuseAdmin } from './admin-guard.ts'
 import type { ReloadResult } from './reloads.ts'
 import type { ServerLog } from './server-log.ts'
+import { isUpstreamPath, readUpstreamRequest, type UpstreamRequest } from './upstream-request.ts'
+import type { VerbAnswer } from './verbs.ts'
 
 /** What the admin listener shows. Everything is asked for at the moment of the request. */
 export interface AdminPages {
@@ -13,6 +15,7 @@ export interface AdminPages {
   config(): object
   page(): { readonly html: string; readonly styleHash: string }
   reload(): Promise<ReloadResult>
+  upstreams(request: UpstreamRequest): Promise<VerbAnswer>
 }
 
 interface Page {
@@ -34,6 +37,7 @@ const LIMITS = {
 export class Admin {
   readonly #server: Server
   readonly #pages: ReadonlyMap<string, Page>
+  readonly #upstreams: AdminPages['upstreams']
   readonly #log: ServerLog
   #address: Address
   #token: string | undefined
@@ -43,6 +47,7 @@ export class Admin {
     this.#token = config.token
     this.#log = log
     this.#pages = pageTable(pages)
+    this.#upstreams = request => pages.upstreams(request)
     this.#server = createServer({ ...LIMITS, connectionsCheckingInterval: 5000 }, (request, response) => {
       this.#serve(request, response).catch(error => this.#broken(response, error))
     })
@@ -89,21 +94,35 @@ export class Admin {
     // What a client sends along is read and thrown away: a POST needs no body.
     request.resume()
     response.on('error', () => {})
-    const path = (request.url ?? '').split('?', 1)[0] ?? ''
+    const target = request.url ?? ''
+    const path = target.split('?', 1)[0] ?? ''
     const page = this.#pages.get(path)
-    const { host, authorization } = request.headers
-    const asks = { host, authorization, open: page?.open ?? false }
+    const { host, authorization, origin } = request.headers
+    const fetchSite = request.headers['sec-fetch-site']?.toString()
+    const asks = { method: request.method, host, authorization, origin, fetchSite, open: page?.open ?? false }
     const refusal = refuseAdmin(asks, this.#address, this.#token)
     if (refusal?.status === 401) response.setHeader('WWW-Authenticate', 'Bearer')
     if (refusal !== undefined) return sendJson(response, refusal.status, { error: refusal.message })
+    if (isUpstreamPath(path)) return this.#serveUpstreams(request.method ?? '', target, response)
     if (page === undefined)
-      return sendJson(response, 404, { error: 'no such page', pages: [...this.#pages.keys()] })
+      return sendJson(response, 404, { error: 'no such page', pages: [...this.#pages.keys(), '/upstreams'] })
     const method = request.method === 'HEAD' ? 'GET' : request.method
     if (method !== page.method) {
       response.setHeader('Allow', page.method === 'GET' ? 'GET, HEAD' : page.method)
       return sendJson(response, 405, { error: `use ${page.method}` })
     }
     await page.answer(response)
+  }
+
+  async #serveUpstreams(method: string, target: string, response: ServerResponse): Promise<void> {
+    const asked = readUpstreamRequest(method, target)
+    if ('error' in asked) {
+      const { status, error, allow } = asked
+      if (allow !== undefined) response.setHeader('Allow', allow)
+      return sendJson(response, status, { error })
+    }
+    const { status, body } = await this.#upstreams(asked)
+    sendJson(response, status, body)
   }
 
   #broken(response: ServerResponse, error: unknown): void {

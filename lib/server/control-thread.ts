@@ -2,7 +2,6 @@ import { availableParallelism } from 'node:os'
 import type { UncaughtKind } from '../../metrics/facts.ts'
 import { HealthTally } from '../../metrics/health-tally.ts'
 import { Scrape } from '../../metrics/scrape.ts'
-import { Prober } from '../../upstreams/health/prober.ts'
 import { type CellMemory, CellReader, createCellMemory, DEFAULT_ROWS } from '../base/cells.ts'
 import { type Clock, systemClock } from '../base/clock.ts'
 import { createSharedState, SharedState } from '../base/shared-state.ts'
@@ -14,20 +13,24 @@ import { Admin } from './admin.ts'
 import { within } from './alarm.ts'
 import { controlFacts, type UncaughtCounts } from './control-facts.ts'
 import { maxConnections, scarceDescriptors } from './descriptors.ts'
-import { HealthBoard } from './health-board.ts'
+import type { HealthBoard } from './health-board.ts'
+import { HealthKeeping } from './health-keeping.ts'
+import { LoadKeeping } from './load-keeping.ts'
 import { Logs } from './logs.ts'
 import { ManagedWorkers } from './managed-workers.ts'
-import { maskedConfig } from './masked-config.ts'
+import { Membership } from './membership.ts'
+import { OperatorPages } from './operator-pages.ts'
 import { Overview } from './overview.ts'
+import { PlaceMemory } from './place-memory.ts'
 import { Placer } from './placement.ts'
 import { releaseVersion } from './release.ts'
 import { failureText, type LoadedWell, problemText, Reloader } from './reloader.ts'
 import type { ReloadResult } from './reloads.ts'
 import { Rollout } from './rollout.ts'
 import { SpoolWatch } from './spool-watch.ts'
-import { statusPage } from './status-page.ts'
 import { ThreadPool } from './thread-pool.ts'
 import { ThreadReports } from './thread-reports.ts'
+import { Verbs } from './verbs.ts'
 
 /** Most data threads: each has its column and its share of every endpoint's slots. */
 const MAX_THREADS = 64
@@ -77,15 +80,17 @@ export class ControlThread {
   readonly #logs: Logs
   readonly #tally = new HealthTally()
   readonly #access: AccessCollector
+  readonly #health: HealthKeeping
   readonly #board: HealthBoard
   readonly #pool: ThreadPool
   readonly #managed: ManagedWorkers
-  readonly #prober: Prober
+  readonly #membership: Membership
   readonly #scrape: Scrape
   readonly #rollout: Rollout
   readonly #admin: Admin
   readonly #reloader: Reloader
   readonly #spool: SpoolWatch
+  readonly #load: LoadKeeping
   readonly #overview: Overview
   readonly #uncaught: UncaughtCounts = {
     control: { exception: 0, rejection: 0 },
@@ -119,7 +124,16 @@ export class ControlThread {
       timers: this.#timers,
       take: (lines, dropped) => this.#logs.writeAccess(lines, dropped),
     })
-    this.#board = new HealthBoard({ ...parts, tally: this.#tally })
+    const reader = new CellReader(this.#cells)
+    this.#health = new HealthKeeping({
+      ...parts,
+      cells: reader,
+      tally: this.#tally,
+      snapshot: () => this.#rollout.snapshot,
+      placement: () => this.#rollout.placement,
+      doubt: upstream => this.#membership.doubt(upstream),
+    })
+    this.#board = this.#health.board
     this.#pool = new ThreadPool({
       ...parts,
       cells: this.#cells,
@@ -137,7 +151,11 @@ export class ControlThread {
       ...(options.stuckMs === undefined ? {} : { stuckMs: options.stuckMs }),
     })
     this.#managed = new ManagedWorkers({ ...parts, env: options.env, observer: this })
-    this.#prober = this.#createProber()
+    this.#membership = new Membership({
+      ...parts,
+      random: Math.random,
+      changed: () => void this.#rollout.refresh(),
+    })
     const facts = controlFacts({
       version: this.#version,
       hash: () => this.#snapshot.hash,
@@ -147,19 +165,31 @@ export class ControlThread {
       uncaught: this.#uncaught,
       health: this.#tally,
     })
-    const reader = new CellReader(this.#cells)
     this.#scrape = new Scrape({ ...parts, reader, facts })
     this.#rollout = new Rollout({
-      placer: new Placer(DEFAULT_ROWS),
+      placer: new Placer(DEFAULT_ROWS, new PlaceMemory(this.#shared, this.#cells)),
       managed: this.#managed,
+      membership: this.#membership,
       board: this.#board,
       scrape: this.#scrape,
-      prober: this.#prober,
+      prober: this.#health.prober,
       pool: this.#pool,
-      shared: this.#shared,
-      timers: this.#timers,
+      ...parts,
     })
-    this.#admin = new Admin(snapshot.admin, this, log)
+    const pages = new OperatorPages({
+      scrape: this.#scrape,
+      verbs: new Verbs({
+        ...parts,
+        board: this.#board,
+        membership: this.#membership,
+        rollout: this.#rollout,
+      }),
+      overview: () => this.#overview,
+      phase: () => this.#phase,
+      snapshot: () => this.#snapshot,
+      reload: () => this.reload(),
+    })
+    this.#admin = new Admin(snapshot.admin, pages, log)
     this.#reloader = new Reloader({
       path: options.path,
       env: options.env,
@@ -171,6 +201,13 @@ export class ControlThread {
       admin: this.#admin,
     })
     this.#spool = new SpoolWatch({ ...parts, folder: () => this.#snapshot.server.spool.folder })
+    this.#load = new LoadKeeping({
+      ...parts,
+      cells: reader,
+      threads: this.#threads,
+      snapshot: () => this.#snapshot,
+      placement: () => this.#rollout.placement,
+    })
     this.#overview = this.#createOverview(reader)
   }
 
@@ -213,6 +250,7 @@ export class ControlThread {
       'ready',
     )
     this.#spool.look()
+    this.#load.start()
     this.#reloader.takeWarnings([
       ...this.#firstWarnings,
       ...scarceDescriptors(started.snapshot, this.#maxConnections),
@@ -269,28 +307,6 @@ export class ControlThread {
     this.#logs.flushSync()
   }
 
-  // AdminPages.
-
-  ready(): boolean {
-    return this.#phase === 'ready'
-  }
-
-  async metrics(): Promise<{ readonly type: string; readonly text: string }> {
-    return { type: this.#scrape.contentType, text: await this.#scrape.text() }
-  }
-
-  status(): object {
-    return this.#overview.document(this.#phase)
-  }
-
-  config(): object {
-    return maskedConfig(this.#snapshot)
-  }
-
-  page(): { readonly html: string; readonly styleHash: string } {
-    return statusPage(this.#overview.document(this.#phase))
-  }
-
   // ManagedObserver.
 
   workerUp(upstream: string, worker: string): void {
@@ -310,12 +326,14 @@ export class ControlThread {
   async #stopAll(): Promise<void> {
     const { logger } = this.#logs
     const started = this.#phase !== 'starting'
+    this.#membership.stop()
     const cut = await this.#pool.stop()
     this.#access.stop()
     this.#spool.stop()
+    this.#load.stop()
     if (cut.exchanges > 0) logger.warn(cut, 'requests cut')
     this.#phase = 'stopped'
-    await this.#prober.stop()
+    await this.#health.stop()
     const ended = this.#managed.stop()
     if (this.#cutting) this.#managed.kill()
     await ended
@@ -323,20 +341,6 @@ export class ControlThread {
     if (started) logger.info('stopped')
     this.#timers.stop()
     await this.#logs.close()
-  }
-
-  #createProber(): Prober {
-    return new Prober({
-      clock: this.#clock,
-      timers: this.#timers,
-      random: Math.random,
-      onChange: (upstream, endpoint, health) => {
-        this.#board.checkFlipped(upstream, endpoint, health.state === 'down' ? health.reason : undefined)
-      },
-      onResult: (upstream, endpoint, ok, durationMs, reason) => {
-        this.#board.checked(upstream, endpoint, ok, durationMs, reason)
-      },
-    })
   }
 
   #started(): Started {
@@ -360,6 +364,7 @@ export class ControlThread {
       admin: this.#admin,
       board: this.#board,
       managed: this.#managed,
+      membership: this.#membership,
       pool: this.#pool,
       reloader: this.#reloader,
       rollout: this.#rollout,

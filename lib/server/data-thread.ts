@@ -46,7 +46,11 @@ const observer = {
   },
 }
 const runtime = new Runtime(env, observer, line => access.write(line), maxConnections)
-const heartbeat = new Heartbeat(env, loopDelayMs => post({ type: 'pulse', loopDelayMs }))
+const heartbeat = new Heartbeat(
+  env,
+  loopDelayMs => post({ type: 'pulse', loopDelayMs }),
+  delayMs => runtime.ticked(delayMs),
+)
 const drainLook = new Alarm(timers, lookDrained)
 /** Configurations are taken one after the other. */
 let applying: Promise<void> = Promise.resolve()
@@ -78,7 +82,8 @@ function take(message: ToDataThread): void {
 
 async function apply(message: SnapshotMessage): Promise<void> {
   const failures = await runtime.apply(message)
-  post({ type: 'applied', generation: message.generation, failures })
+  const { serial, generation } = message
+  post({ type: 'applied', serial, generation, failures })
 }
 
 function lookDrained(): void {

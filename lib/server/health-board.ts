@@ -2,11 +2,20 @@ import type { HealthTally } from '../../metrics/health-tally.ts'
 import type { Clock } from '../base/clock.ts'
 import { type SharedState, STATE } from '../base/shared-state.ts'
 import type { Timers } from '../base/timers.ts'
-import type { EndpointConfig, EndpointProtocol, Snapshot, UpstreamConfig } from '../config/model.ts'
-import { addressText } from './address-text.ts'
-import { Ejection } from './ejection.ts'
+import type { EndpointConfig, Snapshot, UpstreamConfig } from '../config/model.ts'
+import { Ejections } from './ejections.ts'
+import {
+  downReason,
+  type EndpointEntry,
+  type EndpointStatus,
+  endpointStatus,
+  nameOf,
+  newEntry,
+} from './endpoint-entry.ts'
 import type { Placement } from './placement.ts'
+import { Revival } from './revival.ts'
 import type { ServerLog } from './server-log.ts'
+import { SlowStart } from './slow-start.ts'
 
 /** What the health board is given. */
 export interface HealthBoardOptions {
@@ -15,67 +24,41 @@ export interface HealthBoardOptions {
   readonly timers: Timers
   readonly tally: HealthTally
   readonly log: ServerLog
+  /** Uniform in [0, 1). */
+  random(): number
+  /** An endpoint is worth an active check now. */
+  hasten(upstream: string, endpoint: string): void
+  /** An endpoint gets no traffic any more, be it for a moment. */
+  wentOut(slot: number): void
 }
 
-/** The one word for an endpoint: the most serious of what keeps it from being ready. */
-export type EndpointState = 'up' | 'down' | 'ejected' | 'draining'
-
-/** One endpoint as the status page shows it. Times are ISO 8601. */
-export interface EndpointStatus {
-  readonly name: string
-  readonly address: string
-  readonly protocol: EndpointProtocol
-  readonly state: EndpointState
-  readonly since: string
-  /** Why it is not up. */
-  readonly reason: string | undefined
-  readonly weight: number
-  readonly inflight: number
-  /** The last active check; undefined before the first or without checks. */
-  readonly check: CheckStatus | undefined
-}
-
-export interface CheckStatus {
-  readonly ok: boolean
-  readonly at: string
-  readonly duration_ms: number
-  readonly message: string
-}
-
-/** Flat facts of one endpoint. Its two ways of being down are machines of their own: a worker may run and fail its checks. */
-interface Entry {
-  readonly upstream: string
-  readonly upstreamSlot: number
-  readonly slot: number
-  config: EndpointConfig
-  ejectMs: number
-  failsChecks: string | undefined
-  withoutProcess: string | undefined
-  sinceWallMs: number
-  ejectedBecause: string | undefined
-  check: CheckStatus | undefined
-}
+/** An endpoint that refuses again so soon after it could be reached has not come back. */
+const FLAP_MS = 10_000
 
 /**
- * Keeps every endpoint's shared state words: brings active checks, processes of managed workers and ejections together,
- * logs each flip once, and tells the data threads.
+ * Keeps every endpoint's shared state words: brings active checks, processes of managed workers, refused connects, ejections and
+ * drains together, logs each flip once, and tells the data threads.
  */
 export class HealthBoard {
   readonly #options: HealthBoardOptions
-  #entries: ReadonlyMap<string, Entry> = new Map()
-  /** By slot, for the life of the process: an endpoint that leaves and comes back is not forgiven. */
-  readonly #ejections = new Map<number, Ejection>()
+  readonly #slowStart: SlowStart
+  readonly #ejections: Ejections
+  #entries: ReadonlyMap<string, EndpointEntry> = new Map()
+  #pools: ReadonlyMap<string, readonly EndpointEntry[]> = new Map()
 
   constructor(options: HealthBoardOptions) {
     this.#options = options
+    this.#slowStart = new SlowStart(options)
+    this.#ejections = new Ejections({ ...options, over: slot => this.#readmit(slot) })
   }
 
   /**
    * What the configuration has now. Before the data threads get it. An endpoint with the same name and address keeps its state;
-   * a new one is up until something says otherwise, but a managed worker is down until it accepts connections.
+   * a new one is up until something says otherwise, but with active checks it is down until it passes one, and a managed worker
+   * until it accepts connections.
    */
   place(snapshot: Snapshot, placement: Placement): void {
-    const entries = new Map<string, Entry>()
+    const entries = new Map<string, EndpointEntry>()
     for (const [i, upstream] of snapshot.upstreams.entries()) {
       const places = placement.upstreams[i]
       for (const [j, config] of upstream.endpoints.entries()) {
@@ -85,7 +68,13 @@ export class HealthBoard {
         entries.set(key, this.#entryFor(key, upstream, config, places.slot, slot))
       }
     }
+    for (const [key, entry] of this.#entries) {
+      if (entries.get(key) === entry) continue
+      entry.revival?.stop()
+      this.#slowStart.end(entry.slot)
+    }
     this.#entries = entries
+    this.#pools = Map.groupBy(entries.values(), entry => entry.upstream)
   }
 
   /** An active check has changed its mind; `reason` is undefined when the endpoint is up. */
@@ -93,7 +82,7 @@ export class HealthBoard {
     const entry = this.#entries.get(keyOf(upstream, endpoint))
     if (entry === undefined) return
     entry.failsChecks = reason
-    this.#settle(entry)
+    this.#settle(entry, reason)
   }
 
   /** An active check has ended. */
@@ -107,6 +96,7 @@ export class HealthBoard {
       duration_ms: Math.round(durationMs * 10) / 10,
       message: ok ? 'passed' : message,
     }
+    if (ok) this.#reached(entry)
   }
 
   /** A managed worker accepts connections (`reason` undefined), or has ended. */
@@ -114,30 +104,60 @@ export class HealthBoard {
     const entry = this.#entries.get(keyOf(upstream, worker))
     if (entry === undefined) return
     entry.withoutProcess = reason
-    this.#settle(entry)
+    if (reason === undefined) {
+      this.#reached(entry)
+      this.#options.hasten(upstream, worker)
+    }
+    this.#settle(entry, reason)
   }
 
   /** A data thread has taken the endpoint out because of what it saw in traffic. */
   ejected(upstream: string, endpoint: string, reason: string): void {
     const entry = this.#entries.get(keyOf(upstream, endpoint))
-    if (entry !== undefined) this.#eject(entry, reason)
+    if (entry !== undefined && this.#has(entry, STATE.ejected)) this.#eject(entry, reason)
   }
 
-  /** A data thread could not connect, and has marked the endpoint. */
+  /** Takes an endpoint out for a time; false if it is out already. */
+  eject(upstream: string, endpoint: string, reason: string): boolean {
+    const entry = this.#entries.get(keyOf(upstream, endpoint))
+    if (entry === undefined || !this.#options.shared.setState(entry.slot, STATE.ejected, true)) return false
+    this.#eject(entry, reason)
+    return true
+  }
+
+  /** A data thread could not connect, and has marked the endpoint. A check that has passed meanwhile knows better. */
   unreachable(upstream: string, endpoint: string, reason: string): void {
     const entry = this.#entries.get(keyOf(upstream, endpoint))
-    if (entry !== undefined) this.#options.log.warn({ ...nameOf(entry), reason }, 'endpoint unreachable')
+    if (entry !== undefined && this.#has(entry, STATE.unreachable)) this.#revive(entry, reason)
   }
 
   /** Something failed there. */
-  suspected(_upstream: string, _endpoint: string): void {}
+  suspected(upstream: string, endpoint: string): void {
+    this.#options.hasten(upstream, endpoint)
+  }
 
-  /** A data thread died: takes up ejections that it could not report any more. */
-  adoptEjections(): void {
+  /** No new work for the endpoint, or for all of the upstream; false if there is none. It stays so over reloads. */
+  drain(upstream: string, endpoint: string | undefined): boolean {
+    const entries = this.#named(upstream, endpoint)
+    for (const entry of entries) this.#drain(entry)
+    return entries.length > 0
+  }
+
+  /** Takes `drain` back. */
+  undrain(upstream: string, endpoint: string | undefined): boolean {
+    const entries = this.#named(upstream, endpoint)
+    for (const entry of entries) {
+      if (this.#unmark(entry, STATE.draining)) this.#tell(entry, 'undrained', 'endpoint undrained')
+    }
+    return entries.length > 0
+  }
+
+  /** A data thread died: takes up marks that it could not report any more. */
+  adoptMarks(): void {
     for (const entry of this.#entries.values()) {
-      const ejected = (this.#options.shared.state(entry.slot) & STATE.ejected) !== 0
-      if (ejected && this.#ejections.get(entry.slot)?.running !== true)
-        this.#eject(entry, 'failures in traffic')
+      const ejected = this.#has(entry, STATE.ejected)
+      if (ejected && !this.#ejections.isRunning(entry.slot)) this.#eject(entry, 'failures in traffic')
+      if (this.#has(entry, STATE.unreachable)) this.#revive(entry, 'connects fail')
     }
   }
 
@@ -148,9 +168,34 @@ export class HealthBoard {
     }
   }
 
+  /** True while requests for the upstream wait for an endpoint: traffic alone never empties it, so ejections do not count. */
+  isHeld(upstream: string): boolean {
+    const { shared } = this.#options
+    const pool = this.#pools.get(upstream) ?? []
+    return pool.every(entry => (shared.state(entry.slot) & ~STATE.ejected) !== 0)
+  }
+
+  /** True if no check holds the endpoint back. */
+  serves(upstream: string, endpoint: string): boolean {
+    const entry = this.#entries.get(keyOf(upstream, endpoint))
+    return entry !== undefined && entry.failsChecks === undefined
+  }
+
+  /** Gives up connects under way. */
+  stop(): void {
+    for (const entry of this.#entries.values()) entry.revival?.stop()
+  }
+
   /** Endpoints of one upstream, in the order of the configuration. */
   status(upstream: string): EndpointStatus[] {
-    return [...this.#entries.values()].filter(it => it.upstream === upstream).map(it => this.#statusOf(it))
+    const { shared } = this.#options
+    return (this.#pools.get(upstream) ?? []).map(entry =>
+      endpointStatus(entry, {
+        bits: shared.state(entry.slot),
+        ramp: shared.ramp(entry.slot),
+        inflight: shared.inflight(entry.slot),
+      }),
+    )
   }
 
   /** Slots in use by the present configuration. */
@@ -164,113 +209,168 @@ export class HealthBoard {
     config: EndpointConfig,
     upstreamSlot: number,
     slot: number,
-  ): Entry {
-    const { clock, shared } = this.#options
-    const { ejectMs } = upstream.passive
+  ): EndpointEntry {
     const known = this.#entries.get(key)
     if (known !== undefined && known.slot === slot) {
       known.config = config
-      known.ejectMs = ejectMs
+      known.pool = upstream
       return known
     }
-    const managed = upstream.run !== undefined && config.name.startsWith('worker-')
-    const withoutProcess = managed ? 'the process has not started yet' : undefined
-    // The slot may remember a time when the endpoint was in the configuration before.
-    shared.setState(slot, STATE.down, withoutProcess !== undefined)
-    return {
-      upstream: upstream.name,
-      upstreamSlot,
-      slot,
-      config,
-      ejectMs,
-      failsChecks: undefined,
-      withoutProcess,
-      sinceWallMs: clock.wall(),
-      ejectedBecause: undefined,
-      check: undefined,
-    }
+    const entry = newEntry(upstream, config, upstreamSlot, slot, this.#options.clock.wall())
+    this.#resetSlot(entry)
+    return entry
   }
 
-  #settle(entry: Entry): void {
-    const { shared, clock, log, tally } = this.#options
-    const reason = entry.withoutProcess ?? entry.failsChecks
-    if (!shared.setState(entry.slot, STATE.down, reason !== undefined)) return
-    shared.changed(entry.upstreamSlot)
-    const wallMs = clock.wall()
-    const fields = { ...nameOf(entry), lasted_ms: Math.round(wallMs - entry.sinceWallMs) }
-    entry.sinceWallMs = wallMs
-    tally.changed(entry.upstream, entry.config.name, reason === undefined ? 'up' : 'down')
+  /** The slot may remember a time when the endpoint was in the configuration before, or even another endpoint. */
+  #resetSlot(entry: EndpointEntry): void {
+    const { shared } = this.#options
+    const { slot } = entry
+    shared.setState(slot, STATE.down | STATE.unreachable | STATE.draining, false)
+    shared.setState(slot, STATE.down, downReason(entry) !== undefined)
+    this.#slowStart.end(slot)
+    if (this.#ejections.claim(slot, ownerOf(entry))) shared.setState(slot, STATE.ejected, false)
+  }
+
+  /** `news` is why it is down, if somebody has found that out just now. */
+  #settle(entry: EndpointEntry, news: string | undefined): void {
+    if (downReason(entry) === undefined) {
+      if (this.#unmark(entry, STATE.down)) this.#cameUp(entry)
+      return
+    }
+    if (this.#options.shared.setState(entry.slot, STATE.down, true)) this.#wentOut(entry)
+    if (news === undefined || entry.announcedDown) return
+    const { log, tally } = this.#options
+    const fields = { ...nameOf(entry), lasted_ms: this.#flip(entry), reason: news }
+    entry.announcedDown = true
+    if (entry.unreachable === undefined) tally.changed(entry.upstream, entry.config.name, 'down')
+    log.warn(fields, 'endpoint down')
+  }
+
+  #cameUp(entry: EndpointEntry): void {
+    const { log, tally } = this.#options
+    const counted = entry.announcedDown && entry.unreachable === undefined
+    entry.announcedDown = false
+    if (counted) tally.changed(entry.upstream, entry.config.name, 'up')
     // One that was down and passes its probes again is another process: what its predecessor did in traffic is forgiven.
-    if (reason === undefined) this.#ejections.get(entry.slot)?.forgive()
-    if (reason === undefined) log.info(fields, 'endpoint up')
-    else log.warn({ ...fields, reason }, 'endpoint down')
+    this.#ejections.forgive(entry.slot)
+    log.info({ ...nameOf(entry), lasted_ms: this.#flip(entry) }, 'endpoint up')
   }
 
-  #eject(entry: Entry, reason: string): void {
-    const { clock, timers, log, tally } = this.#options
-    let ejection = this.#ejections.get(entry.slot)
-    if (ejection === undefined) {
-      ejection = new Ejection(clock, timers, () => this.#readmit(entry.slot))
-      this.#ejections.set(entry.slot, ejection)
-    }
-    const forMs = ejection.begin(entry.ejectMs)
-    entry.sinceWallMs = clock.wall()
+  #revive(entry: EndpointEntry, reason: string): void {
+    if (entry.unreachable !== undefined) return
+    const { log, tally, clock, timers, random } = this.#options
+    entry.unreachable = reason
+    entry.flaps = clock.now() - entry.reachedAtMs < FLAP_MS ? entry.flaps + 1 : 0
+    entry.revival = new Revival({
+      flaps: entry.flaps,
+      address: entry.config.address,
+      clock,
+      timers,
+      random,
+      held: () => this.isHeld(entry.upstream),
+      reached: () => this.#reached(entry),
+    })
+    this.#wentOut(entry)
+    if (!entry.announcedDown) tally.changed(entry.upstream, entry.config.name, 'down')
+    log.warn({ ...nameOf(entry), lasted_ms: this.#flip(entry), reason }, 'endpoint unreachable')
+    this.#options.hasten(entry.upstream, entry.config.name)
+  }
+
+  /** Somebody has connected. */
+  #reached(entry: EndpointEntry): void {
+    this.#unmark(entry, STATE.unreachable)
+    if (entry.unreachable === undefined) return
+    entry.revival?.stop()
+    entry.revival = undefined
+    entry.unreachable = undefined
+    entry.reachedAtMs = this.#options.clock.now()
+    const { log, tally } = this.#options
+    if (!entry.announcedDown) tally.changed(entry.upstream, entry.config.name, 'up')
+    log.info({ ...nameOf(entry), lasted_ms: this.#flip(entry) }, 'endpoint reachable')
+    this.#options.hasten(entry.upstream, entry.config.name)
+  }
+
+  #eject(entry: EndpointEntry, reason: string): void {
+    const { log, tally } = this.#options
+    const forMs = this.#ejections.begin(entry.slot, ownerOf(entry), entry.pool.passive.ejectMs)
+    this.#flip(entry)
     entry.ejectedBecause = reason
+    this.#wentOut(entry)
     tally.changed(entry.upstream, entry.config.name, 'ejected')
     log.warn({ ...nameOf(entry), reason, for_ms: forMs }, 'endpoint ejected')
+    this.#options.hasten(entry.upstream, entry.config.name)
   }
 
   #readmit(slot: number): void {
-    const { shared, clock, log, tally } = this.#options
+    const { shared } = this.#options
     shared.clearFailures(slot)
-    shared.setState(slot, STATE.ejected, false)
+    shared.clearBadAnswers(slot)
     const entry = [...this.#entries.values()].find(it => it.slot === slot)
-    if (entry === undefined) return
-    shared.changed(entry.upstreamSlot)
-    entry.sinceWallMs = clock.wall()
+    if (entry === undefined) {
+      shared.setState(slot, STATE.ejected, false)
+      return
+    }
+    this.#unmark(entry, STATE.ejected)
     entry.ejectedBecause = undefined
-    tally.changed(entry.upstream, entry.config.name, 'readmitted')
-    log.info(nameOf(entry), 'endpoint readmitted')
+    this.#tell(entry, 'readmitted', 'endpoint readmitted')
   }
 
-  #statusOf(entry: Entry): EndpointStatus {
+  #drain(entry: EndpointEntry): void {
+    if (!this.#options.shared.setState(entry.slot, STATE.draining, true)) return
+    this.#wentOut(entry)
+    this.#tell(entry, 'draining', 'endpoint draining')
+  }
+
+  /** Takes bits away; what becomes ready by that starts slowly, and not before its ramp is known. */
+  #unmark(entry: EndpointEntry, bits: number): boolean {
     const { shared } = this.#options
-    const { name, address, protocol, weight } = entry.config
-    const state = stateWord(shared.state(entry.slot))
-    return {
-      name,
-      address: addressText(address),
-      protocol,
-      state,
-      since: new Date(entry.sinceWallMs).toISOString(),
-      reason: reasonOf(entry, state),
-      weight,
-      inflight: shared.inflight(entry.slot),
-      check: entry.check,
+    const before = shared.state(entry.slot)
+    if ((before & bits) === 0) return false
+    if ((before & ~bits) === 0) this.#slowStart.begin(entry.slot, entry.upstreamSlot, entry.pool.slowStartMs)
+    shared.setState(entry.slot, bits, false)
+    shared.changed(entry.upstreamSlot)
+    return true
+  }
+
+  /** It has been marked. If it was the last of its upstream, requests wait now for whichever comes back first. */
+  #wentOut(entry: EndpointEntry): void {
+    this.#slowStart.end(entry.slot)
+    this.#options.wentOut(entry.slot)
+    this.#options.shared.changed(entry.upstreamSlot)
+    if (!this.isHeld(entry.upstream)) return
+    for (const each of this.#pools.get(entry.upstream) ?? []) {
+      each.revival?.hasten()
+      this.#options.hasten(each.upstream, each.config.name)
     }
   }
-}
 
-function stateWord(bits: number): EndpointState {
-  if ((bits & STATE.down) !== 0) return 'down'
-  if ((bits & STATE.ejected) !== 0) return 'ejected'
-  return (bits & STATE.draining) !== 0 ? 'draining' : 'up'
-}
+  #tell(entry: EndpointEntry, to: 'readmitted' | 'draining' | 'undrained', event: string): void {
+    const { log, tally } = this.#options
+    this.#flip(entry)
+    tally.changed(entry.upstream, entry.config.name, to)
+    log.info(nameOf(entry), event)
+  }
 
-function reasonOf(entry: Entry, state: EndpointState): string | undefined {
-  switch (state) {
-    case 'up':
-    case 'draining':
-      return undefined
-    case 'down':
-      return entry.withoutProcess ?? entry.failsChecks
-    case 'ejected':
-      return entry.ejectedBecause
+  /** Now is the time of its last change; returns how long it was as it was. */
+  #flip(entry: EndpointEntry): number {
+    const wallMs = this.#options.clock.wall()
+    const lastedMs = Math.round(wallMs - entry.sinceWallMs)
+    entry.sinceWallMs = wallMs
+    return lastedMs
+  }
+
+  #has({ slot }: EndpointEntry, bits: number): boolean {
+    return (this.#options.shared.state(slot) & bits) !== 0
+  }
+
+  #named(upstream: string, endpoint: string | undefined): readonly EndpointEntry[] {
+    const pool = this.#pools.get(upstream) ?? []
+    return endpoint === undefined ? pool : pool.filter(entry => entry.config.name === endpoint)
   }
 }
 
-function nameOf({ upstream, config }: Entry): { upstream: string; endpoint: string } {
-  return { upstream, endpoint: config.name }
+function ownerOf({ upstream, config }: EndpointEntry): string {
+  return JSON.stringify([upstream, config.name, config.address])
 }
 
 function keyOf(upstream: string, endpoint: string): string {

@@ -15,14 +15,21 @@ export class Heartbeat implements Deadline {
   slot: number | undefined = undefined
   readonly #env: ThreadEnv
   readonly #report: (longestDelayMs: number) => void
+  readonly #ticked: (delayMs: number) => void
   #tickedMs = 0
   #beatMs = Number.NEGATIVE_INFINITY
   #reportedMs = 0
   #longestDelayMs = 0
 
-  constructor(env: ThreadEnv, report: (longestDelayMs: number) => void) {
+  /** `ticked`: told at every tick how late it came. */
+  constructor(
+    env: ThreadEnv,
+    report: (longestDelayMs: number) => void,
+    ticked: (delayMs: number) => void = () => {},
+  ) {
     this.#env = env
     this.#report = report
+    this.#ticked = ticked
   }
 
   start(): void {
@@ -35,8 +42,10 @@ export class Heartbeat implements Deadline {
   expired(): void {
     const { clock, timers, shared, thread } = this.#env
     const nowMs = clock.now()
-    this.#longestDelayMs = Math.max(this.#longestDelayMs, nowMs - this.#tickedMs - TICK_MS)
+    const delayMs = nowMs - this.#tickedMs - TICK_MS
+    this.#longestDelayMs = Math.max(this.#longestDelayMs, delayMs)
     this.#tickedMs = nowMs
+    this.#ticked(delayMs)
     if (nowMs - this.#beatMs >= BEAT_MS) {
       this.#beatMs = nowMs
       shared.beat(thread)

@@ -21,6 +21,7 @@ export function maskedConfig(snapshot: Snapshot): object {
         upstream.health === undefined
           ? undefined
           : { ...upstream.health, headers: masked(upstream.health.headers) },
+      sticky: upstream.sticky === undefined ? undefined : { ...upstream.sticky, secret: MASK },
       run: upstream.run === undefined ? undefined : { ...upstream.run, env: masked(upstream.run.env) },
     })),
   }

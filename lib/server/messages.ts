@@ -18,6 +18,8 @@ export interface DataThreadInit {
 /** A configuration to run. Answered by `applied`. */
 export interface SnapshotMessage {
   readonly type: 'snapshot'
+  /** Counts what was handed out, from 1: configurations, and changes of their endpoints. */
+  readonly serial: number
   /** Counts the configurations of this process, from 1. */
   readonly generation: number
   readonly snapshot: Snapshot
@@ -54,7 +56,12 @@ export interface CutCounts {
 
 /** Data thread to control thread. */
 export type FromDataThread =
-  | { readonly type: 'applied'; readonly generation: number; readonly failures: readonly ListenFailure[] }
+  | {
+      readonly type: 'applied'
+      readonly serial: number
+      readonly generation: number
+      readonly failures: readonly ListenFailure[]
+    }
   | { readonly type: 'drained' }
   | ({ readonly type: 'cut' } & CutCounts)
   | {

@@ -7,6 +7,7 @@ import { SPOOL_BLOCK } from '../proxy/spool-measures.ts'
 import type { Admin } from './admin.ts'
 import type { HealthBoard } from './health-board.ts'
 import type { ManagedWorkers } from './managed-workers.ts'
+import type { Membership } from './membership.ts'
 import type { Reloader } from './reloader.ts'
 import type { Rollout } from './rollout.ts'
 import type { SpoolWatch } from './spool-watch.ts'
@@ -22,6 +23,7 @@ export interface OverviewParts {
   readonly admin: Admin
   readonly board: HealthBoard
   readonly managed: ManagedWorkers
+  readonly membership: Membership
   readonly pool: ThreadPool
   readonly reloader: Reloader
   readonly rollout: Rollout
@@ -56,6 +58,7 @@ export class Overview {
       restarts: pool.restarts,
       board,
       managed: managed.status(),
+      membership: this.#parts.membership,
       reload: reloader.last,
       warnings: reloader.warnings,
       tunnels: (upstream, endpoint) => tunnels.get(`${upstream}\n${endpoint}`) ?? 0,

@@ -4,10 +4,12 @@ import { ENDPOINT_BLOCK, UPSTREAM_BLOCK } from '../../upstreams/measures.ts'
 import type { UpstreamPlacement } from '../../upstreams/upstream.ts'
 import { type BlockLayout, RowAllocator } from '../base/cells.ts'
 import { MAX_ENDPOINTS, MAX_UPSTREAMS } from '../base/shared-state.ts'
-import type { Address, Snapshot, UpstreamConfig } from '../config/model.ts'
+import type { Snapshot, UpstreamConfig } from '../config/model.ts'
 import { SPOOL_BLOCK } from '../proxy/spool-measures.ts'
 import { STATIC_BLOCK } from '../static/static-measures.ts'
 import { addressText } from './address-text.ts'
+import { Ledger, type Moment } from './ledger.ts'
+import type { PlaceMemory } from './place-memory.ts'
 
 /** Name under which exchanges that matched no route are counted. */
 export const NO_ROUTE = ''
@@ -22,22 +24,55 @@ export class PlacementFull extends Error {
   override readonly name = 'PlacementFull'
 }
 
+/** A slot whose endpoint has gone may be another's after this. */
+const SLOT_REST_MS = 60_000
+/** The counters of a removed endpoint are shown for a quarter of an hour (metrics/scrape.ts); then they may be another's. */
+const ROW_REST_MS = 16 * 60_000
+
 /**
- * Gives names their rows and slots. A name keeps its rows for the life of the process, so a reload resets no counter. A slot
- * belongs to a name and an address: health does not pass from one address to another. Names that
- * are gone keep what they have, so there is an end to it (PlacementFull).
+ * Gives names their rows and slots. A name keeps its rows, so a reload resets no counter. A slot belongs to a name and an address:
+ * health does not pass from one address to another. What an endpoint had goes to another once it has been away for long, and only when
+ * nothing else is left; all other names keep what they have for the life of the process, so there is an end to it (PlacementFull).
  */
 export class Placer {
   readonly #rows: RowAllocator
-  readonly #endpointSlots = new RowAllocator(MAX_ENDPOINTS)
   readonly #upstreamSlots = new RowAllocator(MAX_UPSTREAMS)
+  readonly #slots: Ledger
+  readonly #endpointRows: Ledger
 
-  constructor(rowCapacity: number) {
+  constructor(rowCapacity: number, memory: PlaceMemory) {
+    const slots = new RowAllocator(MAX_ENDPOINTS)
     this.#rows = new RowAllocator(rowCapacity)
+    this.#slots = new Ledger({
+      fresh: numbered(key => slots.rowOf(key, 1)),
+      restMs: SLOT_REST_MS,
+      mayPass: slot => memory.slotRests(slot),
+      passed: slot => memory.forgetSlot(slot),
+    })
+    this.#endpointRows = new Ledger({
+      fresh: numbered(key => this.#rows.rowOf(key, ENDPOINT_BLOCK.size)),
+      restMs: ROW_REST_MS,
+      mayPass: row => memory.rowRests(row),
+      passed: row => memory.forgetRow(row),
+    })
   }
 
   /** Throws PlacementFull. */
-  place(snapshot: Snapshot): Placement {
+  place(snapshot: Snapshot, moment: Moment): Placement {
+    const names: EndpointNames = { slots: new Set(), rows: new Set() }
+    try {
+      const placement = this.#place(snapshot, moment, names)
+      this.#slots.settle(names.slots, moment)
+      this.#endpointRows.settle(names.rows, moment)
+      return placement
+    } catch (error) {
+      this.#slots.undo()
+      this.#endpointRows.undo()
+      throw error
+    }
+  }
+
+  #place(snapshot: Snapshot, moment: Moment, names: EndpointNames): Placement {
     const routes = [NO_ROUTE, ...snapshot.routes.map(route => route.name)]
     return {
       spool: { row: this.#row('spool', SPOOL_BLOCK) },
@@ -53,41 +88,62 @@ export class Placer {
           row: this.#row(`exchange:${listener}|${route}`, EXCHANGE_BLOCK),
         })),
       ),
-      upstreams: snapshot.upstreams.map(upstream => this.#placeUpstream(upstream)),
+      upstreams: snapshot.upstreams.map(upstream => this.#placeUpstream(upstream, moment, names)),
     }
   }
 
-  #placeUpstream({ name, endpoints }: UpstreamConfig): PlacedUpstream & UpstreamPlacement {
+  #placeUpstream(
+    { name, endpoints }: UpstreamConfig,
+    moment: Moment,
+    names: EndpointNames,
+  ): PlacedUpstream & UpstreamPlacement {
     return {
       name,
-      slot: slotIn(this.#upstreamSlots, `upstream:${name}`, 'upstreams', MAX_UPSTREAMS),
+      slot: this.#upstreamSlot(name),
       row: this.#row(`upstream:${name}`, UPSTREAM_BLOCK),
-      endpoints: endpoints.map(endpoint => ({
-        name: endpoint.name,
-        weight: endpoint.weight,
-        slot: this.#endpointSlot(name, endpoint.name, endpoint.address),
-        row: this.#row(`endpoint:${name}|${endpoint.name}`, ENDPOINT_BLOCK),
-      })),
+      endpoints: endpoints.map(endpoint => {
+        const rowName = `endpoint:${name}|${endpoint.name}`
+        const slotName = `${rowName}|${addressText(endpoint.address)}`
+        names.rows.add(rowName)
+        names.slots.add(slotName)
+        return {
+          name: endpoint.name,
+          weight: endpoint.weight,
+          slot:
+            this.#slots.placeOf(slotName, moment) ?? full(`more than ${MAX_ENDPOINTS} endpoints`, slotName),
+          row: this.#endpointRows.placeOf(rowName, moment) ?? full('no counters left', rowName),
+        }
+      }),
     }
   }
 
-  #endpointSlot(upstream: string, endpoint: string, address: Address): number {
-    const key = `endpoint:${upstream}|${endpoint}|${addressText(address)}`
-    return slotIn(this.#endpointSlots, key, 'endpoints', MAX_ENDPOINTS)
+  #upstreamSlot(name: string): number {
+    const slot = this.#upstreamSlots.rowOf(name, 1)
+    return slot ?? full(`more than ${MAX_UPSTREAMS} upstreams since the start`, name)
   }
 
   #row<K extends string>(key: string, block: BlockLayout<K>): number {
-    const row = this.#rows.rowOf(key, block.size)
-    if (row === undefined)
-      throw new PlacementFull(`no counters left for ${key}: restart to forget removed names`)
-    return row
+    return this.#rows.rowOf(key, block.size) ?? full('no counters left', key)
   }
 }
 
-function slotIn(slots: RowAllocator, key: string, what: string, max: number): number {
-  const slot = slots.rowOf(key, 1)
-  if (slot !== undefined) return slot
-  throw new PlacementFull(
-    `more than ${max} ${what} since the start, at ${key}: restart to forget removed names`,
-  )
+/** Names of the endpoints of one placement, as the ledgers know them. */
+interface EndpointNames {
+  readonly slots: Set<string>
+  readonly rows: Set<string>
+}
+
+/** Endpoints have no fixed place in the allocator: there they are counted. Most of them ever: MAX_ENDPOINTS. */
+function numbered(rowOf: (key: string) => number | undefined): () => number | undefined {
+  let count = 0
+  return () => {
+    if (count >= MAX_ENDPOINTS) return undefined
+    const place = rowOf(`endpoint#${count}`)
+    if (place !== undefined) count += 1
+    return place
+  }
+}
+
+function full(what: string, name: string): never {
+  throw new PlacementFull(`${what}, at ${name}: restart to forget removed names`)
 }

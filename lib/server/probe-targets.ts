@@ -31,6 +31,7 @@ function firstHost(upstream: string, { routes }: Snapshot): string | undefined {
   return undefined
 }
 
-function ownHost({ address }: EndpointConfig): string {
+function ownHost({ address, host }: EndpointConfig): string {
+  if (host !== undefined) return host
   return address.kind === 'unix' ? 'localhost' : addressText(address)
 }

@@ -1,32 +1,40 @@
 import type { Scrape } from '../../metrics/scrape.ts'
 import type { Prober } from '../../upstreams/health/prober.ts'
+import type { Clock } from '../base/clock.ts'
 import type { SharedState } from '../base/shared-state.ts'
 import type { Timers } from '../base/timers.ts'
 import type { Snapshot } from '../config/model.ts'
 import { AddressTaken } from './address-claim.ts'
-import { pause } from './alarm.ts'
+import { addressText } from './address-text.ts'
+import { pause, within } from './alarm.ts'
 import type { HealthBoard } from './health-board.ts'
 import { type Addressed, ListenerAddresses } from './listener-addresses.ts'
 import type { ManagedWorkers } from './managed-workers.ts'
-import { withNames } from './membership.ts'
+import type { Members, Membership, QuietEndpoint } from './membership.ts'
 import type { ListenFailure } from './messages.ts'
 import { type Placement, PlacementFull, type Placer } from './placement.ts'
 import { probeTargets } from './probe-targets.ts'
+import type { ServerLog } from './server-log.ts'
 import type { ThreadPool } from './thread-pool.ts'
 
 /** How often it is looked whether old workers have finished their requests. */
 const IDLE_LOOK_MS = 100
+/** A data thread that takes longer for a change of members does not keep the next change waiting. */
+const REFRESH_MS = 1000
 
 /** Everyone who has to know of a new configuration. */
 export interface RolloutParts {
   readonly placer: Placer
   readonly managed: ManagedWorkers
+  readonly membership: Membership
   readonly board: HealthBoard
   readonly scrape: Scrape
   readonly prober: Prober
   readonly pool: ThreadPool
   readonly shared: SharedState
   readonly timers: Timers
+  readonly clock: Clock
+  readonly log: ServerLog
 }
 
 /** The configuration could not be taken; the one before, if any, goes on untouched. */
@@ -39,8 +47,15 @@ export class Rollout {
   readonly #parts: RolloutParts
   readonly #addresses = new ListenerAddresses()
   #generation = 0
+  #serial = 0
+  /** What is configured, with real ports and managed workers, before names and deploys. */
+  #base: Snapshot | undefined
   #snapshot: Snapshot | undefined
   #placement: Placement | undefined
+  /** Endpoints that get no traffic because a deploy says so. */
+  #quiet: ReadonlyMap<string, QuietEndpoint> = new Map()
+  #refreshing: Promise<void> = Promise.resolve()
+  #refreshNext: Promise<void> | undefined
 
   constructor(parts: RolloutParts) {
     this.#parts = parts
@@ -56,6 +71,17 @@ export class Rollout {
     return this.#snapshot
   }
 
+  /** What is configured, before names and deploys; undefined before the first. */
+  get configured(): Snapshot | undefined {
+    return this.#base
+  }
+
+  /** True for an endpoint that gets no traffic because of a deploy. */
+  isQuiet(upstream: string, endpoint: string): boolean {
+    const quiet = [...this.#quiet.values()]
+    return quiet.some(one => one.upstream === upstream && one.endpoint.name === endpoint)
+  }
+
   /** Where its counters are. */
   get placement(): Placement | undefined {
     return this.#placement
@@ -63,24 +89,35 @@ export class Rollout {
 
   /** Throws RolloutRefused. Resolves when all threads run it, with what they could not bind. */
   async take(configured: Snapshot): Promise<ListenFailure[]> {
-    const { managed, pool, placer } = this.#parts
+    const { managed, membership } = this.#parts
     let addressed: Addressed | undefined
     try {
-      const prepared = await managed.prepare(withNames(configured))
-      await this.#waitForWorkers()
+      const prepared = await managed.prepare(configured)
+      await Promise.all([this.#waitForWorkers(), membership.prepare(prepared)])
       addressed = await this.#addresses.resolve(prepared)
-      const placement = placer.place(addressed.snapshot)
-      this.#adopt(configured, addressed.snapshot, placement)
-      const { snapshot } = addressed
-      return await pool.apply({ type: 'snapshot', generation: this.#generation, snapshot, placement })
+      return await this.#adopt(configured, addressed.snapshot)
     } catch (error) {
       await managed.abandon()
+      membership.abandon()
       if (error instanceof AddressTaken || error instanceof PlacementFull)
         throw new RolloutRefused(error.message)
       throw error
     } finally {
       addressed?.release()
     }
+  }
+
+  /**
+   * The members of the running configuration are others: all threads get them, and nothing else changes. Changes that come while one is
+   * on its way go together with the next. Resolves when the threads run it, or take long. Never rejects.
+   */
+  refresh(): Promise<void> {
+    this.#refreshNext ??= this.#refreshing.then(() => {
+      this.#refreshNext = undefined
+      this.#refreshing = this.#takeMembers()
+      return this.#refreshing
+    })
+    return this.#refreshNext
   }
 
   /** Stops workers of the configuration before, once their requests are done; `limitMs` is the longest wait. */
@@ -105,15 +142,70 @@ export class Rollout {
     if (late !== undefined) throw new RolloutRefused(late)
   }
 
-  #adopt(configured: Snapshot, snapshot: Snapshot, placement: Placement): void {
-    const { board, managed, scrape, prober } = this.#parts
-    this.#addresses.adopt(configured, snapshot)
+  /** Nothing waits in here until the threads have it in their hands: no change of members comes between. */
+  #adopt(configured: Snapshot, base: Snapshot): Promise<ListenFailure[]> {
+    const { managed, membership } = this.#parts
+    const members = membership.membersOf(base)
+    const placement = this.#place(members.snapshot)
+    this.#addresses.adopt(configured, base)
     this.#generation += 1
+    this.#base = base
+    membership.adopt(base)
+    this.#settle(members, placement)
+    managed.adopt()
+    return this.#handOut(members.snapshot, placement)
+  }
+
+  async #takeMembers(): Promise<void> {
+    const { membership, timers, log } = this.#parts
+    if (this.#base === undefined) return
+    const members = membership.membersOf(this.#base)
+    try {
+      const placement = this.#place(members.snapshot)
+      this.#settle(members, placement)
+      await within(timers, REFRESH_MS, this.#handOut(members.snapshot, placement), undefined)
+    } catch (error) {
+      const full = error instanceof PlacementFull
+      log.error(full ? { problem: error.message } : { err: error }, 'endpoints not taken')
+    }
+  }
+
+  #place(snapshot: Snapshot): Placement {
+    const { placer, clock, pool } = this.#parts
+    const moment = { nowMs: clock.now(), serial: this.#serial + 1, applied: pool.serial }
+    return placer.place(snapshot, moment)
+  }
+
+  /** Everyone in this thread knows it from now on. */
+  #settle({ snapshot, quiet }: Members, placement: Placement): void {
+    const { board, scrape, prober } = this.#parts
     this.#snapshot = snapshot
     this.#placement = placement
     board.place(snapshot, placement)
-    managed.adopt()
+    this.#hush(quiet)
     scrape.place(placement)
     prober.reconcile(probeTargets(snapshot))
   }
+
+  /** Those that get traffic from now on come first: at no time is there nobody. */
+  #hush(quiet: readonly QuietEndpoint[]): void {
+    const { board } = this.#parts
+    const before = this.#quiet
+    this.#quiet = new Map(quiet.map(one => [quietKey(one), one]))
+    for (const [key, { upstream, endpoint }] of before)
+      if (!this.#quiet.has(key)) board.undrain(upstream, endpoint.name)
+    for (const [key, { upstream, endpoint }] of this.#quiet)
+      if (!before.has(key)) board.drain(upstream, endpoint.name)
+  }
+
+  #handOut(snapshot: Snapshot, placement: Placement): Promise<ListenFailure[]> {
+    this.#serial += 1
+    const { pool } = this.#parts
+    const serial = this.#serial
+    return pool.apply({ type: 'snapshot', serial, generation: this.#generation, snapshot, placement })
+  }
+}
+
+function quietKey({ upstream, endpoint }: QuietEndpoint): string {
+  return `${upstream}\n${endpoint.name}\n${addressText(endpoint.address)}`
 }

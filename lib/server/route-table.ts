@@ -1,13 +1,18 @@
 import type { Upstream } from '../../upstreams/upstream.ts'
 import type { ThreadEnv } from '../base/thread-env.ts'
-import type { ProxyAction, RouteConfig, StaticAction } from '../config/model.ts'
+import type { Priority, ProxyAction, RouteConfig, StaticAction } from '../config/model.ts'
 import type { Handler } from '../http/handler.ts'
 import type { RequestHead } from '../http/message.ts'
 import { matchPath } from '../http/path.ts'
+import { CanaryChoice, CanaryHandler } from '../proxy/canary.ts'
 import { ProxyHandler } from '../proxy/handler.ts'
+import { Mirror } from '../proxy/mirror.ts'
+import type { MirrorResult } from '../proxy/mirror-measures.ts'
+import type { MirrorTraffic } from '../proxy/mirror-site.ts'
 import { Mount } from '../proxy/mount.ts'
 import type { NamedFiles } from '../proxy/site.ts'
 import type { Spool } from '../proxy/spool.ts'
+import { Sticky } from '../proxy/sticky.ts'
 import { gateOf, type RouteGate } from '../route/gate.ts'
 import { Router } from '../route/router.ts'
 import type { FileStore } from '../static/file-store.ts'
@@ -20,6 +25,8 @@ export interface HandlerParts {
   readonly spool: Spool
   readonly store: FileStore
   readonly env: ThreadEnv
+  readonly mirrors: MirrorTraffic
+  countMirrored(listener: string, route: string, result: MirrorResult): void
 }
 
 /** What a route leads to. */
@@ -27,6 +34,8 @@ export interface Target {
   readonly route: string
   readonly gate: RouteGate | undefined
   readonly handler: Handler
+  /** Of requests that go to an app. */
+  readonly priority: Priority | undefined
 }
 
 /** All routes of a snapshot with their gates and handlers. Built whole, never changed. */
@@ -34,6 +43,7 @@ export class RouteTable {
   readonly #router: Router<Target>
   readonly #parts: HandlerParts
   readonly #files: NamedFiles
+  readonly #stickies = new Map<string, Sticky>()
 
   constructor(routes: readonly RouteConfig[], parts: HandlerParts) {
     this.#parts = parts
@@ -45,7 +55,7 @@ export class RouteTable {
       return {
         hosts: route.hosts,
         path: route.path,
-        target: { route: route.name, gate: gateOf(route), handler },
+        target: { route: route.name, gate: gateOf(route), handler, priority: priorityOf(route) },
       }
     })
     this.#router = new Router<Target>(rules)
@@ -84,16 +94,55 @@ export class RouteTable {
   }
 
   #proxyHandler(route: string, action: ProxyAction): Handler {
-    const { upstreams, spool, env } = this.#parts
-    const upstream = upstreams.get(action.upstream)
-    if (upstream === undefined) throw new Error(`route "${route}" leads to no upstream`)
-    const { server, readAheadBytes } = upstream.config
-    const mount = action.mount === undefined ? undefined : new Mount(action.mount, server)
-    return new ProxyHandler(upstream, {
-      room: { spool, env, maxBytes: readAheadBytes },
-      mount,
+    const { canary } = action
+    const mirror = this.#mirror(route, action)
+    const usual = this.#handlerTo(action.upstream, route, action, mirror)
+    if (canary === undefined) return usual
+    const trial = this.#handlerTo(canary.upstream, route, action, mirror)
+    return new CanaryHandler(new CanaryChoice(route, canary), trial, usual)
+  }
+
+  #handlerTo(name: string, route: string, action: ProxyAction, mirror: Mirror | undefined): ProxyHandler {
+    const { spool, env } = this.#parts
+    const upstream = this.#upstream(name, route)
+    const site = {
+      room: { spool, env, maxBytes: upstream.config.readAheadBytes },
+      mount: mountOf(action, upstream),
       files: this.#files,
       priority: action.priority,
-    })
+      sticky: this.#sticky(upstream),
+    }
+    return new ProxyHandler(upstream, site, mirror)
   }
+
+  #mirror(route: string, action: ProxyAction): Mirror | undefined {
+    if (action.mirror === undefined) return undefined
+    const { spool, env, mirrors: traffic, countMirrored } = this.#parts
+    const { share } = action.mirror
+    const upstream = this.#upstream(action.mirror.upstream, route)
+    const count = (listener: string, result: MirrorResult) => countMirrored(listener, route, result)
+    return new Mirror({ upstream, share, traffic, spool, env, mount: mountOf(action, upstream), count })
+  }
+
+  #upstream(name: string, route: string): Upstream {
+    const upstream = this.#parts.upstreams.get(name)
+    if (upstream === undefined) throw new Error(`route "${route}" leads to no upstream`)
+    return upstream
+  }
+
+  /** One an upstream, however many routes lead there: it makes a digest for each endpoint. */
+  #sticky({ config }: Upstream): Sticky | undefined {
+    if (config.sticky === undefined) return undefined
+    const sticky = this.#stickies.get(config.name) ?? new Sticky(config, config.sticky)
+    this.#stickies.set(config.name, sticky)
+    return sticky
+  }
+}
+
+function mountOf({ mount }: ProxyAction, { config }: Upstream): Mount | undefined {
+  return mount === undefined ? undefined : new Mount(mount, config.server)
+}
+
+function priorityOf({ action }: RouteConfig): Priority | undefined {
+  return action.kind === 'proxy' ? action.priority : undefined
 }

@@ -1,11 +1,14 @@
 import { isDeepStrictEqual } from 'node:util'
+import { EXCHANGE_BLOCK, PRIORITIES, SHED_CAUSES } from '../../metrics/blocks.ts'
 import { Upstream, type UpstreamObserver } from '../../upstreams/upstream.ts'
 import type { ThreadEnv } from '../base/thread-env.ts'
-import type { ListenerConfig, Snapshot } from '../config/model.ts'
+import type { ListenerConfig, Priority, Snapshot } from '../config/model.ts'
 import { AccessRecorder } from '../front/access.ts'
 import { Listener, type ListenerHooks } from '../front/listener.ts'
 import type { Exchange, ExchangeFacts } from '../http/exchange.ts'
 import { matchPath } from '../http/path.ts'
+import { MIRROR_RESULTS, type MirrorResult } from '../proxy/mirror-measures.ts'
+import { MirrorTraffic } from '../proxy/mirror-site.ts'
 import { Spool } from '../proxy/spool.ts'
 import { FileStore } from '../static/file-store.ts'
 import type { StaticNews } from '../static/static-observer.ts'
@@ -15,6 +18,7 @@ import { Alarm } from './alarm.ts'
 import { maxWithFiles } from './descriptors.ts'
 import { ExchangeRows } from './exchange-rows.ts'
 import type { CutCounts, ListenFailure, SnapshotMessage } from './messages.ts'
+import { Overload } from './overload.ts'
 import type { Placement } from './placement.ts'
 import { RouteTable } from './route-table.ts'
 import { StaticMeter } from './static-meter.ts'
@@ -37,6 +41,8 @@ export class Runtime implements ListenerHooks {
   readonly #writeLine: (line: string) => void
   readonly #maxConnections: number
   readonly #rows = new ExchangeRows()
+  readonly #mirrors = new MirrorTraffic()
+  readonly #overload: Overload
   readonly #listeners = new Map<string, OpenListener>()
   readonly #retired = new Set<Listener>()
   #upstreams: ReadonlyMap<string, Upstream> = new Map()
@@ -54,6 +60,7 @@ export class Runtime implements ListenerHooks {
   ) {
     this.#maxConnections = maxConnections
     this.#env = env
+    this.#overload = new Overload(env)
     this.#observer = observer
     this.#writeLine = writeLine
   }
@@ -74,13 +81,21 @@ export class Runtime implements ListenerHooks {
     const upstreams = this.#buildUpstreams(snapshot, placement)
     const spool = this.#configureSpool(snapshot, placement)
     const store = this.#openStore(placement)
-    const routes = new RouteTable(snapshot.routes, { upstreams, spool, store, env: this.#env })
+    const routes = new RouteTable(snapshot.routes, {
+      upstreams,
+      spool,
+      store,
+      env: this.#env,
+      mirrors: this.#mirrors,
+      countMirrored: (listener, route, result) => this.#countMirrored(listener, route, result),
+    })
     const recorder = this.#buildRecorder(snapshot)
     const before = this.#upstreams
     this.#upstreams = upstreams
     this.#routes = routes
     this.#recorder = recorder
     this.#placement = placement
+    this.#overload.configure(snapshot.server.overload)
     for (const [name, upstream] of before) {
       const successor = upstreams.get(name)
       if (successor !== upstream) upstream.retire(successor)
@@ -106,7 +121,15 @@ export class Runtime implements ListenerHooks {
       return
     }
     exchange.record.route = target.route
-    if (target.gate === undefined || target.gate.admits(exchange)) target.handler.handle(exchange)
+    if (target.gate !== undefined && !target.gate.admits(exchange)) return
+    if (this.#overload.active && target.priority !== undefined && this.#shed(exchange, target.priority))
+      return
+    target.handler.handle(exchange)
+  }
+
+  /** Told how late each tick of the thread came. */
+  ticked(delayMs: number): void {
+    this.#overload.ticked(delayMs)
   }
 
   mayAccept(): boolean {
@@ -127,6 +150,22 @@ export class Runtime implements ListenerHooks {
     const counts = { exchanges: this.inflight, connections: this.connections }
     for (const listener of this.#all()) listener.destroy()
     return counts
+  }
+
+  /** True if the request was refused because the process has too much to do. */
+  #shed(exchange: Exchange, priority: Priority): boolean {
+    const cause = this.#overload.causeToRefuse(priority)
+    if (cause === undefined) return false
+    const row = this.#rows.rowOf(exchange.client.listener, exchange.record.route)
+    const index = SHED_CAUSES.indexOf(cause) * PRIORITIES.length + PRIORITIES.indexOf(priority)
+    this.#env.cells.add(row + EXCHANGE_BLOCK.at.shed + index, 1)
+    this.#overload.refuse(exchange, cause)
+    return true
+  }
+
+  #countMirrored(listener: string, route: string, result: MirrorResult): void {
+    const row = this.#rows.rowOf(listener, route)
+    this.#env.cells.add(row + EXCHANGE_BLOCK.at.mirrored + MIRROR_RESULTS.indexOf(result), 1)
   }
 
   /** By clients and by files of bodies that wait for them, in all threads. */

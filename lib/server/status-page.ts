@@ -46,7 +46,8 @@ function warningsText({ warnings }: StatusDocument): string {
   return `<section><h2>Warnings <span>of the configuration</span></h2><pre>${text(warnings.join('\n\n'))}</pre></section>`
 }
 
-function upstreamText({ name, balance, endpoints }: UpstreamStatus, status: StatusDocument): string {
+function upstreamText(upstream: UpstreamStatus, status: StatusDocument): string {
+  const { name, balance, endpoints } = upstream
   const tunnels = endpoints.some(endpoint => endpoint.tunnels > 0)
   const inFlight = tunnels ? ['#in flight', '#tunnels'] : ['#in flight']
   const head = ['state', 'endpoint', 'address', 'for', '#weight', ...inFlight, 'last check']
@@ -58,15 +59,23 @@ function upstreamText({ name, balance, endpoints }: UpstreamStatus, status: Stat
     return [...endpointCells(endpoint, nowMs, tunnels), ...process]
   })
   const heads = managed.length > 0 ? [...head, 'process'] : head
-  return `<section><h2>Upstream ${text(name)} <span>${text(balance)}</span></h2>${table(heads, rows)}</section>`
+  return `<section><h2>Upstream ${text(name)} <span>${text(balance)}</span></h2>${table(heads, rows)}${notesOf(upstream)}</section>`
+}
+
+/** What cannot be looked up, and what a deploy has done. */
+function notesOf({ problems, deployed }: UpstreamStatus): string {
+  const deploy =
+    deployed === null ? [] : [`deployed: ${deployed.join(', ')} (not in the configuration files)`]
+  const notes = [...problems, ...deploy]
+  return notes.length === 0 ? '' : `<pre>${text(notes.join('\n'))}</pre>`
 }
 
 function endpointCells(endpoint: EndpointRow, nowMs: number, tunnels: boolean): string[] {
-  const { name, address, protocol, state, since, reason, weight, inflight, check } = endpoint
+  const { name, address, protocol, state, since, reason, weight, ramp, inflight, check } = endpoint
   const checkText = check === undefined ? 'none' : `${check.message} (${check.duration_ms} ms)`
   const why = reason === undefined || reason === check?.message ? checkText : `${reason}; ${checkText}`
   return [
-    `<td class="state ${state}">${state}</td>`,
+    `<td class="state ${state}">${state}${state === 'up' ? rampText(ramp) : ''}</td>`,
     cell(name),
     `<td>${text(address)} <span class="soft">${protocol}</span></td>`,
     `<td title="since ${text(since)}">${spanText(nowMs - Date.parse(since))}</td>`,
@@ -75,6 +84,11 @@ function endpointCells(endpoint: EndpointRow, nowMs: number, tunnels: boolean): 
     ...(tunnels ? [number(endpoint.tunnels)] : []),
     `<td class="words">${text(why)}</td>`,
   ]
+}
+
+/** While it starts slowly. */
+function rampText(ramp: number | undefined): string {
+  return ramp === undefined ? '' : ` <span class="soft">${ramp} %</span>`
 }
 
 function processText({ pid, starts }: StatusDocument['workers'][number]): string {

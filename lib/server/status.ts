@@ -1,8 +1,10 @@
 import type { RestartReason, WorkerFacts } from '../../metrics/facts.ts'
 import type { Address, RouteConfig, Snapshot } from '../config/model.ts'
 import { addressText } from './address-text.ts'
-import type { EndpointStatus, HealthBoard } from './health-board.ts'
+import type { EndpointStatus } from './endpoint-entry.ts'
+import type { HealthBoard } from './health-board.ts'
 import type { WorkerStatus } from './managed-workers.ts'
+import type { Membership } from './membership.ts'
 import type { ReloadResult } from './reloads.ts'
 
 /** What a status document is made from. */
@@ -19,6 +21,7 @@ export interface StatusFacts {
   readonly restarts: Readonly<Record<RestartReason, number>>
   readonly board: Pick<HealthBoard, 'status'>
   readonly managed: readonly WorkerStatus[]
+  readonly membership: Pick<Membership, 'problems' | 'deployed'>
   readonly reload: ReloadResult | undefined
   /** Of the running configuration. */
   readonly warnings: readonly string[]
@@ -71,6 +74,10 @@ export interface UpstreamStatus {
   readonly name: string
   readonly balance: string
   readonly endpoints: readonly EndpointRow[]
+  /** Names and files that endpoints come from and that cannot be had at the moment. */
+  readonly problems: readonly string[]
+  /** What a deploy has put in the place of the configured endpoints; null: they are as configured. */
+  readonly deployed: readonly string[] | null
 }
 
 export interface EndpointRow extends EndpointStatus {
@@ -118,6 +125,8 @@ export function statusDocument(facts: StatusFacts): StatusDocument {
       name,
       balance,
       endpoints: board.status(name).map(it => ({ ...it, tunnels: facts.tunnels(name, it.name) })),
+      problems: facts.membership.problems(name),
+      deployed: facts.membership.deployed(name) ?? null,
     })),
     routes: snapshot.routes.map(routeStatus),
     spool: spoolStatus(snapshot, facts.spool),

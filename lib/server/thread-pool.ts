@@ -80,6 +80,11 @@ export class ThreadPool implements SeatObserver {
     return this.#seats.map(seat => seat.facts)
   }
 
+  /** What every thread has taken by now. */
+  get serial(): number {
+    return Math.min(...this.#seats.map(seat => seat.serial))
+  }
+
   /** Hands a configuration to all threads, which are started if they do not run. Resolves with what could not be bound. */
   async apply(message: SnapshotMessage): Promise<ListenFailure[]> {
     const all = await Promise.all(this.#seats.map(seat => seat.apply(message)))

@@ -59,7 +59,7 @@ export class ThreadReports implements PoolObserver {
     const { log, board, cells, scrape } = this.#parts
     log.error({ thread, reason, detail, again_in_ms: againInMs }, 'data thread replaced')
     scrape().clearGauges(new CellColumn(cells, thread))
-    board.adoptEjections()
+    board.adoptMarks()
     board.wakeAll()
   }
 }

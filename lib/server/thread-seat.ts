@@ -47,7 +47,7 @@ export interface SeatOptions {
 }
 
 interface Waiting {
-  readonly generation: number
+  readonly serial: number
   readonly resolve: (failures: readonly ListenFailure[]) => void
 }
 
@@ -62,6 +62,8 @@ export class ThreadSeat {
   #current: SnapshotMessage | undefined
   #waiting: readonly Waiting[] = []
   #generation = 0
+  /** What the worker has confirmed last. */
+  #serial = 0
   #loopLagMs: number | undefined
   /** Of the time from one pulse to the next; Node's own figure is of the thread's whole life. */
   #loopUtilization: number | undefined
@@ -91,6 +93,11 @@ export class ThreadSeat {
     return this.#state === 'starting'
   }
 
+  /** The serial that is in force here; Infinity while nobody sits here: whoever comes begins with the newest. */
+  get serial(): number {
+    return this.#worker === undefined ? Number.POSITIVE_INFINITY : this.#serial
+  }
+
   get facts(): WorkerFacts {
     return {
       thread: this.thread,
@@ -104,8 +111,9 @@ export class ThreadSeat {
   /** Runs this configuration from now on, in whichever worker. Resolves once it does, with what could not be bound. */
   apply(message: SnapshotMessage): Promise<readonly ListenFailure[]> {
     this.#current = message
+    if (this.#stopping && this.#worker === undefined) return Promise.resolve([])
     return new Promise(resolve => {
-      this.#waiting = [...this.#waiting, { generation: message.generation, resolve }]
+      this.#waiting = [...this.#waiting, { serial: message.serial, resolve }]
       if (this.#worker !== undefined) this.post(message)
       else if (!this.#again.pending) this.#start()
     })
@@ -152,6 +160,7 @@ export class ThreadSeat {
     this.#drained = Promise.withResolvers<void>()
     this.#cut = Promise.withResolvers<CutCounts>()
     this.#exited = Promise.withResolvers<void>()
+    this.#serial = 0
     this.#reason = 'exit'
     this.#error = ''
     this.#loopUtilization = undefined
@@ -174,7 +183,8 @@ export class ThreadSeat {
   #take(message: FromDataThread): void {
     switch (message.type) {
       case 'applied':
-        this.#applied(message.generation, message.failures)
+        this.#generation = message.generation
+        this.#applied(message.serial, message.failures)
         return
       case 'drained':
         this.#drained.resolve()
@@ -205,11 +215,11 @@ export class ThreadSeat {
     this.#loopBefore = now
   }
 
-  #applied(generation: number, failures: readonly ListenFailure[]): void {
-    this.#generation = generation
+  #applied(serial: number, failures: readonly ListenFailure[]): void {
+    this.#serial = serial
     if (this.#state === 'starting') this.#state = 'running'
-    const done = this.#waiting.filter(it => it.generation <= generation)
-    this.#waiting = this.#waiting.filter(it => it.generation > generation)
+    const done = this.#waiting.filter(it => it.serial <= serial)
+    this.#waiting = this.#waiting.filter(it => it.serial > serial)
     for (const it of done) it.resolve(failures)
   }
 

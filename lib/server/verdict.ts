@@ -1,4 +1,4 @@
-import type { EndpointStatus } from './health-board.ts'
+import type { EndpointStatus } from './endpoint-entry.ts'
 import type { StatusDocument, UpstreamStatus } from './status.ts'
 
 /** Is it fine? `bad`: clients notice; `doubtful`: somebody should look. */
@@ -38,8 +38,8 @@ function worstOf(status: StatusDocument): Verdict {
   return { kind: 'good', sentence: `all is well${ups}` }
 }
 
-function lostText({ name, endpoints }: UpstreamStatus): string {
-  const reason = endpoints.find(it => it.reason !== undefined)?.reason
+function lostText({ name, endpoints, problems }: UpstreamStatus): string {
+  const reason = endpoints.find(it => it.reason !== undefined)?.reason ?? problems?.[0]
   const why = reason === undefined ? '' : ` (${reason})`
   // Traffic alone never empties an upstream.
   const tried = endpoints.some(({ state }) => state === 'ejected')

@@ -270,7 +270,7 @@ t.test(
         listener: 'timeouts = { header = "1s", body = "1s", keepalive = "1s", write = "2s" }',
         upstream: `
 max_inflight = 6
-queue = { timeout = "2s", length = 40 }
+queue = { timeout = "2s", length = 80 }
 timeouts = { connect = "500ms", response = "500ms", idle = "500ms" }
 passive = { failures = 3, eject = "100ms" }
 retry = { attempts = 2 }`,

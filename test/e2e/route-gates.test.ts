@@ -98,7 +98,7 @@ ${route}`
   t.equal(own.status, 502)
   t.equal(own.body.toString(), 'app')
   const head = await ask(port, 'HEAD /dead/ HTTP/1.1\r\nHost: a\r\n\r\n', 'HEAD')
-  t.equal(head.status, 502)
+  t.equal(head.status, 503)
   t.equal(head.body.length, 0)
   await assertClean(t, causeway, [upstream])
 })

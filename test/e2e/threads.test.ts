@@ -1,12 +1,13 @@
 import t, { type Test } from 'tap'
 import { CellReader, createCellMemory } from '../../lib/base/cells.ts'
 import { systemClock } from '../../lib/base/clock.ts'
-import { createSharedState } from '../../lib/base/shared-state.ts'
+import { createSharedState, SharedState } from '../../lib/base/shared-state.ts'
 import { Timers } from '../../lib/base/timers.ts'
 import { loadConfig } from '../../lib/config/load.ts'
 import { AccessCollector } from '../../lib/server/access-collector.ts'
 import { ListenerAddresses } from '../../lib/server/listener-addresses.ts'
 import type { FromDataThread, SnapshotMessage } from '../../lib/server/messages.ts'
+import { PlaceMemory } from '../../lib/server/place-memory.ts'
 import { type Placement, Placer } from '../../lib/server/placement.ts'
 import { ThreadPool } from '../../lib/server/thread-pool.ts'
 import { EXCHANGE_BLOCK } from '../../metrics/blocks.ts'
@@ -29,11 +30,12 @@ async function startThreads(t: Test, count: number) {
   const loaded = await loadConfig(`${folder}/a.toml`, {})
   if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems))
   const { snapshot, release } = await new ListenerAddresses().resolve(loaded.snapshot)
-  const placement = new Placer(ROWS).place(snapshot)
   const timers = new Timers(systemClock)
   timers.start()
   const cells = createCellMemory(count, ROWS)
   const shared = createSharedState(count)
+  const placer = new Placer(ROWS, new PlaceMemory(new SharedState(shared), cells))
+  const placement = placer.place(snapshot, { nowMs: 0, serial: 1, applied: 0 })
   const messages: FromDataThread[] = []
   let lines = ''
   const access = new AccessCollector({ threads: count, timers, take: more => (lines += more ?? '') })
@@ -56,7 +58,7 @@ async function startThreads(t: Test, count: number) {
     access.stop()
     timers.stop()
   })
-  t.same(await pool.apply({ type: 'snapshot', generation: 1, snapshot, placement }), [])
+  t.same(await pool.apply({ type: 'snapshot', serial: 1, generation: 1, snapshot, placement }), [])
   release()
   const address = snapshot.listeners[0]?.address
   const port = address?.kind === 'tcp' ? address.port : 0

@@ -38,6 +38,9 @@ export class Bench {
   readonly timers: Timers
   readonly prober: Prober
   random = 0.5
+  /** What the prober is told when it asks. */
+  serves = false
+  held = false
   #notify = () => {}
 
   constructor(t: Tap) {
@@ -47,6 +50,8 @@ export class Bench {
       clock,
       timers: this.timers,
       random: () => this.random,
+      serves: () => this.serves,
+      isHeld: () => this.held,
       onChange: (_upstream, endpoint, health, lastedMs) => this.changes.push({ endpoint, health, lastedMs }),
       onResult: (_upstream, endpoint, ok, durationMs, reason) => {
         this.results.push({ endpoint, ok, durationMs, reason })

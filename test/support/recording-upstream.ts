@@ -101,13 +101,23 @@ export class RecordingUpstream {
   readonly #scripts = new Map<string, Script>()
   readonly #lines = new Set<UpstreamLine>()
   #server: Server | undefined
-  #port = 0
+  readonly #host: string
+  #port: number
 
-  static async start(t: { teardown(end: () => Promise<void>): void }): Promise<RecordingUpstream> {
-    const upstream = new RecordingUpstream()
+  /** On 127.0.0.1 and a free port, unless `at` says otherwise. */
+  static async start(
+    t: { teardown(end: () => Promise<void>): void },
+    at: { readonly host?: string; readonly port?: number } = {},
+  ): Promise<RecordingUpstream> {
+    const upstream = new RecordingUpstream(at.host, at.port)
     await upstream.listen()
     t.teardown(() => upstream.stop())
     return upstream
+  }
+
+  constructor(host = '127.0.0.1', port = 0) {
+    this.#host = host
+    this.#port = port
   }
 
   get port(): number {
@@ -140,7 +150,7 @@ export class RecordingUpstream {
     this.#server = server
     await new Promise<void>((done, failed) => {
       server.once('error', failed)
-      server.listen(this.#port, '127.0.0.1', () => done())
+      server.listen(this.#port, this.#host, () => done())
     })
     const address = server.address()
     if (address !== null && typeof address === 'object') this.#port = address.port

@@ -17,6 +17,7 @@ parentPort?.on('message', (message: ToDataThread) => {
       state.acquire(0, thread, 0)
       parentPort?.postMessage({
         type: 'applied',
+        serial: message.serial,
         generation: message.generation,
         failures: [],
       } satisfies FromDataThread)

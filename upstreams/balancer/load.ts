@@ -1,3 +1,6 @@
+/** In a pool of so few, a policy that draws two endpoints looks at all: that is as cheap, and better. */
+export const FEW = 8
+
 /** All that a policy may know about an endpoint: how much it carries. Never health, never sockets. */
 export interface Load {
   /** Share of the traffic, relative to the others'; above 0, and constant as long as a picker lives. */

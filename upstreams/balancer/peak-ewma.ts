@@ -1,4 +1,4 @@
-import type { Load, Picker } from './load.ts'
+import { FEW, type Load, type Picker } from './load.ts'
 import { WeightedDraw } from './weighted-draw.ts'
 
 /** An endpoint that we know nothing of counts as this slow: it is tried, but not with everything at once. */
@@ -40,9 +40,12 @@ export class PeakEwma {
   }
 }
 
+/** An endpoint runs several requests at a time: each that it already runs delays a further one by about half its time. */
+const DELAY_SHARE = 0.5
+
 /**
- * Of two random endpoints the one that is expected to answer sooner: its latency, times what it already runs.
- * For pools whose endpoints differ in speed (other machines, other zones). O(1).
+ * Of two random endpoints, or of all where there are few, the one that is expected to answer soonest: its latency, times what it
+ * already runs. For pools whose endpoints differ in speed (other machines, other zones).
  */
 export class PeakEwmaPicker<E extends Load> implements Picker<E> {
   readonly #ready: readonly E[]
@@ -59,9 +62,16 @@ export class PeakEwmaPicker<E extends Load> implements Picker<E> {
   pick(_key: number, avoid?: E): E | undefined {
     const ready = this.#ready
     if (ready.length < 2) return ready[0]
-    const i = this.#draw.draw()
-    const a = ready[i] as E
-    const b = ready[this.#draw.drawOther(i)] as E
+    const first = this.#draw.draw()
+    if (ready.length > FEW)
+      return this.#sooner(ready[first] as E, ready[this.#draw.drawOther(first)] as E, avoid)
+    let best = ready[first] as E
+    for (let n = 1; n < ready.length; n += 1)
+      best = this.#sooner(best, ready[(first + n) % ready.length] as E, avoid)
+    return best
+  }
+
+  #sooner(a: E, b: E, avoid: E | undefined): E {
     if (a === avoid) return b
     if (b === avoid) return a
     return this.#costMs(a) <= this.#costMs(b) ? a : b
@@ -72,6 +82,6 @@ export class PeakEwmaPicker<E extends Load> implements Picker<E> {
    * faster.
    */
   #costMs(endpoint: E): number {
-    return endpoint.latencyMs * ((endpoint.inflight * this.#meanWeight) / endpoint.weight + 1)
+    return endpoint.latencyMs * ((DELAY_SHARE * endpoint.inflight * this.#meanWeight) / endpoint.weight + 1)
   }
 }

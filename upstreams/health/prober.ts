@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Clock } from '../../lib/base/clock.ts'
 import { Timers } from '../../lib/base/timers.ts'
-import type { Health } from './health.ts'
+import { type Health, serving, UNKNOWN } from './health.ts'
 import { type ProbeTarget, probeKey } from './probe-target.ts'
 import { type ProbeStatus, Watch, type WatchContext } from './watch.ts'
 
@@ -20,11 +20,15 @@ export interface ProberOptions {
   onResult?(upstream: string, endpoint: string, ok: boolean, durationMs: number, reason: string): void
   /** For tests that move the clock themselves; otherwise the prober ticks its own. */
   readonly timers?: Timers
+  /** True for an endpoint that gets traffic when its watch begins: then it does until a probe fails. Default: it waits for a pass. */
+  serves?(upstream: string, endpoint: string): boolean
+  /** True while nothing of the upstream is ready. Default: never. */
+  isHeld?(upstream: string): boolean
 }
 
 /**
- * Active health checks of all upstreams, in the control thread. Endpoints count as up until their first probe
- * says otherwise.
+ * Active health checks of all upstreams, in the control thread. An endpoint that nobody knows has to pass its first probe before it
+ * counts as up.
  */
 export class Prober {
   readonly #options: ProberOptions
@@ -48,13 +52,18 @@ export class Prober {
     for (const [key, watch] of this.#watches) {
       const target = wanted.get(key)
       if (target === undefined || !isDeepStrictEqual(target.address, watch.target.address))
-        this.#forget(key, watch)
+        this.#forget(key, watch, target !== undefined)
     }
     for (const [key, target] of wanted) {
       const watch = this.#watches.get(key)
-      if (watch === undefined) this.#watches.set(key, new Watch(target, this.#context))
+      if (watch === undefined) this.#watches.set(key, new Watch(target, this.#initial(target), this.#context))
       else if (!isDeepStrictEqual(target, watch.target)) watch.retarget(target)
     }
+  }
+
+  /** Probes an endpoint now, or 100 ms after its last probe began; nothing for one that is not probed at all. */
+  hasten(upstream: string, endpoint: string): void {
+    this.#watches.get(probeKey(upstream, endpoint))?.hasten()
   }
 
   /** What is known of an endpoint by its `probeKey`; undefined if it is not probed. */
@@ -70,12 +79,17 @@ export class Prober {
     await Promise.all(watches.map(watch => watch.stop()))
   }
 
-  #forget(key: string, watch: Watch): void {
+  #initial({ upstream, endpoint, health }: ProbeTarget): Health {
+    return this.#options.serves?.(upstream, endpoint) === true ? serving(health) : UNKNOWN
+  }
+
+  /** `moved`: the name has another address now, about which nothing is to be said. */
+  #forget(key: string, watch: Watch, moved: boolean): void {
     const { health, sinceMs } = watch.status
     const { upstream, endpoint } = watch.target
     this.#watches.delete(key)
     void watch.stop()
-    if (health.state === 'up') return
+    if (health.state === 'up' || moved) return
     this.#options.onChange(upstream, endpoint, { state: 'up', fails: 0 }, this.#options.clock.now() - sinceMs)
   }
 }
@@ -85,6 +99,7 @@ function contextOf(options: ProberOptions, timers: Timers): WatchContext {
     clock: options.clock,
     timers,
     random: () => options.random(),
+    isHeld: upstream => options.isHeld?.(upstream) === true,
     changed({ upstream, endpoint }, health, lastedMs) {
       options.onChange(upstream, endpoint, health, lastedMs)
     },

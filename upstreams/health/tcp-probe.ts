@@ -7,7 +7,7 @@ import { connectOptions, type ProbeTarget } from './probe-target.ts'
  * Connects and closes at once, without a byte: proves that somebody listens, not that the app works. Never
  * rejects. The caller aborts `signal` when the time is over.
  */
-export function probeTcp({ address }: ProbeTarget, signal: AbortSignal): Promise<Probe> {
+export function probeTcp({ address }: Pick<ProbeTarget, 'address'>, signal: AbortSignal): Promise<Probe> {
   return new Promise(resolve => {
     const socket = connect(connectOptions(address))
     const finish = (probe: Probe) => {

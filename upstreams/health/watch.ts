@@ -1,8 +1,9 @@
 import type { Clock } from '../../lib/base/clock.ts'
 import type { Deadline, Timers } from '../../lib/base/timers.ts'
 import { formatDuration } from '../../lib/base/units.ts'
-import { afterProbe, type Health, newcomer, type Probe } from './health.ts'
+import { afterProbe, type Health, isFlip, type Probe } from './health.ts'
 import { probeHttp } from './http-probe.ts'
+import { paceMs } from './pace.ts'
 import type { ProbeTarget } from './probe-target.ts'
 import { probeTcp } from './tcp-probe.ts'
 import { probeUwsgi } from './uwsgi-probe.ts'
@@ -12,13 +13,8 @@ import { probeUwsgi } from './uwsgi-probe.ts'
  * spread out.
  */
 const JITTER = 0.1
-/**
- * Longest time between two probes of an endpoint that has not been up yet: apps start faster than most
- * intervals.
- */
-const STARTING_INTERVAL_MS = 500
-/** For so long after the watch began; then it is not starting but absent. */
-const STARTING_FOR_MS = 60_000
+/** However urgent: no two probes of an endpoint begin within this time. */
+const MIN_GAP_MS = 100
 
 /** What happened at the last probe, for people. */
 export interface ProbeStatus {
@@ -37,6 +33,8 @@ export interface WatchContext {
   readonly clock: Clock
   readonly timers: Timers
   random(): number
+  /** Nothing of the upstream is ready. */
+  isHeld(upstream: string): boolean
   changed(target: ProbeTarget, health: Health, lastedMs: number): void
   probed(target: ProbeTarget, probe: Probe, durationMs: number): void
 }
@@ -46,24 +44,25 @@ export class Watch implements Deadline {
   dueMs = Number.POSITIVE_INFINITY
   slot: number | undefined = undefined
   readonly #context: WatchContext
-  readonly #beganMs: number
   #target: ProbeTarget
   #health: Health
   #sinceMs: number
+  #startedMs = Number.NEGATIVE_INFINITY
   #probedAtMs: number | undefined
   #durationMs: number | undefined
-  /** Never been up in this watch. */
-  #starting = true
+  /** Traffic has failed there, and no probe has passed since. */
+  #suspected = false
+  /** Asked for while a probe was under way, which may have begun before the trouble. */
+  #again = false
   #stopped = false
   #abort: AbortController | undefined
   #running: Promise<void> | undefined
 
-  constructor(target: ProbeTarget, context: WatchContext) {
+  constructor(target: ProbeTarget, health: Health, context: WatchContext) {
     this.#target = target
     this.#context = context
-    this.#health = newcomer(target.health)
-    this.#beganMs = context.clock.now()
-    this.#sinceMs = this.#beganMs
+    this.#health = health
+    this.#sinceMs = context.clock.now()
     this.expired()
   }
 
@@ -87,6 +86,13 @@ export class Watch implements Deadline {
     if (this.#running === undefined) this.expired()
   }
 
+  /** Something failed there, or is waited for: probes now, or as soon as the last probe is not that fresh any more. */
+  hasten(): void {
+    this.#suspected = true
+    if (this.#running === undefined) this.#soon()
+    else this.#again = true
+  }
+
   /** Ends the watch, and a probe that is under way; resolves when its socket has been given up. */
   async stop(): Promise<void> {
     this.#stopped = true
@@ -108,6 +114,7 @@ export class Watch implements Deadline {
     const limit = new Limit(abort)
     const startMs = clock.now()
     this.#abort = abort
+    this.#startedMs = startMs
     timers.arm(limit, target.health.timeoutMs)
     const found = await probeOf(target)(target, abort.signal)
     timers.disarm(limit)
@@ -123,20 +130,47 @@ export class Watch implements Deadline {
     this.#health = afterProbe(before, probe, target.health)
     this.#probedAtMs = nowMs
     this.#durationMs = durationMs
-    if (probe.ok && this.#health.state === 'up') this.#starting = false
+    if (probe.ok && !this.#again) this.#suspected = false
     if (before.state !== this.#health.state) this.#sinceMs = nowMs
     this.#running = undefined
     this.#abort = undefined
-    this.#context.timers.arm(this, Math.max(0, this.#intervalMs() - durationMs))
     this.#context.probed(target, probe, durationMs)
-    if (before.state !== this.#health.state) this.#context.changed(target, this.#health, lastedMs)
+    if (isFlip(before, this.#health)) this.#context.changed(target, this.#health, lastedMs)
+    // Only now is it known whether anything else of the upstream is ready.
+    this.#next()
+  }
+
+  #next(): void {
+    const again = this.#again
+    this.#again = false
+    // Whoever was told has hastened it, or ended it.
+    if (this.#stopped || this.slot !== undefined || this.#running !== undefined) return
+    if (again) this.#soon()
+    else this.#armAfter(this.#intervalMs())
+  }
+
+  #soon(): void {
+    if (this.#context.clock.now() - this.#startedMs >= MIN_GAP_MS) return this.expired()
+    this.#context.timers.disarm(this)
+    this.#armAfter(MIN_GAP_MS)
+  }
+
+  /** So long after the start of the last probe. */
+  #armAfter(gapMs: number): void {
+    const leftMs = this.#startedMs + gapMs - this.#context.clock.now()
+    this.#context.timers.arm(this, Math.max(0, leftMs))
   }
 
   #intervalMs(): number {
-    const { intervalMs } = this.#target.health
-    const starting = this.#starting && this.#context.clock.now() - this.#beganMs < STARTING_FOR_MS
-    const chosen = starting ? Math.min(intervalMs, STARTING_INTERVAL_MS) : intervalMs
-    return chosen * (1 + JITTER * (2 * this.#context.random() - 1))
+    const { clock, random, isHeld } = this.#context
+    const ms = paceMs({
+      intervalMs: this.#target.health.intervalMs,
+      health: this.#health,
+      lastedMs: clock.now() - this.#sinceMs,
+      held: isHeld(this.#target.upstream),
+      suspected: this.#suspected,
+    })
+    return ms * (1 + JITTER * (2 * random() - 1))
   }
 }
 

@@ -1,0 +1,61 @@
+import { createHmac } from 'node:crypto'
+import type { Address, StickyConfig, UpstreamConfig } from '../config/model.ts'
+import { cookieNamed } from '../http/cookies.ts'
+import { FIELD } from '../http/field-ids.ts'
+import type { FieldList } from '../http/field-list.ts'
+import { withField } from '../http/one-field.ts'
+
+const TOKEN_BYTES = 16
+
+/**
+ * The cookie that keeps a client with one endpoint of an upstream. Its value is a keyed digest of the endpoint's address: nobody can read that
+ * from it or make one up, and every process with the same secret means the same endpoint by it, where the names of discovered ones (`app:8000/2`)
+ * may differ. All digests are made in advance.
+ */
+export class Sticky {
+  readonly #config: StickyConfig
+  /** Names by token. */
+  readonly #endpoints: ReadonlyMap<string, string>
+  /** Tokens by name. */
+  readonly #tokens: ReadonlyMap<string, string>
+
+  constructor({ name, endpoints }: Pick<UpstreamConfig, 'name' | 'endpoints'>, config: StickyConfig) {
+    const pairs = endpoints.map(it => [it.name, tokenOf(config.secret, name, it.address)] as const)
+    this.#config = config
+    this.#tokens = new Map(pairs)
+    this.#endpoints = new Map(pairs.map(([endpoint, token]) => [token, endpoint]))
+  }
+
+  /** Name of the endpoint that the client is bound to; undefined if to none that is configured. */
+  wanted(fields: FieldList): string | undefined {
+    // A look-up by hash tells nothing about how much of a guessed token is right, as a comparison in order would.
+    return this.#endpoints.get(cookieNamed(fields, this.#config.cookie))
+  }
+
+  /** The answer's fields, and the cookie that binds the client to the endpoint that gave it. */
+  bind(fields: FieldList, endpoint: string, scheme: 'http' | 'https'): FieldList {
+    // Unknown: the request was handed on to an upstream that a later configuration has.
+    const token = this.#tokens.get(endpoint)
+    if (token === undefined || isForAll(fields)) return fields
+    const { cookie, maxAgeMs } = this.#config
+    const secure = scheme === 'https' ? '; Secure' : ''
+    const maxAge = maxAgeMs === undefined ? '' : `; Max-Age=${Math.ceil(maxAgeMs / 1000)}`
+    return withField(
+      fields,
+      'Set-Cookie',
+      `${cookie}=${token}; Path=/; HttpOnly; SameSite=Lax${secure}${maxAge}`,
+    )
+  }
+}
+
+/** A line break stands in no name, so that no two pairs of names are one text. */
+function tokenOf(secret: string, upstream: string, address: Address): string {
+  const where = address.kind === 'unix' ? address.path : `${address.host}:${address.port}`
+  const digest = createHmac('sha256', secret).update(`${upstream}\n${where}`).digest()
+  return digest.subarray(0, TOKEN_BYTES).toString('base64url')
+}
+
+/** A shared cache would give the cookie of one client to all. */
+function isForAll(fields: FieldList): boolean {
+  return /(?:^|[\s,])(?:public|s-maxage)\b/i.test(fields.joined(FIELD['cache-control']) ?? '')
+}

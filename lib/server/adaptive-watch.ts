@@ -1,0 +1,105 @@
+import { type Bounds, type Learned, learn } from '../../upstreams/adaptive/gradient.ts'
+import { ENDPOINT_BLOCK } from '../../upstreams/measures.ts'
+import type { CellReader } from '../base/cells.ts'
+import type { SharedState } from '../base/shared-state.ts'
+import type { Timers } from '../base/timers.ts'
+import type { Snapshot, UpstreamConfig } from '../config/model.ts'
+import { Alarm } from './alarm.ts'
+import type { Placement } from './placement.ts'
+
+const LOOK_MS = 1000
+/** Answers that a window has at least: fewer say little about their mean. */
+const MIN_ANSWERS = 10
+const AT = ENDPOINT_BLOCK.at
+
+export interface AdaptiveWatchParts {
+  readonly timers: Timers
+  readonly cells: CellReader
+  readonly shared: SharedState
+  /** What runs, and where its cells are; undefined before the first configuration. */
+  running(): { readonly snapshot: Snapshot; readonly placement: Placement } | undefined
+}
+
+/** One endpoint: what its cells said when its window began, and what it has taught so far. */
+interface Course {
+  readonly firstBytes: number
+  readonly firstByteSum: number
+  readonly learned: Learned | undefined
+}
+
+type PlacedUpstream = Placement['upstreams'][number]
+
+/** Learns each second from what has been answered how many requests each endpoint can run, and where `enforce` is said holds them to it. */
+export class AdaptiveWatch {
+  readonly #parts: AdaptiveWatchParts
+  readonly #alarm: Alarm
+  /** By slot. */
+  #courses: ReadonlyMap<number, Course> = new Map()
+
+  constructor(parts: AdaptiveWatchParts) {
+    this.#parts = parts
+    this.#alarm = new Alarm(parts.timers, () => this.look())
+  }
+
+  /** Looks now, and from now on. */
+  look(): void {
+    const courses = new Map<number, Course>()
+    const running = this.#parts.running()
+    for (const [i, config] of running?.snapshot.upstreams.entries() ?? []) {
+      const placed = running?.placement.upstreams[i]
+      if (placed !== undefined && config.adaptive.mode !== 'off') this.#lookAt(config, placed, courses)
+    }
+    for (const slot of this.#courses.keys()) if (!courses.has(slot)) this.#forget(slot)
+    this.#courses = courses
+    this.#alarm.set(LOOK_MS)
+  }
+
+  stop(): void {
+    this.#alarm.clear()
+  }
+
+  #lookAt(config: UpstreamConfig, placed: PlacedUpstream, courses: Map<number, Course>): void {
+    const { cells, shared } = this.#parts
+    let moved = false
+    for (const { slot, row } of placed.endpoints) {
+      const before = this.#courses.get(slot)
+      const course = this.#follow(before, row, slot, boundsOf(config))
+      courses.set(slot, course)
+      const limit = Math.round(course.learned?.limit ?? 0)
+      if (limit !== shared.learned(slot)) shared.setLearned(slot, limit)
+      // A tunnel holds a slot for hours and is no load: it comes on top.
+      const tunnels = cells.total(row + AT.tunnels)
+      const enforced = config.adaptive.mode === 'enforce' && limit > 0 ? limit + tunnels : 0
+      if (enforced === shared.limit(slot)) continue
+      shared.setLimit(slot, enforced)
+      moved = true
+    }
+    // Who waits for a slot looks again.
+    if (moved) shared.wakeAll(placed.slot)
+  }
+
+  #follow(before: Course | undefined, row: number, slot: number, bounds: Bounds): Course {
+    const { cells, shared } = this.#parts
+    const firstBytes = cells.total(row + AT.firstBytes)
+    const answers = firstBytes - (before?.firstBytes ?? 0)
+    if (before !== undefined && answers >= 0 && answers < MIN_ANSWERS) return before
+    const firstByteSum = cells.total(row + AT.firstByteSum)
+    const now = { firstBytes, firstByteSum, learned: before?.learned }
+    // Below 0: the cells were another endpoint's.
+    if (before === undefined || answers < 0) return now
+    const meanMs = ((firstByteSum - before.firstByteSum) * 1000) / answers
+    if (meanMs <= 0) return now
+    const inflight = shared.inflight(slot) - cells.total(row + AT.tunnels)
+    return { ...now, learned: learn(before.learned, { meanMs, inflight }, bounds) }
+  }
+
+  #forget(slot: number): void {
+    this.#parts.shared.setLearned(slot, 0)
+    this.#parts.shared.setLimit(slot, 0)
+  }
+}
+
+/** What is learned never goes above what is configured. */
+function boundsOf({ adaptive: { min, max }, maxInflight }: UpstreamConfig): Bounds {
+  return { min, max: maxInflight > 0 ? Math.min(max, maxInflight) : max }
+}

@@ -1,0 +1,164 @@
+import { join } from 'node:path'
+import { formatDuration } from '../base/units.ts'
+import type {
+  EndpointConfig,
+  ListenerConfig,
+  NamedEndpoints,
+  ProxyAction,
+  RouteConfig,
+  Snapshot,
+  StaticAction,
+  UpstreamConfig,
+} from '../config/model.ts'
+import { isIdempotent } from '../http/idempotent.ts'
+import { matchConfiguredPath, matchPath } from '../http/path.ts'
+import { Router } from '../route/router.ts'
+import { belowRoute, readFilePath } from '../static/file-path.ts'
+import { addressText } from './address-text.ts'
+
+/** A request that nobody has made yet. */
+export interface Question {
+  readonly method: string
+  readonly scheme: 'http' | 'https'
+  /** Lower case, without port; '' for any. */
+  readonly host: string
+  readonly port: number
+  readonly path: string
+}
+
+/** What would become of it. */
+export interface Explanation {
+  readonly route: string | null
+  /** One step a line, in the order in which they happen. */
+  readonly steps: readonly string[]
+  /** The other routes, and why it is not they. */
+  readonly others: readonly { readonly route: string; readonly why: string }[]
+}
+
+const DEFAULT_PORT = { http: 80, https: 443 } as const
+
+/** Reads `https://www.example.com/a/b`, or `/a/b` for whatever host; undefined if it is neither. */
+export function readQuestion(method: string, url: string): Question | undefined {
+  const [, scheme = 'http', authority = '', path = '/'] =
+    /^(?:(https?):\/\/([^/?#]+))?(\/[^?#]*)?(?:[?#].*)?$/is.exec(url) ?? []
+  if (url === '' || !/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(method)) return undefined
+  if (!/^(?:https?:\/\/|\/)/i.test(url)) return undefined
+  const [, host = '', port] = /^(.*?)(?::(\d{1,5}))?$/s.exec(authority) ?? []
+  const kind = scheme.toLowerCase() === 'https' ? 'https' : 'http'
+  return {
+    method,
+    scheme: kind,
+    host: host.toLowerCase(),
+    port: port === undefined ? DEFAULT_PORT[kind] : Number(port),
+    path,
+  }
+}
+
+/** Follows the request through the configuration, as the data threads would. Looks at no file and asks nobody. */
+export function explain(snapshot: Snapshot, question: Question): Explanation {
+  const path = matchPath(question.path)
+  if (path === undefined)
+    return { route: null, steps: ['400: the path has an escape that cannot be read'], others: [] }
+  const rules = snapshot.routes.map(route => ({ hosts: route.hosts, path: route.path, target: route }))
+  const found = new Router(rules).find(question.host, path)
+  const others = snapshot.routes
+    .filter(route => route !== found)
+    .map(route => ({ route: route.name, why: whyNot(route, found, question.host, path) }))
+  const steps = snapshot.listeners.map(listener => listenerStep(listener, question))
+  if (found === undefined)
+    return { route: null, steps: [...steps, '404: no route has this host and path'], others }
+  return { route: found.name, steps: [...steps, ...routeSteps(snapshot, found, question, path)], others }
+}
+
+function listenerStep({ name, address }: ListenerConfig, { port, host }: Question): string {
+  const where = `listener ${name} at ${addressText(address)}`
+  if (host === '' || address.kind === 'unix' || address.port === port) return where
+  return `${where}, if something leads port ${port} there`
+}
+
+function whyNot(route: RouteConfig, found: RouteConfig | undefined, host: string, path: string): string {
+  const { hosts } = route
+  if (hosts.length > 0 && !hosts.some(each => isHost(each, host))) return `its hosts are ${hosts.join(', ')}`
+  const own = matchConfiguredPath(route.path)
+  const begins =
+    path.startsWith(own) && (own.endsWith('/') || path.length === own.length || path[own.length] === '/')
+  if (!begins) return `its path is ${route.path}`
+  return found !== undefined && found.hosts.length > 0 && hosts.length === 0
+    ? `route ${found.name} names the host`
+    : `route ${found?.name} has the longer path, or the more specific host`
+}
+
+function isHost(pattern: string, host: string): boolean {
+  return pattern.startsWith('*.') ? host.endsWith(pattern.slice(1)) : pattern === host
+}
+
+function routeSteps(snapshot: Snapshot, route: RouteConfig, question: Question, path: string): string[] {
+  const steps = [`route ${route.name}, path ${route.path}`]
+  if (route.redirectHttps && question.scheme === 'http')
+    steps.push(
+      `redirected to https (301, or 308 for other methods than GET), unless it came to a trusted proxy by https`,
+    )
+  if (route.maintenance !== undefined)
+    steps.push('503: the route is closed by its maintenance table, but for those it lets in')
+  const { action } = route
+  return action.kind === 'static'
+    ? [...steps, staticStep(action, route.path, question)]
+    : [...steps, ...proxySteps(snapshot, action, question, path)]
+}
+
+function staticStep(action: StaticAction, routePath: string, { method, path }: Question): string {
+  if (action.internal) return '404: its files are only for answers of apps (internal)'
+  if (method !== 'GET' && method !== 'HEAD') return '405: files are only read'
+  const decoded = readFilePath(path)?.decoded
+  const name = decoded === undefined ? undefined : belowRoute(decoded, routePath)
+  if (name === undefined) return '404: this can name no file (dotfiles and dot segments are never served)'
+  const index =
+    name === '' || name.endsWith('/') ? ` with ${action.index.join(' or ') || 'no index file'}` : ''
+  return `file ${join(action.root, name)}${index}`
+}
+
+function proxySteps(
+  { upstreams }: Snapshot,
+  { upstream, mount, priority, canary, mirror }: ProxyAction,
+  { method }: Question,
+  path: string,
+): string[] {
+  const steps: string[] = []
+  if (mount !== undefined) {
+    const { stripPrefix, scriptName } = mount
+    if (stripPrefix !== '') steps.push(`the app is asked for ${path.slice(stripPrefix.length) || '/'}`)
+    if (scriptName !== '') steps.push(`the app is told that it is mounted at ${scriptName}`)
+  }
+  if (canary !== undefined)
+    steps.push(`${percent(canary.share)} of the clients go to upstream ${canary.upstream} instead (canary)`)
+  if (mirror !== undefined)
+    steps.push(`${percent(mirror.share)} are copied to upstream ${mirror.upstream}; its answers are dropped`)
+  const config = upstreams.find(({ name }) => name === upstream)
+  return config === undefined ? steps : [...steps, ...upstreamSteps(config, method, priority)]
+}
+
+function upstreamSteps(config: UpstreamConfig, method: string, priority: string): string[] {
+  const { name, balance, maxInflight, queue, body, timeouts, retry } = config
+  const cap = maxInflight === 0 ? 'as many requests as come' : `${maxInflight} requests at a time`
+  const again = isIdempotent(method)
+    ? 'may be repeated by another endpoint if one fails'
+    : 'goes to another endpoint only if the first was never reached'
+  return [
+    `upstream ${name}, ${balance} over ${endpointsText(config)}`,
+    `each runs ${cap}; the rest waits for at most ${formatDuration(queue.timeoutMs)}, priority ${priority}`,
+    body === 'spool' ? 'a body is taken whole first' : 'a body is passed on as it comes',
+    `first byte of the answer within ${formatDuration(timeouts.responseMs)}`,
+    `${method} ${again}; ${retry.attempts} further attempts`,
+  ]
+}
+
+function endpointsText({ endpoints, names, run, endpointsFile }: UpstreamConfig): string {
+  const all = [...endpoints, ...names].map(({ name }: EndpointConfig | NamedEndpoints) => name)
+  if (run !== undefined) all.push(`${run.count} workers of its own`)
+  if (endpointsFile !== undefined) all.push(`those in ${endpointsFile}`)
+  return all.join(', ')
+}
+
+function percent(share: number): string {
+  return `${Math.round(share * 10_000) / 100} %`
+}

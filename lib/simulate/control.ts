@@ -1,0 +1,159 @@
+import type { Health } from '../../upstreams/health/health.ts'
+import type { UpstreamObserver, UpstreamPlacement } from '../../upstreams/upstream.ts'
+import type { CellReader } from '../base/cells.ts'
+import { STATE } from '../base/shared-state.ts'
+import type { Timers } from '../base/timers.ts'
+import type { Snapshot, UpstreamConfig } from '../config/model.ts'
+import { AdaptiveWatch } from '../server/adaptive-watch.ts'
+import { Ejection } from '../server/ejection.ts'
+import { OutlierWatch } from '../server/outlier-watch.ts'
+import type { Placement } from '../server/placement.ts'
+import { SlowStart } from '../server/slow-start.ts'
+import type { Agenda } from './agenda.ts'
+import type { App } from './app.ts'
+import { Probing } from './probing.ts'
+import type { VirtualState } from './virtual-state.ts'
+
+/** As the connects of the real one: the waits double, and stay short while requests are held. */
+const FIRST_CONNECT_MS = 50
+const MAX_CONNECT_MS = 1000
+const HELD_CONNECT_MS = 250
+
+/** What the control thread is given. */
+export interface ControlOptions {
+  readonly agenda: Agenda
+  readonly timers: Timers
+  readonly shared: VirtualState
+  readonly cells: CellReader
+  readonly config: UpstreamConfig
+  readonly placement: UpstreamPlacement
+  /** By the slot of their endpoint. */
+  readonly apps: readonly App[]
+  /** Uniform in [0, 1). */
+  random(): number
+}
+
+interface Patient {
+  readonly slot: number
+  readonly ejection: Ejection
+  /** undefined: the endpoint is not probed. */
+  readonly probing: Probing | undefined
+}
+
+/**
+ * The part of the control thread that a dispatcher needs, for the one upstream of a simulation. What needs no sockets is the real
+ * one: ejections, outliers, slow starts, learned limits.
+ */
+export class Control implements UpstreamObserver {
+  readonly #options: ControlOptions
+  readonly #slowStart: SlowStart
+  readonly #outliers: OutlierWatch
+  readonly #patients: ReadonlyMap<string, Patient>
+
+  constructor(options: ControlOptions) {
+    const { agenda, timers, shared, cells, config } = options
+    this.#options = options
+    this.#slowStart = new SlowStart({ clock: agenda, timers, shared })
+    this.#patients = new Map(config.endpoints.map(({ name }, slot) => [name, this.#patient(slot)]))
+    // The watches look at the upstreams alone.
+    const snapshot = { upstreams: [config] } as unknown as Snapshot
+    const placement = { upstreams: [options.placement] } as unknown as Placement
+    this.#outliers = new OutlierWatch({
+      cells,
+      shared,
+      timers,
+      snapshot: () => snapshot,
+      placement: () => placement,
+      eject: (_upstream, endpoint) => this.#eject(endpoint),
+    })
+    new AdaptiveWatch({ cells, shared, timers, running: () => ({ snapshot, placement }) }).look()
+  }
+
+  endpointEjected(_upstream: string, endpoint: string): void {
+    this.#wentOut(endpoint)?.ejection.begin(this.#options.config.passive.ejectMs)
+  }
+
+  endpointUnreachable(_upstream: string, endpoint: string): void {
+    const patient = this.#wentOut(endpoint)
+    if (patient !== undefined) this.#connectLater(patient.slot, FIRST_CONNECT_MS)
+  }
+
+  endpointSuspect(_upstream: string, endpoint: string): void {
+    this.#patients.get(endpoint)?.probing?.hasten()
+  }
+
+  #patient(slot: number): Patient {
+    const { agenda, timers, random, apps, config } = this.#options
+    const ejection = new Ejection({ clock: agenda, timers, random, over: () => this.#readmit(slot) })
+    if (config.health === undefined) return { slot, ejection, probing: undefined }
+    const probing = new Probing({
+      agenda,
+      rules: config.health,
+      random,
+      probe: () => (apps[slot] as App).probe(random()),
+      held: () => this.#held(),
+      passed: () => this.#clear(slot, STATE.unreachable),
+      flipped: health => this.#flip(slot, health, ejection),
+    })
+    return { slot, ejection, probing }
+  }
+
+  #wentOut(endpoint: string): Patient | undefined {
+    const patient = this.#patients.get(endpoint)
+    if (patient !== undefined) {
+      this.#slowStart.end(patient.slot)
+      this.#outliers.forget(patient.slot)
+    }
+    return patient
+  }
+
+  #connectLater(slot: number, waitMs: number): void {
+    const { agenda, apps } = this.#options
+    agenda.after(this.#held() ? Math.min(waitMs, HELD_CONNECT_MS) : waitMs, () => {
+      if (apps[slot]?.listens === true) this.#clear(slot, STATE.unreachable)
+      else this.#connectLater(slot, Math.min(2 * waitMs, MAX_CONNECT_MS))
+    })
+  }
+
+  /** Nothing is ready: requests wait. */
+  #held(): boolean {
+    const { shared, apps } = this.#options
+    return apps.every((_, slot) => shared.state(slot) !== 0)
+  }
+
+  /** False if it is out already. */
+  #eject(endpoint: string): boolean {
+    const { shared, config } = this.#options
+    const patient = this.#patients.get(endpoint)
+    if (patient === undefined || !shared.setState(patient.slot, STATE.ejected, true)) return false
+    this.endpointEjected(config.name, endpoint)
+    shared.changed(this.#options.placement.slot)
+    return true
+  }
+
+  #readmit(slot: number): void {
+    this.#options.shared.clearFailures(slot)
+    this.#clear(slot, STATE.ejected)
+  }
+
+  #flip(slot: number, health: Health, ejection: Ejection): void {
+    const { shared, placement } = this.#options
+    if (health.state === 'up') {
+      ejection.forgive()
+      this.#clear(slot, STATE.down)
+    } else if (shared.setState(slot, STATE.down, true)) {
+      this.#slowStart.end(slot)
+      shared.changed(placement.slot)
+    }
+  }
+
+  /** One of the reasons is gone why an endpoint gets no traffic; after the last one it starts slowly. */
+  #clear(slot: number, bit: number): void {
+    const { shared, config, placement } = this.#options
+    const bits = shared.state(slot)
+    if ((bits & bit) === 0) return
+    if (bits === bit) this.#slowStart.begin(slot, placement.slot, config.slowStartMs)
+    shared.setState(slot, bit, false)
+    shared.changed(placement.slot)
+  }
+}

@@ -1,0 +1,197 @@
+import t from 'tap'
+import { CellColumn, createCellMemory } from '../lib/base/cells.ts'
+import { createSharedState, SharedState } from '../lib/base/shared-state.ts'
+import { Timers } from '../lib/base/timers.ts'
+import { afterTick, CALM, type LoopPressure } from '../lib/server/loop-pressure.ts'
+import { Overload } from '../lib/server/overload.ts'
+import { isMemoryShort, OverloadWatch } from '../lib/server/overload-watch.ts'
+import { FakeClock } from './support/fake-clock.ts'
+import { RecordingExchange } from './support/recording-exchange.ts'
+
+const LIMIT_MS = 100
+const TICK_MS = 50
+const THREADS = 2
+
+/** What a thread is after ticks that came so late. */
+function after(delays: readonly number[], from: LoopPressure = CALM): LoopPressure {
+  let now = from
+  let nowMs = 0
+  for (const delayMs of delays) {
+    nowMs += TICK_MS + delayMs
+    now = afterTick(now, delayMs, nowMs, LIMIT_MS)
+  }
+  return now
+}
+
+const calmFor = (ms: number) => Array.from({ length: ms / TICK_MS }, () => 0)
+
+t.test('one late tick is no overload, two in a row are', async t => {
+  t.match(after([5000]), { state: 'calm' })
+  t.match(after([5000, 0, 5000, 0]), { state: 'calm' }, 'nor are two with time between them')
+  t.match(after([150, 120]), { state: 'late', severe: false, delayMs: 120 })
+  t.match(after([100, 100]), { state: 'calm' }, 'the limit itself is allowed')
+})
+
+t.test('twice the limit is severe, at once or later', async t => {
+  t.match(after([250, 250]), { state: 'late', severe: true })
+  t.match(after([150, 150, 250]), { state: 'late', severe: false }, 'once is not')
+  t.match(after([150, 150, 250, 250]), { state: 'late', severe: true })
+})
+
+t.test('it is over when a second has passed below 80 % of the limit', async t => {
+  t.match(after([150, 150, ...calmFor(900)]), { state: 'late' })
+  t.match(after([150, 150, ...calmFor(1050)]), { state: 'calm' })
+  const shaky = [...calmFor(500), 85, ...calmFor(900)]
+  t.match(after([150, 150, ...shaky]), { state: 'late' }, 'one tick at 85 % begins it anew')
+  t.match(after([150, 150, ...calmFor(500), 75, ...calmFor(600)]), { state: 'calm' }, 'one at 75 % does not')
+})
+
+t.test('what was severe is first only late', async t => {
+  const severe = after([300, 300])
+  const later = after(calmFor(1050), severe.state === 'late' ? { ...severe, highAtMs: 0 } : severe)
+  t.match(later, { state: 'late', severe: false })
+  t.match(after([300, 300, ...calmFor(2200)]), { state: 'calm' })
+})
+
+t.test('memory is short from its share on, until it is clearly below', async t => {
+  t.notOk(isMemoryShort(false, 0.94, 0.95))
+  t.ok(isMemoryShort(false, 0.95, 0.95))
+  t.ok(isMemoryShort(true, 0.91, 0.95))
+  t.notOk(isMemoryShort(true, 0.9, 0.95))
+  t.notOk(isMemoryShort(true, 2, 0), 'switched off')
+})
+
+class Bench {
+  readonly clock = new FakeClock()
+  readonly timers = new Timers(this.clock)
+  readonly shared = new SharedState(createSharedState(THREADS))
+  readonly logged: string[] = []
+  readonly overload: Overload
+  usedBytes = 0
+  memoryShare = 0.5
+  readonly watch: OverloadWatch
+
+  constructor() {
+    const { clock, timers, shared } = this
+    const cells = new CellColumn(createCellMemory(THREADS, 16), 1)
+    this.overload = new Overload({ clock, timers, shared, cells, thread: 1, random: () => 0.5 })
+    const note = (level: string) => (facts: object, text: string) => {
+      this.logged.push(`${level} ${text} ${JSON.stringify(facts)}`)
+    }
+    const [debug, info, warn] = [note('debug'), note('info'), note('warn')]
+    const log = { debug, info, warn, error: note('error'), fatal: note('fatal') }
+    this.watch = new OverloadWatch({
+      timers,
+      shared,
+      log,
+      threads: THREADS,
+      config: () => ({ loopDelayMs: LIMIT_MS, memoryShare: this.memoryShare }),
+      usedBytes: () => this.usedBytes,
+      limitBytes: () => 512 * 1024 * 1024,
+    })
+  }
+
+  tick(delayMs: number, times = 1): void {
+    for (let n = 0; n < times; n += 1) {
+      this.clock.pass(TICK_MS + delayMs)
+      this.overload.ticked(delayMs)
+    }
+  }
+
+  /** Whom it refuses now, and why. */
+  refused(): (string | undefined)[] {
+    return (['high', 'normal', 'low'] as const).map(priority => this.overload.causeToRefuse(priority))
+  }
+}
+
+t.test('a late thread refuses low priority, a very late one normal, none refuses high', async t => {
+  const bench = new Bench()
+  bench.overload.configure({ loopDelayMs: LIMIT_MS, memoryShare: 0 })
+  bench.tick(150)
+  t.notOk(bench.overload.active)
+  bench.tick(150)
+  t.ok(bench.overload.active)
+  t.same(bench.refused(), [undefined, undefined, 'loop'])
+  t.equal(bench.shared.lateThreads(), 1)
+  bench.tick(250, 2)
+  t.same(bench.refused(), [undefined, 'loop', 'loop'])
+  const exchange = new RecordingExchange({ target: '/' })
+  bench.overload.refuse(exchange, 'loop')
+  t.match(exchange, {
+    failure: 'OVERLOADED',
+    record: { detail: 'event loop 250 ms late', retryAfterSeconds: 2 },
+  })
+  bench.watch.look()
+  bench.watch.look()
+  bench.tick(0, 50)
+  t.notOk(bench.overload.active)
+  t.same(bench.refused(), [undefined, undefined, undefined])
+  t.equal(bench.shared.lateThreads(), 0)
+  bench.watch.look()
+  t.same(bench.logged, [
+    'warn overloaded: requests are refused {"cause":"loop","thread":1,"loop_delay_ms":250}',
+    'info overload is over {"cause":"loop","thread":1}',
+  ])
+})
+
+t.test(
+  'with loop_delay = "off" a thread may be as late as it likes, also when that comes by a reload',
+  async t => {
+    const bench = new Bench()
+    bench.overload.configure({ loopDelayMs: undefined, memoryShare: 0 })
+    bench.tick(5000, 3)
+    t.notOk(bench.overload.active)
+    bench.overload.configure({ loopDelayMs: LIMIT_MS, memoryShare: 0 })
+    bench.tick(150, 2)
+    t.ok(bench.overload.active)
+    bench.overload.configure({ loopDelayMs: undefined, memoryShare: 0 })
+    bench.tick(150)
+    t.notOk(bench.overload.active)
+    t.equal(bench.shared.lateThreads(), 0)
+  },
+)
+
+t.test('the gauge of a thread that dies while it is late goes with it', async t => {
+  const bench = new Bench()
+  bench.overload.configure({ loopDelayMs: LIMIT_MS, memoryShare: 0 })
+  bench.tick(150, 2)
+  bench.shared.releaseAllOf(1)
+  t.equal(bench.shared.lateThreads(), 0)
+})
+
+t.test('short memory refuses all, and each flip is logged once', async t => {
+  const bench = new Bench()
+  const MIB = 1024 * 1024
+  bench.usedBytes = 200 * MIB
+  bench.watch.look()
+  bench.tick(0)
+  t.notOk(bench.overload.active)
+  bench.usedBytes = 300 * MIB
+  bench.clock.pass(1100)
+  bench.timers.advance()
+  bench.tick(0)
+  t.same(bench.refused(), ['memory', 'memory', 'memory'], 'it is looked at each second')
+  const exchange = new RecordingExchange({ target: '/' })
+  bench.overload.refuse(exchange, 'memory')
+  t.equal(exchange.record.detail, 'memory 59 % of 512 MiB')
+  bench.watch.look()
+  bench.usedBytes = 250 * MIB
+  bench.watch.look()
+  t.equal(bench.shared.memoryPercent(), 49, 'not yet clearly below')
+  bench.usedBytes = 240 * MIB
+  bench.watch.look()
+  bench.tick(0)
+  t.notOk(bench.overload.active)
+  t.same(
+    bench.logged.map(line => line.replace(/ \{.*/, '')),
+    ['warn overloaded: requests are refused', 'info overload is over'],
+  )
+  bench.usedBytes = 500 * MIB
+  bench.watch.look()
+  bench.memoryShare = 0
+  bench.watch.look()
+  t.equal(bench.shared.memoryPercent(), 0, 'a reload switches it off')
+  bench.watch.stop()
+  bench.usedBytes = 0
+  bench.timers.stop()
+})
