@@ -87,6 +87,22 @@ t.test('a queue that does not keep up serves the newest first, until nobody wait
   t.equal(queue.peek(), 'd', 'first come, first served again')
 })
 
+t.test('while no endpoint is ready the queue is not late: all that were held go in their order', async t => {
+  const { queue, late, pass } = bench(1_000)
+  queue.push('a')
+  pass(700)
+  queue.push('b')
+  queue.held()
+  pass(100)
+  t.equal(queue.peek(), 'a', 'held until a moment ago')
+  queue.shift()
+  t.equal(queue.peek(), 'b')
+  pass(600)
+  queue.push('c')
+  t.equal(queue.peek(), 'c', 'endpoints are there, and it still does not keep up')
+  t.same(late, [])
+})
+
 t.test('who has waited before waits the less now', async t => {
   const { queue, late, pass } = bench(1_000)
   queue.push('new')

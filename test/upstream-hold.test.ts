@@ -181,11 +181,16 @@ t.test(
       upstream.submit(job)
       posted.add(await job.end())
     }
-    t.same([...posted].sort(), [200, 503], 'what must not be repeated is not')
+    t.same([...posted], [200], 'what must not be repeated keeps away from one that has just failed')
     good.on('/', raw('HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n'))
     const job = new TestJob('/')
     upstream.submit(job)
     t.equal(await job.end(), 503)
+    const asked = bad.requests.length + good.requests.length
+    const post = new TestJob('/', Buffer.from('x'))
+    upstream.submit(post)
+    t.equal(await post.end(), 503)
+    t.equal(bad.requests.length + good.requests.length, asked + 1, 'and is not repeated')
     t.ok(world.gauges().every(gauge => gauge === 0))
     upstream.retire()
   },

@@ -81,36 +81,31 @@ t.test('an app that closes at once is not pooled at all', async t => {
   t.equal(usual.restMs(undefined, 12_000), 0)
 })
 
-t.test('an endpoint is trusted with what cannot be repeated once it has kept a connection', async t => {
-  t.ok(limitOf('gunicorn').proven, 'known to')
-  t.notOk(limitOf('uwsgi').proven)
-  const limit = limitOf()
-  t.notOk(limit.proven)
-  limit.survived(1500)
-  t.ok(limit.proven)
-  limit.closedEarly(900, 10_000)
-  t.ok(limit.proven, 'an old one may be closed')
-  limit.closedEarly(3, 20_000)
-  t.notOk(limit.proven, 'one that was just used may not')
-})
-
-t.test('a POST goes out on a used connection only when the endpoint has proved itself', async t => {
-  const app = await RecordingUpstream.start(t)
-  const world = new Process(t)
-  const config = configOf([app.port], { keepalive: { idleMs: undefined, max: 10 } })
-  const upstream = world.upstream(world.env(0), config)
-  const connectionOf = async (method: string) => {
-    const job = new TestJob('/', undefined, method)
-    upstream.submit(job)
-    t.equal(await job.end(), 200)
-    return app.requests.at(-1)?.connection
-  }
-  t.equal(await connectionOf('POST'), 1)
-  t.equal(await connectionOf('POST'), 2, 'not on the one that waits')
-  t.equal(await connectionOf('GET'), 2, 'a GET may try')
-  t.equal(await connectionOf('POST'), 2, 'it has kept one')
-  upstream.retire()
-})
+t.test(
+  'a POST goes out on a used connection only where the configuration says for how long one lasts',
+  async t => {
+    const app = await RecordingUpstream.start(t)
+    const world = new Process(t)
+    const asked = (idleMs: number | undefined) => {
+      const upstream = world.upstream(world.env(0), configOf([app.port], { keepalive: { idleMs, max: 10 } }))
+      t.teardown(() => upstream.retire())
+      return async (method: string) => {
+        const job = new TestJob('/', undefined, method)
+        upstream.submit(job)
+        t.equal(await job.end(), 200)
+        return app.requests.at(-1)?.connection
+      }
+    }
+    const learning = asked(undefined)
+    t.equal(await learning('POST'), 1)
+    t.equal(await learning('POST'), 2, 'the app may just be closing the one that waits')
+    t.equal(await learning('GET'), 2, 'a GET may try')
+    t.equal(await learning('POST'), 3)
+    const told = asked(60_000)
+    t.equal(await told('POST'), 4)
+    t.equal(await told('POST'), 4)
+  },
+)
 
 t.test(
   'in traffic: an app that closes its idle connections is left alone, and told apart by its name',

@@ -16,11 +16,12 @@ const NO_ANSWER = 5
 /** Requests that an endpoint without a cap may run when it has just come back: those that waited must not all fall on it at once. */
 const FIRST_SLOTS = 8
 
+/** For so long what cannot be repeated keeps away from an endpoint that has failed. */
+const DOUBT_MS = 1000
+
 /** A connection that can wait in an endpoint's pool. */
 export interface Pooled {
   readonly usable: boolean
-  /** When it went into the pool last. */
-  readonly restingSinceMs: number
   destroy(): void
 }
 
@@ -46,6 +47,8 @@ export class Endpoint<C extends Pooled = Pooled> implements NamedLoad {
   /** Percent of its share that it gets by now. */
   #ramp = 100
   #retired = false
+  /** When a failure there was seen last, since something went well. */
+  #doubtedAtMs: number | undefined = undefined
   /** When a probe was asked for last. */
   suspectedAtMs = Number.NEGATIVE_INFINITY
 
@@ -111,6 +114,22 @@ export class Endpoint<C extends Pooled = Pooled> implements NamedLoad {
     this.weight = (this.#configuredWeight * this.#ramp) / 100
   }
 
+  /** It has failed just now, as all threads know, and nothing has gone well there since. */
+  isDoubtful(nowMs: number): boolean {
+    const { shared } = this.#env
+    if (shared.failures(this.slot) === 0 && shared.badAnswers(this.slot) === 0) {
+      this.#doubtedAtMs = undefined
+      return false
+    }
+    this.#doubtedAtMs ??= nowMs
+    return nowMs - this.#doubtedAtMs < DOUBT_MS
+  }
+
+  /** It has failed. */
+  doubt(nowMs: number): void {
+    this.#doubtedAtMs = nowMs
+  }
+
   /** Takes one of `max` slots (0: no cap), or of fewer by what was learned, or while it starts slowly. */
   acquire(max: number): boolean {
     const { shared, thread } = this.#env
@@ -127,10 +146,7 @@ export class Endpoint<C extends Pooled = Pooled> implements NamedLoad {
     this.#env.cells.add(this.row + AT.inflight, -1)
   }
 
-  /** A connection that has rested for at most so long, the one used last. */
-  takeIdle(longestRestMs: number, nowMs: number): C | undefined {
-    const newest = this.#idle.at(-1)
-    if (newest === undefined || nowMs - newest.restingSinceMs > longestRestMs) return undefined
+  takeIdle(): C | undefined {
     for (let client = this.#idle.pop(); client !== undefined; client = this.#idle.pop()) {
       this.#env.cells.add(this.row + AT.idle, -1)
       if (client.usable) {

@@ -29,21 +29,13 @@ const SHARE = 0.8
 const DOUBLES_IN_MS = 30_000
 /** Closes within this time are one event: an app that restarts closes all connections, whatever their age. */
 const ONE_EVENT_MS = 1000
-/**
- * A connection that has rested for less is hardly being closed: no server that keeps connections at all has a shorter limit (gunicorn's 2 s is the
- * shortest by default, and 1 s the least that it can be set to).
- */
-const CERTAIN_MS = 500
 /** Below this, one tick of the timers, a connection is not worth keeping. */
 const LEAST_MS = 50
 
 /** For how long a connection to one endpoint may wait for its next request, as long as the configuration does not say it. */
 export class KeepaliveLimit {
-  /**
-   * It keeps connections at all. uWSGI's http-socket closes each behind its answer without having said so, a moment too late: until the endpoint has
-   * shown that it does not, what cannot be repeated must not go out on a used connection.
-   */
-  proven = false
+  /** It keeps connections at all. uWSGI's http-socket closes each behind its answer without having said so, a moment too late. */
+  #keeps = false
   #kind: ServerKind = 'auto'
   #usualMs = USUAL_MS.auto
   /** The Server field that was seen last. */
@@ -61,7 +53,7 @@ export class KeepaliveLimit {
     this.#kind = kind
     this.#usualMs = USUAL_MS[kind]
     this.#server = undefined
-    this.proven = kind !== 'auto' && kind !== 'uwsgi'
+    this.#keeps = kind !== 'auto' && kind !== 'uwsgi'
   }
 
   /** The fields of an answer, which name the server if the configuration does not. */
@@ -71,14 +63,6 @@ export class KeepaliveLimit {
     if (server === this.#server) return
     this.#server = server
     this.#usualMs = idleOf(server?.toLowerCase() ?? '')
-  }
-
-  /**
-   * For how long a connection may have rested at most to carry what cannot be repeated, milliseconds; below 0: not at all. GETs find the server's limit
-   * out, POSTs keep well away from it.
-   */
-  get certainMs(): number {
-    return this.proven ? CERTAIN_MS : -1
   }
 
   /** Milliseconds; 0: not at all. `promisedMs`: what the app itself says in Keep-Alive. */
@@ -93,22 +77,27 @@ export class KeepaliveLimit {
    * is its limit. One that never kept a connection, and closes at once, is believed the first time.
    */
   closedEarly(agedMs: number, nowMs: number): void {
-    const { proven } = this
+    const kept = this.#keeps
     const suspectMs = this.#suspectMs
     const atOnce = agedMs < LEAST_MS
-    if (atOnce) this.proven = false
+    if (atOnce) this.#keeps = false
     if (suspectMs !== undefined && nowMs - this.#suspectAtMs < ONE_EVENT_MS) return
     this.#suspectMs = agedMs
     this.#suspectAtMs = nowMs
-    if (atOnce && !proven) this.#learn(agedMs, nowMs)
+    if (atOnce && !kept) this.#learn(agedMs, nowMs)
     else if (suspectMs !== undefined && isAlike(suspectMs, agedMs))
       this.#learn(Math.min(suspectMs, agedMs), nowMs)
   }
 
   /** The app has left a connection alone for as long as we wanted to keep it. */
   survived(agedMs: number): void {
-    this.proven = true
+    this.#keeps = true
     if (this.#suspectMs !== undefined && agedMs > this.#suspectMs) this.#suspectMs = undefined
+  }
+
+  /** A used connection has carried another answer. */
+  kept(): void {
+    this.#keeps = true
   }
 
   #learn(agedMs: number, nowMs: number): void {

@@ -56,7 +56,8 @@ export class PassiveChecks {
     if (kind === 'connect' || kind === 'connect_timeout') return this.#unreachable(endpoint, detail)
     this.#suspect(endpoint)
     const { failures } = this.#config
-    if (failures === 0 || shared.countFailure(endpoint.slot) < failures) return
+    const inARow = shared.countFailure(endpoint.slot)
+    if (failures === 0 || inARow < failures) return
     this.#eject(endpoint, detail)
   }
 
@@ -71,8 +72,9 @@ export class PassiveChecks {
 
   #answeredBadly(endpoint: PooledEndpoint, status: number): void {
     const { shared } = this.#env
-    if (this.#config.failureRateShare === 0 || shared.countBadAnswer(endpoint.slot) < BAD_ANSWERS) return
+    const inARow = shared.countBadAnswer(endpoint.slot)
     this.#suspect(endpoint)
+    if (this.#config.failureRateShare === 0 || inARow < BAD_ANSWERS) return
     // All endpoints answer so: it is the app, not the endpoint.
     const othersFine = this.#endpoints.some(
       other => other !== endpoint && other.state === 0 && shared.badAnswers(other.slot) === 0,
@@ -82,6 +84,7 @@ export class PassiveChecks {
 
   #suspect(endpoint: PooledEndpoint): void {
     const nowMs = this.#env.clock.now()
+    endpoint.doubt(nowMs)
     if (nowMs - endpoint.suspectedAtMs < SUSPECT_MS) return
     endpoint.suspectedAtMs = nowMs
     this.#observer.suspect(endpoint)

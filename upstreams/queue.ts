@@ -32,6 +32,8 @@ export class Queue<T> implements Deadline {
   readonly #lanes: readonly Waiting<T>[][] = Array.from({ length: LANES }, () => [])
   #size = 0
   #late = false
+  /** Until then there was nobody to serve anyone: that is no lateness of the queue. */
+  #heldUntilMs = Number.NEGATIVE_INFINITY
 
   constructor(options: {
     readonly clock: Clock
@@ -95,6 +97,12 @@ export class Queue<T> implements Deadline {
     return undefined
   }
 
+  /** No endpoint is ready. */
+  held(): void {
+    this.#heldUntilMs = this.#clock.now()
+    this.#late = false
+  }
+
   expired(): void {
     const nowMs = this.#clock.now()
     for (const lane of this.#lanes) {
@@ -113,8 +121,9 @@ export class Queue<T> implements Deadline {
   /** From when the first has waited long, until nobody waits. */
   #isLate(): boolean {
     if (this.#late || this.#size === 0) return this.#late
-    const leftMs = this.#earliestDueMs() - this.#clock.now()
-    this.#late = leftMs < this.#timeoutMs * (1 - LATE_SHARE)
+    const nowMs = this.#clock.now()
+    const waitedMs = this.#timeoutMs - (this.#earliestDueMs() - nowMs)
+    this.#late = Math.min(waitedMs, nowMs - this.#heldUntilMs) > this.#timeoutMs * LATE_SHARE
     return this.#late
   }
 

@@ -2,7 +2,7 @@ import { STATE } from '../lib/base/shared-state.ts'
 import type { UpstreamConfig } from '../lib/config/model.ts'
 import type { Picker } from './balancer/load.ts'
 import { makePicker } from './balancer/policies.ts'
-import type { PooledEndpoint } from './job.ts'
+import type { Job, PooledEndpoint } from './job.ts'
 
 /**
  * The endpoints that get traffic now, and the policy that chooses among them. Never changed: a new one is built when an endpoint
@@ -22,20 +22,29 @@ export class Rotation {
    * Takes a slot for a request: of the endpoint that it is bound to, of the one that the policy chooses, or of any that has not
    * failed it yet. Undefined: all of them are full.
    */
-  lease(
-    key: number,
-    wanted: string | undefined,
-    tried: readonly PooledEndpoint[] | undefined,
-    max: number,
-  ): PooledEndpoint | undefined {
-    if (tried !== undefined) return this.#leaseAgain(key, tried, max)
-    if (wanted !== undefined) {
-      const bound = this.members.find(({ name }) => name === wanted)
+  lease(job: Job, max: number, nowMs: number): PooledEndpoint | undefined {
+    if (job.tried !== undefined) return this.#leaseAgain(job.key, job.tried, max)
+    if (job.wanted !== undefined) {
+      const bound = this.members.find(({ name }) => name === job.wanted)
       if (bound?.acquire(max)) return bound
     }
-    const first = this.#picker.pick(key)
-    if (first === undefined || first.acquire(max)) return first
+    const first = this.#picker.pick(job.key)
+    if (first === undefined) return undefined
+    if (!job.idempotent && first.isDoubtful(nowMs))
+      return this.#leaseSound(max, nowMs) ?? this.#ifAllDoubtful(first, max, nowMs)
+    if (first.acquire(max)) return first
     return this.members.find(other => other !== first && other.acquire(max))
+  }
+
+  /** What cannot be repeated keeps away from an endpoint that has just failed, until others have shown that it is well. */
+  #leaseSound(max: number, nowMs: number): PooledEndpoint | undefined {
+    const sound = this.members.filter(endpoint => !endpoint.isDoubtful(nowMs))
+    return sound.sort((a, b) => a.inflight - b.inflight).find(endpoint => endpoint.acquire(max))
+  }
+
+  #ifAllDoubtful(first: PooledEndpoint, max: number, nowMs: number): PooledEndpoint | undefined {
+    if (this.members.some(endpoint => !endpoint.isDoubtful(nowMs))) return undefined
+    return [first, ...this.members].find(endpoint => endpoint.acquire(max))
   }
 
   #leaseAgain(key: number, tried: readonly PooledEndpoint[], max: number): PooledEndpoint | undefined {

@@ -130,6 +130,10 @@ export class Upstream implements AttemptOwner, WaitingRoomHost {
 
   // WaitingRoomHost.
 
+  get holds(): boolean {
+    return this.#rotation.members.length === 0
+  }
+
   dispatch(job: Job): boolean {
     this.#refresh()
     const endpoint = this.#lease(job)
@@ -256,7 +260,7 @@ export class Upstream implements AttemptOwner, WaitingRoomHost {
 
   /** A ready endpoint with a free slot, the slot taken. */
   #lease(job: Job): PooledEndpoint | undefined {
-    return this.#rotation.lease(job.key, job.wanted, job.tried, this.config.maxInflight)
+    return this.#rotation.lease(job, this.config.maxInflight, this.#env.clock.now())
   }
 
   #attempt(job: Job, endpoint: PooledEndpoint): void {
@@ -267,15 +271,14 @@ export class Upstream implements AttemptOwner, WaitingRoomHost {
     record.sentAtMs = undefined
     if (job.dial !== undefined) return job.dial(endpoint, this)
     if (endpoint.protocol === 'uwsgi') return attemptUwsgi(endpoint, this, this.#env, job)
-    const idle = endpoint.takeIdle(this.#longestRestMs(job, endpoint), record.attemptAtMs)
+    const idle = this.#mayReuse(job) ? endpoint.takeIdle() : undefined
     if (idle === undefined) new AppConnection(endpoint, this, this.#env, job, HTTP1)
     else idle.run(job, this)
   }
 
-  /** What must not be sent twice goes out on a used connection only where that is known to be safe, or was asked for. */
-  #longestRestMs(job: Job, { keepalive }: PooledEndpoint): number {
-    const { idleMs } = this.config.keepalive
-    return job.idempotent || idleMs !== undefined ? Number.POSITIVE_INFINITY : keepalive.certainMs
+  /** What must not be sent twice meets no connection that the app may just be closing, unless the configuration says that it does not. */
+  #mayReuse({ idempotent }: Job): boolean {
+    return idempotent || this.config.keepalive.idleMs !== undefined
   }
 
   #pool(client: EndpointConnection, nowMs: number): void {

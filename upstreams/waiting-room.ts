@@ -22,6 +22,8 @@ export interface WaitingRoomOptions {
 
 /** Whom a waiting room works for: the upstream. */
 export interface WaitingRoomHost {
+  /** No endpoint is ready: whoever waits is held. */
+  readonly holds: boolean
   /** Sends the job to an endpoint if one has a slot for it now; tells `leaving` first. */
   dispatch(job: Job): boolean
   /** It is not to wait, or has waited too long. */
@@ -126,7 +128,9 @@ export class WaitingRoom implements WaitingLine {
 
   #dispatchAll(): void {
     for (let job = this.#queue.peek(); job !== undefined; job = this.#queue.peek()) {
-      if (!this.#options.host.dispatch(job)) return
+      if (this.#options.host.dispatch(job)) continue
+      if (this.#options.host.holds) this.#queue.held()
+      return
     }
   }
 

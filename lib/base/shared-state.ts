@@ -71,6 +71,10 @@ export class SharedState {
     return Atomics.add(this.#words, endpoint * ENDPOINT_WORDS + WORD.failures, 1) + 1
   }
 
+  failures(endpoint: number): number {
+    return this.#words[endpoint * ENDPOINT_WORDS + WORD.failures] as number
+  }
+
   /** Hot: only a load as long as there was no failure. */
   clearFailures(endpoint: number): void {
     const at = endpoint * ENDPOINT_WORDS + WORD.failures

@@ -7,6 +7,7 @@ import { buildIfOld } from './build.ts'
 import { type Ground, startInstance } from './instance.ts'
 import { runOpenLoop, seenOf } from './open-loop.ts'
 import { isInstalled } from './peer.ts'
+import { predictedP99Ms } from './pools/prediction.ts'
 import { isDisturbed, isMissed, marksOf, type Row, renderMarks, renderRows } from './pools/report.ts'
 import { ROWS, type RowKind } from './pools/rows.ts'
 import { CAPACITY_PER_SECOND, ENDPOINTS, LOAD_SHARE } from './pools/shape.ts'
@@ -63,7 +64,11 @@ async function startApp({ processes, folder }: BenchRun): Promise<App> {
 }
 
 /** One policy with an app of its own, so that nobody inherits another's backlog. */
-async function measure(run: BenchRun, { name, peer, capped }: RowKind, options: Options): Promise<Row> {
+async function measure(
+  run: BenchRun,
+  { name, peer, capped, simulated }: RowKind,
+  options: Options,
+): Promise<Row> {
   const { processes, folder } = run
   const app = await startApp(run)
   const ground: Ground = { folder, staticRoot: folder, upstreamPorts: app.ports }
@@ -75,7 +80,10 @@ async function measure(run: BenchRun, { name, peer, capped }: RowKind, options: 
   const sent = await runOpenLoop(processes, { ...load, patienceMs: PATIENCE_MS })
   const appLagP99Ms = await app.lagP99Ms()
   await Promise.all([processes.stop(child), processes.stop(app.child)])
-  return { name, capped, ...seenOf(sent.filter(({ dueMs }) => dueMs >= warmMs)), appLagP99Ms }
+  const seen = seenOf(sent.filter(({ dueMs }) => dueMs >= warmMs))
+  const { policy, cap } = simulated ?? {}
+  const predicted = policy === undefined ? undefined : await predictedP99Ms(folder, PER_SECOND, policy, cap)
+  return { name, capped, ...seen, appLagP99Ms, predictedP99Ms: predicted }
 }
 
 function readOptions(): { readonly options: Options; readonly describe: boolean; readonly strict: boolean } {

@@ -33,7 +33,8 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
   #job: Job | undefined
   /** Attempts begun on this connection. */
   #runs = 0
-  restingSinceMs = 0
+  /** When it went into the pool last. */
+  #restingSinceMs = 0
   /** Milliseconds that it had waited there when this attempt took it. */
   #restedMs = 0
   #sending = false
@@ -64,7 +65,7 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
   run(job: Job, owner: AttemptOwner): void {
     this.#job = job
     this.#owner = owner
-    this.#restedMs = (job.record.attemptAtMs as number) - this.restingSinceMs
+    this.#restedMs = (job.record.attemptAtMs as number) - this.#restingSinceMs
     this.endpoint.countActive(1)
     job.attempting(this)
     this.#begin(job)
@@ -195,7 +196,7 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
         this.#fail('CONNECT_TIMEOUT', 'connect_timeout', `no connection within ${connectMs} ms`)
         break
       case 'idle':
-        this.endpoint.keepalive.survived(this.#env.clock.now() - this.restingSinceMs)
+        this.endpoint.keepalive.survived(this.#env.clock.now() - this.#restingSinceMs)
         this.#leavePool()
         break
       case 'head':
@@ -227,7 +228,7 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
     this.#state = 'body'
     this.promisedIdleMs = keepAliveTimeout(head) ?? this.promisedIdleMs
     if (this.#runs === 1) this.endpoint.keepalive.recognise(head.fields)
-    else this.endpoint.keepalive.proven = true
+    else this.endpoint.keepalive.kept()
     this.#form.answered()
     job.record.firstByteAtMs = this.#env.clock.now()
     if (head.framing === 'close' || head.framing === 'chunked' || head.contentLength > 0) {
@@ -255,7 +256,7 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
     const reusable = clean && this.#form.reusable && head.keepAlive && this.#allSent && isBodyCertain(head)
     const nowMs = this.#env.clock.now()
     job.record.upstreamEndAtMs = nowMs
-    this.restingSinceMs = nowMs
+    this.#restingSinceMs = nowMs
     this.#detach()
     this.resumeAnswer()
     if (reusable) this.#state = 'idle'
@@ -311,7 +312,7 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
 
   #closedWhileIdle(): void {
     const nowMs = this.#env.clock.now()
-    this.endpoint.keepalive.closedEarly(nowMs - this.restingSinceMs, nowMs)
+    this.endpoint.keepalive.closedEarly(nowMs - this.#restingSinceMs, nowMs)
   }
 
   #lost(reason: string, was: State = this.#state): void {

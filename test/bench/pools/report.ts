@@ -6,6 +6,8 @@ export interface Row extends Seen {
   readonly capped: boolean
   /** How late the app's event loop was: what the app itself adds. */
   readonly appLagP99Ms: number
+  /** What the simulation says of it; undefined for peers. */
+  readonly predictedP99Ms: number | undefined
 }
 
 export interface Mark {
@@ -35,7 +37,14 @@ export function marksOf(rows: readonly Row[]): readonly Mark[] {
   return [
     { name: 'p99 of p2c, beside the best peer', limit: 1.15, value: beside('causeway p2c') },
     { name: 'p99 of peak-ewma, beside the best peer', limit: 0.4, value: beside('causeway peak-ewma') },
+    ...rows.flatMap(predictionMark),
   ]
+}
+
+function predictionMark({ name, p99Ms, predictedP99Ms }: Row): Mark[] {
+  if (predictedP99Ms === undefined) return []
+  const value = Math.abs(p99Ms / predictedP99Ms - 1)
+  return [{ name: `p99 of ${name}, off the prediction`, limit: 0.15, value }]
 }
 
 /** The load was sent so late that its times say little about the proxy. */
@@ -50,6 +59,7 @@ export function renderRows(rows: readonly Row[]): string {
     'p50 ms',
     'p99 ms',
     '× best peer',
+    'predicted',
     'longest ms',
     'failed',
     'load late p99',
@@ -60,6 +70,7 @@ export function renderRows(rows: readonly Row[]): string {
     row.p50Ms.toFixed(1),
     row.p99Ms.toFixed(1),
     bestMs === undefined ? '-' : (row.p99Ms / bestMs).toFixed(2),
+    row.predictedP99Ms?.toFixed(1) ?? '-',
     row.maxMs.toFixed(0),
     `${row.failed} of ${row.requests}`,
     row.lateP99Ms.toFixed(1),

@@ -6,6 +6,8 @@ export interface RowKind {
   readonly peer: Peer
   /** It holds requests back until an endpoint has a worker for them: no match for those who only choose. */
   readonly capped: boolean
+  /** What `causeway simulate` is asked for, to be held against what was measured. */
+  readonly simulated?: { readonly policy: string; readonly cap: number }
 }
 
 const nginx = (policy: string, words: string): RowKind => ({
@@ -27,6 +29,7 @@ const causeway = (policy: string, cap?: number): RowKind => ({
     upstream: `balance = "${policy}"\n${cap === undefined ? '' : `max_inflight = ${cap}`}`,
   }),
   capped: cap !== undefined,
+  simulated: { policy, cap: cap ?? 0 },
 })
 
 /** Every policy that is compared; the peers first. */
