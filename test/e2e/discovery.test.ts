@@ -58,7 +58,11 @@ t.test('scaled from one to three and back: whoever stays is not disturbed', asyn
   const [one, two, three] = apps as [RecordingUpstream, RecordingUpstream, RecordingUpstream]
   const name = `app.test:${port}`
   names.set('app.test', '127.0.0.2')
-  const causeway = await startWith(t, names, { workers: 1, endpoints: [name], upstream: QUICK })
+  const causeway = await startWith(t, names, {
+    workers: 1,
+    endpoints: [name],
+    upstream: `${QUICK}\nkeepalive.idle = "10s"`,
+  })
   const stream = Promise.withResolvers<UpstreamLine>()
   one.on('/stream', stream.resolve)
   const client = await RawClient.connect(causeway.port())
