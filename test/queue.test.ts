@@ -24,9 +24,9 @@ t.test('first come, first served, and it knows how long each waited', async t =>
   queue.push('b')
   pass(50)
   t.equal(queue.peek(), 'a')
-  t.equal(queue.shift(), 150)
+  t.equal(queue.take('a'), 150)
   t.equal(queue.peek(), 'b')
-  t.equal(queue.shift(), 50)
+  t.equal(queue.take('b'), 50)
   t.equal(queue.size, 0)
 })
 
@@ -46,8 +46,8 @@ t.test('one whose client has gone is taken out, and is not timed out later', asy
   const { queue, late, pass } = bench(1_000)
   queue.push('a')
   queue.push('b')
-  t.ok(queue.remove('a'))
-  t.notOk(queue.remove('a'))
+  t.type(queue.take('a'), 'number')
+  t.equal(queue.take('a'), undefined)
   pass(2_000)
   t.same(late, ['b'])
 })
@@ -62,9 +62,20 @@ t.test('the most urgent goes first, whenever it came', async t => {
   const order: (string | undefined)[] = []
   for (let item = queue.peek(); item !== undefined; item = queue.peek()) {
     order.push(item)
-    queue.shift()
+    queue.take(item)
   }
   t.same(order, ['high', 'normal', 'low'])
+})
+
+t.test('it shows those behind the next one in the order of their turns', async t => {
+  const { queue, pass } = bench(1_000)
+  queue.push('low', 'low')
+  queue.push('a')
+  queue.push('b')
+  const order = () => [0, 1, 2, 3].map(turnsLater => queue.peek(turnsLater))
+  t.same(order(), ['a', 'b', 'low', undefined])
+  pass(600)
+  t.same(order(), ['b', 'a', 'low', undefined], 'of a late queue too')
 })
 
 t.test('a queue that does not keep up serves the newest first, until nobody waits', async t => {
@@ -75,12 +86,12 @@ t.test('a queue that does not keep up serves the newest first, until nobody wait
   t.equal(queue.peek(), 'a', 'less than half of the longest wait')
   pass(200)
   t.equal(queue.peek(), 'b')
-  queue.shift()
+  queue.take('b')
   queue.push('c')
   t.equal(queue.peek(), 'c')
   pass(500)
   t.same(late, ['a'], 'the oldest has waited in vain')
-  queue.shift()
+  queue.take('c')
   t.equal(queue.size, 0)
   queue.push('d')
   queue.push('e')
@@ -95,7 +106,7 @@ t.test('while no endpoint is ready the queue is not late: all that were held go 
   queue.held()
   pass(100)
   t.equal(queue.peek(), 'a', 'held until a moment ago')
-  queue.shift()
+  queue.take('a')
   t.equal(queue.peek(), 'b')
   pass(600)
   queue.push('c')
@@ -153,7 +164,7 @@ t.test('no order of events loses or doubles an item', async t => {
         break
       case 2: {
         const first = queue.peek()
-        if (first !== undefined) queue.shift()
+        if (first !== undefined) queue.take(first)
         if (first !== undefined) out(first)
         break
       }

@@ -64,26 +64,27 @@ export class Queue<T> implements Deadline {
     if (dueMs < this.dueMs) this.#timers.arm(this, dueMs - nowMs)
   }
 
-  /** The one whose turn it is; it stays. */
-  peek(): T | undefined {
-    return this.#next()?.item
-  }
-
-  /** Takes the one whose turn it is; returns for how many milliseconds it waited. */
-  shift(): number {
-    const next = this.#next()
-    return next === undefined ? 0 : this.#take(next)
-  }
-
-  /** Takes one out because its client has gone; false if it is not here. */
-  remove(item: T): boolean {
+  /** The one whose turn it is, or that comes so many turns later; it stays. */
+  peek(turnsLater = 0): T | undefined {
+    const late = this.#isLate()
+    let left = turnsLater
     for (const lane of this.#lanes) {
-      const waiting = lane.find(each => each.item === item)
-      if (waiting === undefined) continue
-      this.#take(waiting)
-      return true
+      if (left < lane.length) return lane[late ? lane.length - 1 - left : left]?.item
+      left -= lane.length
     }
-    return false
+    return undefined
+  }
+
+  /**
+   * Takes this one out; returns for how many milliseconds it waited, undefined if it is not here. It is named and not just "the next",
+   * because whose turn it is may change with time since `peek`.
+   */
+  take(item: T): number | undefined {
+    for (const lane of this.#lanes) {
+      const waiting = lane[0]?.item === item ? lane[0] : lane.findLast(each => each.item === item)
+      if (waiting !== undefined) return this.#take(waiting)
+    }
+    return undefined
   }
 
   /** Takes out who must make room for a newcomer of this priority: the oldest of a lower one, or of its own in a late queue. */
@@ -111,11 +112,6 @@ export class Queue<T> implements Deadline {
       }
     }
     this.#watchFirst()
-  }
-
-  #next(): Waiting<T> | undefined {
-    const lane = this.#lanes.find(each => each.length > 0)
-    return this.#isLate() ? lane?.at(-1) : lane?.[0]
   }
 
   /** From when the first has waited long, until nobody waits. */

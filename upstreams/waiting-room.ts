@@ -37,6 +37,8 @@ export interface WaitingRoomHost {
 export class WaitingRoom implements WaitingLine {
   readonly #options: WaitingRoomOptions
   readonly #queue: Queue<Job>
+  /** Jobs here that want another endpoint than those that failed them: the slots they leave are for those behind them. */
+  #choosy = 0
   #listening = false
   #dispatching = false
 
@@ -66,12 +68,14 @@ export class WaitingRoom implements WaitingLine {
     this.#queue.push(job, job.priority, job.record.queueMs)
     env.cells.add(this.#options.row + AT.queueDepth, 1)
     job.waitsIn(this)
+    if (isChoosy(job)) this.#choosy += 1
     if (!this.#listening) this.#listen().catch(() => {})
+    else if (this.#choosy > 0) this.#dispatchInThisTurn()
   }
 
   /** The client of a waiting job has gone. */
   withdraw(job: Job): void {
-    if (!this.#queue.remove(job)) return
+    if (this.#queue.take(job) === undefined) return
     this.#left(job)
     this.#count('client_gone')
   }
@@ -80,7 +84,7 @@ export class WaitingRoom implements WaitingLine {
   clear(): Job[] {
     const all: Job[] = []
     for (let job = this.#queue.peek(); job !== undefined; job = this.#queue.peek()) {
-      this.#takeNext(job)
+      this.#takeOut(job)
       all.push(job)
     }
     return all
@@ -88,7 +92,7 @@ export class WaitingRoom implements WaitingLine {
 
   /** The job whose turn it is has got a slot, and is about to use it. */
   leaving(job: Job): void {
-    const waitedMs = this.#takeNext(job)
+    const waitedMs = this.#takeOut(job)
     const { env, row } = this.#options
     env.cells.observe(row + AT.queueWait, LATENCY_BOUNDS, waitedMs / 1000)
   }
@@ -100,9 +104,13 @@ export class WaitingRoom implements WaitingLine {
   slotFreed(): void {
     const { env, slot } = this.#options
     if (this.#queue.size === 0 || env.shared.waiting(slot) > 1) return env.shared.wakeOne(slot)
+    this.#dispatchInThisTurn()
+  }
+
+  #dispatchInThisTurn(): void {
     if (this.#dispatching) return
     this.#dispatching = true
-    env.shared.wakeSelf(this.#dispatchSoon)
+    this.#options.env.shared.wakeSelf(this.#dispatchSoon)
   }
 
   readonly #dispatchSoon = () => {
@@ -127,15 +135,18 @@ export class WaitingRoom implements WaitingLine {
   }
 
   #dispatchAll(): void {
-    for (let job = this.#queue.peek(); job !== undefined; job = this.#queue.peek()) {
-      if (this.#options.host.dispatch(job)) continue
-      if (this.#options.host.holds) this.#queue.held()
-      return
+    const { host } = this.#options
+    let passedOver = 0
+    for (let job = this.#queue.peek(); job !== undefined; job = this.#queue.peek(passedOver)) {
+      if (host.dispatch(job)) continue
+      if (host.holds) return this.#queue.held()
+      if (!isChoosy(job)) return
+      passedOver += 1
     }
   }
 
-  #takeNext(job: Job): number {
-    const waitedMs = this.#queue.shift()
+  #takeOut(job: Job): number {
+    const waitedMs = this.#queue.take(job) ?? 0
     job.record.queueMs += waitedMs
     this.#left(job)
     return waitedMs
@@ -165,10 +176,16 @@ export class WaitingRoom implements WaitingLine {
     env.shared.leaveQueue(slot, env.thread)
     env.cells.add(row + AT.queueDepth, -1)
     job.waitsIn(undefined)
+    if (isChoosy(job)) this.#choosy -= 1
   }
 
   #count(reason: QueueRejection): void {
     const { env, row } = this.#options
     env.cells.add(row + AT.queueRejected + QUEUE_REJECTIONS.indexOf(reason), 1)
   }
+}
+
+/** An endpoint has failed it: it may have to wait for one although another has a slot. Does not change while it waits. */
+function isChoosy({ tried }: Job): boolean {
+  return tried !== undefined
 }
