@@ -40,7 +40,7 @@ t.test('a state change is seen once by whoever made it, and by its version', asy
 
 t.test('a waiter is woken by a release that comes after it took its ticket', async t => {
   const shared = new SharedState(createSharedState(1))
-  shared.addWaiting(2, 1)
+  shared.addWaiting(2, 0, 1)
   const ticket = shared.wakeTicket(2)
   const woken = shared.waitForWake(2, ticket, 10_000)
   shared.wakeOne(2)

@@ -97,6 +97,19 @@ t.test('the most serious thing is said, with its cause', async t => {
       'doubtful',
       '1 of 2 endpoints not up: app: e2 is down; closed for maintenance: routes a, b, c, …',
     ],
+    [
+      {
+        upstreams: [{ ...upstream('app', 'up'), problems: ['app:8000: the name is not known'] }],
+        last_reload: refused,
+      },
+      'doubtful',
+      'upstream app: app:8000: the name is not known',
+    ],
+    [
+      { upstreams: [upstream('app', 'draining', 'draining')] },
+      'bad',
+      'every endpoint of upstream app is draining: its requests wait, then get a 503; "causeway ready app" takes it back',
+    ],
     [{ phase: 'draining', upstreams: [upstream('app', 'down')] }, 'bad', 'the process is draining'],
   ] as const) {
     t.same(verdictOf(status(changes)), { kind, sentence })

@@ -1,6 +1,7 @@
 import { CONNECT_BOUNDS, LATENCY_BOUNDS } from '../lib/base/cells.ts'
 import { type ErrorCode, traitsOf } from '../lib/base/errors.ts'
 import type { ThreadEnv } from '../lib/base/thread-env.ts'
+import { formatDuration } from '../lib/base/units.ts'
 import type { UpstreamConfig, UpstreamTimeouts } from '../lib/config/model.ts'
 import { DrainRate } from './drain-rate.ts'
 import { Endpoint } from './endpoint.ts'
@@ -147,16 +148,20 @@ export class Upstream implements AttemptOwner, WaitingRoomHost {
     const { name, maxInflight } = this.config
     const waiting = this.#room.size + 1
     job.record.retryAfterSeconds = this.#rate.secondsFor(waiting, this.#env.clock.now())
-    if (this.#rotation.members.length === 0) return job.failed('NO_ENDPOINT', this.#whyNone())
+    if (this.#rotation.members.length === 0) return job.failed('NO_ENDPOINT', this.#whyNone(why))
     const limit = maxInflight > 0 ? `max_inflight = ${maxInflight}` : 'as many'
     const detail = `every endpoint of upstream "${name}" runs ${limit} requests`
     job.failed(why === 'full' ? 'QUEUE_FULL' : 'QUEUE_TIMEOUT', detail)
   }
 
-  #whyNone(): string {
+  #whyNone(why: 'full' | 'late'): string {
+    const { name, queue } = this.config
     const { unreachableBecause: reason } = this.#passive
-    const why = reason === undefined ? '' : ` (${reason})`
-    return `upstream "${this.config.name}" has no ready endpoint${why}`
+    const end =
+      why === 'full'
+        ? `its queue is full (queue.length = ${queue.length})`
+        : `the request waited for queue.timeout = ${formatDuration(queue.timeoutMs)}`
+    return `upstream "${name}" has no ready endpoint${reason === undefined ? '' : ` (${reason})`}, and ${end}`
   }
 
   // AttemptOwner.
@@ -196,6 +201,7 @@ export class Upstream implements AttemptOwner, WaitingRoomHost {
   declines(endpoint: PooledEndpoint, job: Job, status: number): boolean {
     const { statuses, attempts } = this.config.retry
     if (!statuses.includes(status) || !job.idempotent || !job.repeatable) return false
+    this.#refresh()
     if (job.record.attempts - job.unsent > attempts || !this.#othersReady(job, endpoint)) return false
     return this.#budget.take(this.#env.clock.now())
   }

@@ -122,13 +122,13 @@ export class WaitingRoom implements WaitingLine {
   async #listen(): Promise<void> {
     const { env, slot } = this.#options
     this.#listening = true
-    env.shared.addWaiting(slot, 1)
+    env.shared.addWaiting(slot, env.thread, 1)
     while (this.#queue.size > 0) {
       const ticket = env.shared.wakeTicket(slot)
       this.#dispatchAll()
       if (this.#queue.size > 0) await env.shared.waitForWake(slot, ticket, WAIT_CHECK_MS)
     }
-    env.shared.addWaiting(slot, -1)
+    env.shared.addWaiting(slot, env.thread, -1)
     this.#listening = false
     // The wake that ended this may have been for more slots than we had jobs: pass it on.
     env.shared.wakeOne(slot)

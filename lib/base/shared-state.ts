@@ -38,7 +38,7 @@ const FULL_PERCENT = 100
 export function createSharedState(threads: number): SharedStateMemory {
   const words =
     MAX_ENDPOINTS * (ENDPOINT_WORDS + threads) +
-    MAX_UPSTREAMS * (UPSTREAM_WORDS + threads) +
+    MAX_UPSTREAMS * (UPSTREAM_WORDS + 2 * threads) +
     THREAD_WORDS * threads +
     PROCESS_WORDS
   return { buffer: new SharedArrayBuffer(words * Int32Array.BYTES_PER_ELEMENT), threads }
@@ -161,6 +161,7 @@ export class SharedState {
       const share = this.#queueShareAt(upstream, thread)
       Atomics.sub(this.#words, this.#upstreamAt(upstream) + 3, this.#words[share] as number)
       this.#words[share] = 0
+      this.addWaiting(upstream, thread, -(this.#words[this.#waitShareAt(upstream, thread)] as number))
     }
     for (let endpoint = 0; endpoint < MAX_ENDPOINTS; endpoint += 1) {
       const share = this.#shareAt(endpoint, thread)
@@ -206,8 +207,10 @@ export class SharedState {
   }
 
   /** Threads that wait for a slot of this upstream. */
-  addWaiting(upstream: number, by: number): void {
+  addWaiting(upstream: number, thread: number, by: number): void {
     Atomics.add(this.#words, this.#upstreamAt(upstream) + 2, by)
+    const share = this.#waitShareAt(upstream, thread)
+    this.#words[share] = (this.#words[share] as number) + by
   }
 
   waiting(upstream: number): number {
@@ -301,8 +304,12 @@ export class SharedState {
     return shares + thread * MAX_UPSTREAMS + upstream
   }
 
+  #waitShareAt(upstream: number, thread: number): number {
+    return this.#queueShareAt(upstream, thread) + this.#threads * MAX_UPSTREAMS
+  }
+
   #beatAt(thread: number): number {
     const endpoints = MAX_ENDPOINTS * (ENDPOINT_WORDS + this.#threads)
-    return endpoints + MAX_UPSTREAMS * (UPSTREAM_WORDS + this.#threads) + thread
+    return endpoints + MAX_UPSTREAMS * (UPSTREAM_WORDS + 2 * this.#threads) + thread
   }
 }

@@ -31,6 +31,8 @@ function worstOf(status: StatusDocument): Verdict {
     return { kind: 'doubtful', sentence: `${ended} of ${threads.length} data threads do not run` }
   const notUp = upstreams.flatMap(namesNotUp)
   if (notUp.length > 0) return { kind: 'doubtful', sentence: notUpText(notUp, upstreams) }
+  const problem = upstreams.flatMap(it => (it.problems ?? []).map(text => `upstream ${it.name}: ${text}`))[0]
+  if (problem !== undefined) return { kind: 'doubtful', sentence: problem }
   if (last?.ok === false) {
     return { kind: 'doubtful', sentence: 'the newest configuration is refused; the one before goes on' }
   }
@@ -41,6 +43,8 @@ function worstOf(status: StatusDocument): Verdict {
 function lostText({ name, endpoints, problems }: UpstreamStatus): string {
   const reason = endpoints.find(it => it.reason !== undefined)?.reason ?? problems?.[0]
   const why = reason === undefined ? '' : ` (${reason})`
+  if (endpoints.length > 0 && endpoints.every(({ state }) => state === 'draining'))
+    return `every endpoint of upstream ${name} is draining: its requests wait, then get a 503; "causeway ready ${name}" takes it back`
   // Traffic alone never empties an upstream.
   const tried = endpoints.some(({ state }) => state === 'ejected')
   const then = tried ? 'those that are ejected are tried all the same' : 'its requests wait, then get a 503'

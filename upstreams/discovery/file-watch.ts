@@ -80,7 +80,17 @@ export class FileWatch implements Deadline {
   /** Tells one state of the file from another; undefined if there is none. */
   async #stamp(): Promise<string | undefined> {
     try {
-      const { dev, ino, size, mtimeMs, ctimeMs } = await stat(this.#path)
+      const found = await stat(this.#path)
+      const { dev, ino, size, mtimeMs, ctimeMs } = found
+      // Others may have no end, or hold whoever opens them.
+      if (!found.isFile() && !found.isDirectory()) {
+        this.#trouble('this is no file')
+        return undefined
+      }
+      if (size > MAX_FILE_BYTES) {
+        this.#trouble(`${this.#path}:${TOO_LARGE.line}: ${TOO_LARGE.fault}`)
+        return undefined
+      }
       return `${dev} ${ino} ${size} ${mtimeMs} ${ctimeMs}`
     } catch (error) {
       this.#taken = '' // read again when it is back, so that the trouble ends
