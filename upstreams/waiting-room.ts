@@ -98,12 +98,12 @@ export class WaitingRoom implements WaitingLine {
   }
 
   /**
-   * A slot of the upstream has come free. Where only this thread has waiters, one of them gets it in this very turn: a sync worker idles
-   * until then.
+   * A slot of the upstream has come free. A thread that is alone gives it to a waiter in this very turn, because a sync worker idles until then;
+   * of several, one that served itself first would leave few slots to the others.
    */
   slotFreed(): void {
     const { env, slot } = this.#options
-    if (this.#queue.size === 0 || env.shared.waiting(slot) > 1) return env.shared.wakeOne(slot)
+    if (this.#queue.size === 0 || env.shared.threads > 1) return env.shared.wakeOne(slot)
     this.#dispatchInThisTurn()
   }
 

@@ -47,11 +47,12 @@ export function createSharedState(threads: number): SharedStateMemory {
 /** A view on the shared words. The control thread and every data thread make their own. */
 export class SharedState {
   readonly #words: Int32Array
-  readonly #threads: number
+  /** Data threads that share them. */
+  readonly threads: number
 
   constructor(memory: SharedStateMemory) {
     this.#words = new Int32Array(memory.buffer)
-    this.#threads = memory.threads
+    this.threads = memory.threads
   }
 
   /** The endpoint's STATE bits. */
@@ -259,17 +260,17 @@ export class SharedState {
 
   /** By how many milliseconds a data thread is late, while that is too much; else 0. */
   loopDelay(thread: number): number {
-    return this.#words[this.#beatAt(thread) + this.#threads] as number
+    return this.#words[this.#beatAt(thread) + this.threads] as number
   }
 
   setLoopDelay(thread: number, delayMs: number): void {
-    Atomics.store(this.#words, this.#beatAt(thread) + this.#threads, delayMs)
+    Atomics.store(this.#words, this.#beatAt(thread) + this.threads, delayMs)
   }
 
   /** Data threads that are too late. */
   lateThreads(): number {
     let late = 0
-    for (let thread = 0; thread < this.#threads; thread += 1) if (this.loopDelay(thread) > 0) late += 1
+    for (let thread = 0; thread < this.threads; thread += 1) if (this.loopDelay(thread) > 0) late += 1
     return late
   }
 
@@ -288,7 +289,7 @@ export class SharedState {
   }
 
   get #processAt(): number {
-    return this.#beatAt(0) + THREAD_WORDS * this.#threads
+    return this.#beatAt(0) + THREAD_WORDS * this.threads
   }
 
   #shareAt(endpoint: number, thread: number): number {
@@ -300,16 +301,16 @@ export class SharedState {
   }
 
   #queueShareAt(upstream: number, thread: number): number {
-    const shares = MAX_ENDPOINTS * (ENDPOINT_WORDS + this.#threads) + MAX_UPSTREAMS * UPSTREAM_WORDS
+    const shares = MAX_ENDPOINTS * (ENDPOINT_WORDS + this.threads) + MAX_UPSTREAMS * UPSTREAM_WORDS
     return shares + thread * MAX_UPSTREAMS + upstream
   }
 
   #waitShareAt(upstream: number, thread: number): number {
-    return this.#queueShareAt(upstream, thread) + this.#threads * MAX_UPSTREAMS
+    return this.#queueShareAt(upstream, thread) + this.threads * MAX_UPSTREAMS
   }
 
   #beatAt(thread: number): number {
-    const endpoints = MAX_ENDPOINTS * (ENDPOINT_WORDS + this.#threads)
-    return endpoints + MAX_UPSTREAMS * (UPSTREAM_WORDS + 2 * this.#threads) + thread
+    const endpoints = MAX_ENDPOINTS * (ENDPOINT_WORDS + this.threads)
+    return endpoints + MAX_UPSTREAMS * (UPSTREAM_WORDS + 2 * this.threads) + thread
   }
 }
