@@ -104,23 +104,23 @@ export class Endpoint<C extends Pooled = Pooled> implements NamedLoad {
     return this.#env.shared.state(this.slot)
   }
 
-  get draining(): boolean {
-    return (this.state & STATE.draining) !== 0
-  }
-
   /** How far it has come with starting slowly. To be called before a picker is built: there weights are constant. */
   takeRamp(): void {
     this.#ramp = this.#env.shared.ramp(this.slot)
     this.weight = (this.#configuredWeight * this.#ramp) / 100
   }
 
-  /** It has failed just now, as all threads know, and nothing has gone well there since. */
-  isDoubtful(nowMs: number): boolean {
-    const { shared } = this.#env
+  /**
+   * It has failed within the last second, as all threads know, and nothing has gone well there since. A thread counts from its own failure there, or
+   * from when it first asks here.
+   */
+  isDoubtful(): boolean {
+    const { clock, shared } = this.#env
     if (shared.failures(this.slot) === 0 && shared.badAnswers(this.slot) === 0) {
       this.#doubtedAtMs = undefined
       return false
     }
+    const nowMs = clock.now()
     this.#doubtedAtMs ??= nowMs
     return nowMs - this.#doubtedAtMs < DOUBT_MS
   }

@@ -22,7 +22,7 @@ export class Rotation {
    * Takes a slot for a request: of the endpoint that it is bound to, of the one that the policy chooses, or of any that has not
    * failed it yet. Undefined: all of them are full.
    */
-  lease(job: Job, max: number, nowMs: number): PooledEndpoint | undefined {
+  lease(job: Job, max: number): PooledEndpoint | undefined {
     if (job.tried !== undefined) return this.#leaseAgain(job.key, job.tried, max)
     if (job.wanted !== undefined) {
       const bound = this.members.find(({ name }) => name === job.wanted)
@@ -30,21 +30,16 @@ export class Rotation {
     }
     const first = this.#picker.pick(job.key)
     if (first === undefined) return undefined
-    if (!job.idempotent && first.isDoubtful(nowMs))
-      return this.#leaseSound(max, nowMs) ?? this.#ifAllDoubtful(first, max, nowMs)
+    if (!job.idempotent && first.isDoubtful()) return this.#leaseCarefully(max)
     if (first.acquire(max)) return first
     return this.members.find(other => other !== first && other.acquire(max))
   }
 
-  /** What cannot be repeated keeps away from an endpoint that has just failed, until others have shown that it is well. */
-  #leaseSound(max: number, nowMs: number): PooledEndpoint | undefined {
-    const sound = this.members.filter(endpoint => !endpoint.isDoubtful(nowMs))
-    return sound.sort((a, b) => a.inflight - b.inflight).find(endpoint => endpoint.acquire(max))
-  }
-
-  #ifAllDoubtful(first: PooledEndpoint, max: number, nowMs: number): PooledEndpoint | undefined {
-    if (this.members.some(endpoint => !endpoint.isDoubtful(nowMs))) return undefined
-    return [first, ...this.members].find(endpoint => endpoint.acquire(max))
+  /** What cannot be repeated keeps away from endpoints that have just failed, as long as there is another. */
+  #leaseCarefully(max: number): PooledEndpoint | undefined {
+    const sound = this.members.filter(endpoint => !endpoint.isDoubtful())
+    const open = sound.length > 0 ? sound : this.members
+    return open.toSorted((a, b) => a.inflight - b.inflight).find(endpoint => endpoint.acquire(max))
   }
 
   #leaseAgain(key: number, tried: readonly PooledEndpoint[], max: number): PooledEndpoint | undefined {

@@ -149,8 +149,9 @@ export class Upstream implements AttemptOwner, WaitingRoomHost {
     const waiting = this.#room.size + 1
     job.record.retryAfterSeconds = this.#rate.secondsFor(waiting, this.#env.clock.now())
     if (this.#rotation.members.length === 0) return job.failed('NO_ENDPOINT', this.#whyNone(why))
-    const limit = maxInflight > 0 ? `max_inflight = ${maxInflight}` : 'as many'
-    const detail = `every endpoint of upstream "${name}" runs ${limit} requests`
+    const all =
+      maxInflight > 0 ? `its max_inflight = ${maxInflight} requests` : 'all requests that it may for now'
+    const detail = `every endpoint of upstream "${name}" runs ${all}`
     job.failed(why === 'full' ? 'QUEUE_FULL' : 'QUEUE_TIMEOUT', detail)
   }
 
@@ -266,7 +267,7 @@ export class Upstream implements AttemptOwner, WaitingRoomHost {
 
   /** A ready endpoint with a free slot, the slot taken. */
   #lease(job: Job): PooledEndpoint | undefined {
-    return this.#rotation.lease(job, this.config.maxInflight, this.#env.clock.now())
+    return this.#rotation.lease(job, this.config.maxInflight)
   }
 
   #attempt(job: Job, endpoint: PooledEndpoint): void {
