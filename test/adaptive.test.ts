@@ -2,9 +2,8 @@ import t from 'tap'
 import { CellColumn, CellReader, createCellMemory } from '../lib/base/cells.ts'
 import { createSharedState, SharedState } from '../lib/base/shared-state.ts'
 import { Timers } from '../lib/base/timers.ts'
-import type { AdaptiveConfig, Snapshot, UpstreamConfig } from '../lib/config/model.ts'
+import type { AdaptiveConfig, UpstreamConfig } from '../lib/config/model.ts'
 import { AdaptiveWatch } from '../lib/server/adaptive-watch.ts'
-import type { Placement } from '../lib/server/placement.ts'
 import { type Learned, learn, type Window } from '../upstreams/adaptive/gradient.ts'
 import { ENDPOINT_BLOCK } from '../upstreams/measures.ts'
 import { FakeClock } from './support/fake-clock.ts'
@@ -103,7 +102,7 @@ class Bench {
   readonly cells: CellColumn
   readonly watch: AdaptiveWatch
   config: UpstreamConfig
-  endpoints = [{ name: 'one', row: ROW, slot: SLOT, weight: 1 }]
+  endpoints = [{ row: ROW, slot: SLOT }]
 
   constructor(adaptive: Partial<AdaptiveConfig>, maxInflight = 0) {
     const memory = createCellMemory(1, 4 * ENDPOINT_BLOCK.size)
@@ -113,7 +112,7 @@ class Bench {
       timers: this.timers,
       shared: this.shared,
       cells: new CellReader(memory),
-      running: () => this.#running(),
+      pools: () => [{ config: this.config, place: { slot: 0, row: 0, endpoints: this.endpoints } }],
     })
     this.watch.look()
   }
@@ -134,16 +133,6 @@ class Bench {
 
   get limits(): { learned: number; limit: number } {
     return { learned: this.shared.learned(SLOT), limit: this.shared.limit(SLOT) }
-  }
-
-  #running(): { snapshot: Snapshot; placement: Placement } {
-    const { config, endpoints } = this
-    const upstreams = [{ name: 'app', row: 0, slot: 0, endpoints }]
-    // Of both it is only the upstreams that anybody reads here.
-    return {
-      snapshot: { upstreams: [config] } as unknown as Snapshot,
-      placement: { upstreams } as unknown as Placement,
-    }
   }
 }
 

@@ -2,9 +2,8 @@ import t, { type Test } from 'tap'
 import { CellColumn, CellReader, createCellMemory } from '../lib/base/cells.ts'
 import { createSharedState, SharedState, STATE } from '../lib/base/shared-state.ts'
 import { Timers } from '../lib/base/timers.ts'
-import type { Snapshot, UpstreamConfig } from '../lib/config/model.ts'
+import type { UpstreamConfig } from '../lib/config/model.ts'
 import { OutlierWatch } from '../lib/server/outlier-watch.ts'
-import type { Placement } from '../lib/server/placement.ts'
 import { ENDPOINT_BLOCK } from '../upstreams/measures.ts'
 import { FakeClock } from './support/fake-clock.ts'
 import { configOf, PASSIVE } from './support/upstream-world.ts'
@@ -35,9 +34,7 @@ class Bench {
       cells: new CellReader(this.#cells),
       shared: this.shared,
       timers: this.#timers,
-      // The watch looks at nothing else.
-      snapshot: () => ({ upstreams: [this.upstream] }) as unknown as Snapshot,
-      placement: () => this.#placement as unknown as Placement,
+      pools: () => [{ config: this.upstream, place: this.#place }],
       eject: (_upstream, endpoint, reason) => {
         this.ejected.push(`${endpoint.slice(-1)}: ${reason}`)
         return true
@@ -65,11 +62,9 @@ class Bench {
     }
   }
 
-  get #placement() {
-    const endpoints = this.upstream.endpoints.map(({ name, weight }, i) => {
-      return { name, weight, slot: i, row: i * ENDPOINT_BLOCK.size }
-    })
-    return { upstreams: [{ name: 'app', slot: 0, row: 0, endpoints }] }
+  get #place() {
+    const endpoints = this.upstream.endpoints.map((_, i) => ({ slot: i, row: i * ENDPOINT_BLOCK.size }))
+    return { slot: 0, row: 0, endpoints }
   }
 }
 

@@ -3,9 +3,9 @@ import { ENDPOINT_BLOCK } from '../../upstreams/measures.ts'
 import type { CellReader } from '../base/cells.ts'
 import type { SharedState } from '../base/shared-state.ts'
 import type { Timers } from '../base/timers.ts'
-import type { Snapshot, UpstreamConfig } from '../config/model.ts'
+import type { UpstreamConfig } from '../config/model.ts'
 import { Alarm } from './alarm.ts'
-import type { Placement } from './placement.ts'
+import type { RunningPool } from './running-pool.ts'
 
 const LOOK_MS = 1000
 /** Answers that a window has at least: fewer say little about their mean. */
@@ -16,8 +16,7 @@ export interface AdaptiveWatchParts {
   readonly timers: Timers
   readonly cells: CellReader
   readonly shared: SharedState
-  /** What runs, and where its cells are; undefined before the first configuration. */
-  running(): { readonly snapshot: Snapshot; readonly placement: Placement } | undefined
+  pools(): readonly RunningPool[]
 }
 
 /** One endpoint: what its cells said when its window began, and what it has taught so far. */
@@ -26,8 +25,6 @@ interface Course {
   readonly firstByteSum: number
   readonly learned: Learned | undefined
 }
-
-type PlacedUpstream = Placement['upstreams'][number]
 
 /** Learns each second from what has been answered how many requests each endpoint can run, and where `enforce` is said holds them to it. */
 export class AdaptiveWatch {
@@ -44,10 +41,8 @@ export class AdaptiveWatch {
   /** Looks now, and from now on. */
   look(): void {
     const courses = new Map<number, Course>()
-    const running = this.#parts.running()
-    for (const [i, config] of running?.snapshot.upstreams.entries() ?? []) {
-      const placed = running?.placement.upstreams[i]
-      if (placed !== undefined && config.adaptive.mode !== 'off') this.#lookAt(config, placed, courses)
+    for (const pool of this.#parts.pools()) {
+      if (pool.config.adaptive.mode !== 'off') this.#lookAt(pool, courses)
     }
     for (const slot of this.#courses.keys()) if (!courses.has(slot)) this.#forget(slot)
     this.#courses = courses
@@ -58,10 +53,10 @@ export class AdaptiveWatch {
     this.#alarm.clear()
   }
 
-  #lookAt(config: UpstreamConfig, placed: PlacedUpstream, courses: Map<number, Course>): void {
+  #lookAt({ config, place }: RunningPool, courses: Map<number, Course>): void {
     const { cells, shared } = this.#parts
     let moved = false
-    for (const { slot, row } of placed.endpoints) {
+    for (const { slot, row } of place.endpoints) {
       const before = this.#courses.get(slot)
       const course = this.#follow(before, row, slot, boundsOf(config))
       courses.set(slot, course)
@@ -75,7 +70,7 @@ export class AdaptiveWatch {
       moved = true
     }
     // Who waits for a slot looks again.
-    if (moved) shared.wakeAll(placed.slot)
+    if (moved) shared.wakeAll(place.slot)
   }
 
   #follow(before: Course | undefined, row: number, slot: number, bounds: Bounds): Course {

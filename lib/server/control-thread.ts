@@ -129,8 +129,7 @@ export class ControlThread {
       ...parts,
       cells: reader,
       tally: this.#tally,
-      snapshot: () => this.#rollout.snapshot,
-      placement: () => this.#rollout.placement,
+      pools: () => this.#rollout.pools,
       doubt: upstream => this.#membership.doubt(upstream),
     })
     this.#board = this.#health.board
@@ -205,8 +204,8 @@ export class ControlThread {
       ...parts,
       cells: reader,
       threads: this.#threads,
-      snapshot: () => this.#snapshot,
-      placement: () => this.#rollout.placement,
+      overload: () => this.#snapshot.server.overload,
+      pools: () => this.#rollout.pools,
     })
     this.#overview = this.#createOverview(reader)
   }

@@ -5,7 +5,8 @@ import type { Clock } from '../base/clock.ts'
 import type { SharedState } from '../base/shared-state.ts'
 import type { Timers } from '../base/timers.ts'
 import { HealthBoard } from './health-board.ts'
-import { OutlierWatch, type OutlierWatchOptions } from './outlier-watch.ts'
+import { OutlierWatch } from './outlier-watch.ts'
+import type { RunningPool } from './running-pool.ts'
 import type { ServerLog } from './server-log.ts'
 
 /** What the keeping of health is made with. */
@@ -16,9 +17,7 @@ export interface HealthKeepingOptions {
   readonly cells: CellReader
   readonly log: ServerLog
   readonly tally: HealthTally
-  /** See OutlierWatchOptions. */
-  snapshot: OutlierWatchOptions['snapshot']
-  placement: OutlierWatchOptions['placement']
+  pools(): readonly RunningPool[]
   /** An endpoint of the upstream has failed: its names may stand for others by now. */
   doubt(upstream: string): void
 }
@@ -30,7 +29,7 @@ export class HealthKeeping {
   readonly #outliers: OutlierWatch
 
   constructor(options: HealthKeepingOptions) {
-    const { clock, timers, shared, log, tally, cells, snapshot, placement } = options
+    const { clock, timers, shared, log, tally, cells, pools } = options
     const parts = { clock, timers, random: Math.random }
     const board = new HealthBoard({
       ...parts,
@@ -60,8 +59,7 @@ export class HealthKeeping {
       cells,
       shared,
       timers,
-      snapshot,
-      placement,
+      pools,
       eject: (upstream, endpoint, reason) => board.eject(upstream, endpoint, reason),
     })
   }

@@ -1,10 +1,10 @@
 import type { CellReader } from '../base/cells.ts'
 import type { SharedState } from '../base/shared-state.ts'
 import type { Timers } from '../base/timers.ts'
-import type { Snapshot } from '../config/model.ts'
+import type { OverloadConfig } from '../config/model.ts'
 import { AdaptiveWatch } from './adaptive-watch.ts'
 import { OverloadWatch } from './overload-watch.ts'
-import type { Placement } from './placement.ts'
+import type { RunningPool } from './running-pool.ts'
 import type { ServerLog } from './server-log.ts'
 
 export interface LoadKeepingParts {
@@ -13,10 +13,9 @@ export interface LoadKeepingParts {
   readonly log: ServerLog
   readonly cells: CellReader
   readonly threads: number
-  /** What runs, or shall. */
-  snapshot(): Snapshot
-  /** Where its cells are; undefined before the first. */
-  placement(): Placement | undefined
+  /** Of the configuration that runs, or shall. */
+  overload(): OverloadConfig
+  pools(): readonly RunningPool[]
 }
 
 /** What the control thread does each second about load: the process's own, and what the endpoints can bear. */
@@ -25,15 +24,8 @@ export class LoadKeeping {
   readonly #adaptive: AdaptiveWatch
 
   constructor(parts: LoadKeepingParts) {
-    const { snapshot, placement } = parts
-    this.#overload = new OverloadWatch({ ...parts, config: () => snapshot().server.overload })
-    this.#adaptive = new AdaptiveWatch({
-      ...parts,
-      running: () => {
-        const placed = placement()
-        return placed && { snapshot: snapshot(), placement: placed }
-      },
-    })
+    this.#overload = new OverloadWatch({ ...parts, config: parts.overload })
+    this.#adaptive = new AdaptiveWatch(parts)
   }
 
   start(): void {

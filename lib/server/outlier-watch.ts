@@ -5,9 +5,9 @@ import { mostEjected } from '../../upstreams/passive-checks.ts'
 import type { CellReader } from '../base/cells.ts'
 import { type SharedState, STATE } from '../base/shared-state.ts'
 import type { Timers } from '../base/timers.ts'
-import type { Snapshot, UpstreamConfig } from '../config/model.ts'
+import type { UpstreamConfig } from '../config/model.ts'
 import { Alarm } from './alarm.ts'
-import type { Placement } from './placement.ts'
+import type { RunningPool } from './running-pool.ts'
 
 const LOOK_MS = 1000
 const WINDOW_SECONDS = 10
@@ -20,9 +20,7 @@ export interface OutlierWatchOptions {
   readonly cells: CellReader
   readonly shared: SharedState
   readonly timers: Timers
-  /** What runs, and where its counters are; undefined before the first configuration. */
-  snapshot(): Snapshot | undefined
-  placement(): Placement | undefined
+  pools(): readonly RunningPool[]
   eject(upstream: string, endpoint: string, reason: string): boolean
 }
 
@@ -50,21 +48,14 @@ export class OutlierWatch {
 
   #look(): void {
     this.#alarm.set(LOOK_MS)
-    const { snapshot, placement } = this.#options
     const windows = new Map<number, SampleWindow>()
-    const places = placement()?.upstreams ?? []
-    for (const [i, upstream] of (snapshot()?.upstreams ?? []).entries()) {
-      if (isJudged(upstream)) this.#judge(upstream, places[i]?.endpoints ?? [], windows)
-    }
+    for (const pool of this.#options.pools()) if (isJudged(pool.config)) this.#judge(pool, windows)
     // What has left is forgotten.
     this.#windows = windows
   }
 
-  #judge(
-    { name, endpoints, passive }: UpstreamConfig,
-    places: Placement['upstreams'][number]['endpoints'],
-    windows: Map<number, SampleWindow>,
-  ): void {
+  #judge({ config, place: { endpoints: places } }: RunningPool, windows: Map<number, SampleWindow>): void {
+    const { name, endpoints, passive } = config
     const suspects: Suspect[] = []
     let ejected = 0
     for (const [i, place] of places.entries()) {

@@ -3,7 +3,7 @@ import type { Prober } from '../../upstreams/health/prober.ts'
 import type { Clock } from '../base/clock.ts'
 import type { SharedState } from '../base/shared-state.ts'
 import type { Timers } from '../base/timers.ts'
-import type { Snapshot } from '../config/model.ts'
+import type { Snapshot, UpstreamConfig } from '../config/model.ts'
 import { AddressTaken } from './address-claim.ts'
 import { addressText } from './address-text.ts'
 import { pause, within } from './alarm.ts'
@@ -14,6 +14,7 @@ import type { Members, Membership, QuietEndpoint } from './membership.ts'
 import type { ListenFailure } from './messages.ts'
 import { type Placement, PlacementFull, type Placer } from './placement.ts'
 import { probeTargets } from './probe-targets.ts'
+import type { RunningPool } from './running-pool.ts'
 import type { ServerLog } from './server-log.ts'
 import type { ThreadPool } from './thread-pool.ts'
 
@@ -80,6 +81,12 @@ export class Rollout {
   isQuiet(upstream: string, endpoint: string): boolean {
     const quiet = [...this.#quiet.values()]
     return quiet.some(one => one.upstream === upstream && one.endpoint.name === endpoint)
+  }
+
+  /** Its upstreams; none before the first. */
+  get pools(): readonly RunningPool[] {
+    const places = this.#placement?.upstreams ?? []
+    return places.map((place, i) => ({ config: this.#snapshot?.upstreams[i] as UpstreamConfig, place }))
   }
 
   /** Where its counters are. */

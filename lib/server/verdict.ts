@@ -45,7 +45,7 @@ function lostText({ name, endpoints, problems }: UpstreamStatus): string {
   const why = reason === undefined ? '' : ` (${reason})`
   if (endpoints.length > 0 && endpoints.every(({ state }) => state === 'draining'))
     return `every endpoint of upstream ${name} is draining: its requests wait, then get a 503; "causeway ready ${name}" takes it back`
-  // Traffic alone never empties an upstream.
+  // Ejections alone never empty an upstream.
   const tried = endpoints.some(({ state }) => state === 'ejected')
   const then = tried ? 'those that are ejected are tried all the same' : 'its requests wait, then get a 503'
   return `upstream ${name} has no endpoint that is up${why}: ${then}`

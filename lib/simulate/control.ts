@@ -3,21 +3,16 @@ import type { UpstreamObserver, UpstreamPlacement } from '../../upstreams/upstre
 import type { CellReader } from '../base/cells.ts'
 import { STATE } from '../base/shared-state.ts'
 import type { Timers } from '../base/timers.ts'
-import type { Snapshot, UpstreamConfig } from '../config/model.ts'
+import type { UpstreamConfig } from '../config/model.ts'
 import { AdaptiveWatch } from '../server/adaptive-watch.ts'
 import { Ejection } from '../server/ejection.ts'
 import { OutlierWatch } from '../server/outlier-watch.ts'
-import type { Placement } from '../server/placement.ts'
+import { reviveAfterMs } from '../server/revival.ts'
 import { SlowStart } from '../server/slow-start.ts'
 import type { Agenda } from './agenda.ts'
 import type { App } from './app.ts'
 import { Probing } from './probing.ts'
 import type { VirtualState } from './virtual-state.ts'
-
-/** As the connects of the real one: the waits double, and stay short while requests are held. */
-const FIRST_CONNECT_MS = 50
-const MAX_CONNECT_MS = 1000
-const HELD_CONNECT_MS = 250
 
 /** What the control thread is given. */
 export interface ControlOptions {
@@ -55,18 +50,15 @@ export class Control implements UpstreamObserver {
     this.#options = options
     this.#slowStart = new SlowStart({ clock: agenda, timers, shared })
     this.#patients = new Map(config.endpoints.map(({ name }, slot) => [name, this.#patient(slot)]))
-    // The watches look at the upstreams alone.
-    const snapshot = { upstreams: [config] } as unknown as Snapshot
-    const placement = { upstreams: [options.placement] } as unknown as Placement
+    const pools = () => [{ config, place: options.placement }]
     this.#outliers = new OutlierWatch({
       cells,
       shared,
       timers,
-      snapshot: () => snapshot,
-      placement: () => placement,
+      pools,
       eject: (_upstream, endpoint) => this.#eject(endpoint),
     })
-    new AdaptiveWatch({ cells, shared, timers, running: () => ({ snapshot, placement }) }).look()
+    new AdaptiveWatch({ cells, shared, timers, pools }).look()
   }
 
   endpointEjected(_upstream: string, endpoint: string): void {
@@ -75,7 +67,7 @@ export class Control implements UpstreamObserver {
 
   endpointUnreachable(_upstream: string, endpoint: string): void {
     const patient = this.#wentOut(endpoint)
-    if (patient !== undefined) this.#connectLater(patient.slot, FIRST_CONNECT_MS)
+    if (patient !== undefined) this.#connectLater(patient.slot, 0, this.#options.agenda.now())
   }
 
   endpointSuspect(_upstream: string, endpoint: string): void {
@@ -107,11 +99,11 @@ export class Control implements UpstreamObserver {
     return patient
   }
 
-  #connectLater(slot: number, waitMs: number): void {
+  #connectLater(slot: number, failures: number, beganMs: number): void {
     const { agenda, apps } = this.#options
-    agenda.after(this.#held() ? Math.min(waitMs, HELD_CONNECT_MS) : waitMs, () => {
+    agenda.after(reviveAfterMs(failures, agenda.now() - beganMs, this.#held()), () => {
       if (apps[slot]?.listens === true) this.#clear(slot, STATE.unreachable)
-      else this.#connectLater(slot, Math.min(2 * waitMs, MAX_CONNECT_MS))
+      else this.#connectLater(slot, failures + 1, beganMs)
     })
   }
 
