@@ -8,28 +8,9 @@ import { join } from 'node:path'
 import t from 'tap'
 import { systemThreadCount } from '../cmd/system-threads.ts'
 import { bindErrorText } from '../lib/server/address-claim.ts'
+import { runCommand } from './support/command.ts'
 
-interface Ran {
-  readonly code: number | null
-  readonly stdout: string
-  readonly stderr: string
-}
-
-/** Runs the program as a person would. */
-function causeway(...args: string[]): Promise<Ran> {
-  const child = spawn(process.execPath, ['cmd/causeway.ts', ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
-  let stdout = ''
-  let stderr = ''
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    stdout += text
-  })
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    stderr += text
-  })
-  return new Promise(resolve => {
-    child.once('close', code => resolve({ code, stdout, stderr }))
-  })
-}
+const causeway = (...args: string[]) => runCommand(args)
 
 const IN_USE = 'is already in use: end what listens there, or choose another address'
 

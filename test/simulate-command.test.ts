@@ -1,28 +1,9 @@
-import { spawn } from 'node:child_process'
-import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { type Ran, runCommand } from './support/command.ts'
 
-interface Ran {
-  readonly code: number | null
-  readonly stdout: string
-  readonly stderr: string
-}
-
-/** Runs `causeway simulate` as a person would, among these files. */
-async function simulate(t: Test, files: Readonly<Record<string, string>>, ...args: string[]): Promise<Ran> {
-  const command = [join(import.meta.dirname, '../cmd/causeway.ts'), 'simulate', ...args]
-  const child = spawn(process.execPath, command, { cwd: t.testdir(files), stdio: ['ignore', 'pipe', 'pipe'] })
-  let stdout = ''
-  let stderr = ''
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    stdout += text
-  })
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    stderr += text
-  })
-  return new Promise(resolve => {
-    child.once('close', code => resolve({ code, stdout, stderr }))
-  })
+/** Runs `causeway simulate` among these files. */
+function simulate(t: Test, files: Readonly<Record<string, string>>, ...args: string[]): Promise<Ran> {
+  return runCommand(['simulate', ...args], t.testdir(files))
 }
 
 const POOL = `

@@ -1,14 +1,13 @@
-import { hashKey } from '../../upstreams/balancer/key-hash.ts'
 import type { Upstream } from '../../upstreams/upstream.ts'
 import type { UpstreamConfig } from '../config/model.ts'
 import type { Exchange } from '../http/exchange.ts'
 import type { Handler } from '../http/handler.ts'
 import { websocketKey } from '../http/websocket.ts'
+import { balanceKey } from './balance-key.ts'
 import { BodyCollecting, type Collector } from './body-collecting.ts'
 import type { BodySource } from './body-source.ts'
 import { BodyStream } from './body-stream.ts'
 import { Forwarding } from './forwarding.ts'
-import { hashText } from './hash-text.ts'
 import type { Mirror } from './mirror.ts'
 import type { ProxySite } from './site.ts'
 import { TunnelRequest } from './tunnel-request.ts'
@@ -43,8 +42,7 @@ export class ProxyHandler implements Handler, Collector {
   }
 
   #carry(exchange: Exchange, body: BodySource | undefined): void {
-    const { config } = this.#upstream
-    const key = config.balance === 'hash' ? hashKey(hashText(exchange, config.hashOn)) : 0
+    const key = balanceKey(exchange, this.#upstream.config)
     const websocket = this.#tunnels ? websocketKey(exchange.request) : undefined
     if (websocket !== undefined) return this.#tunnel(websocket, exchange, key, body)
     const job = new Forwarding(exchange, key, body, this.#site)

@@ -1,8 +1,7 @@
-import { hashKey } from '../../upstreams/balancer/key-hash.ts'
 import type { Exchange } from '../http/exchange.ts'
+import { balanceKey } from './balance-key.ts'
 import type { BodySource } from './body-source.ts'
 import type { Forwarding } from './forwarding.ts'
-import { hashText } from './hash-text.ts'
 import { MirrorJob } from './mirror-job.ts'
 import type { MirrorSite } from './mirror-site.ts'
 
@@ -26,8 +25,6 @@ export class Mirror {
       this.#site.count(exchange.client.listener, 'dropped')
       return undefined
     }
-    const { balance, hashOn } = upstream.config
-    const key = balance === 'hash' ? hashKey(hashText(exchange, hashOn)) : 0
-    return new MirrorJob(exchange, job, bytes, key, this.#site)
+    return new MirrorJob(exchange, job, bytes, balanceKey(exchange, upstream.config), this.#site)
   }
 }

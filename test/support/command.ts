@@ -4,6 +4,8 @@ import { join } from 'node:path'
 import type { Test } from 'tap'
 import type { Running } from './causeway.ts'
 
+const PROGRAM = join(import.meta.dirname, '../../cmd/causeway.ts')
+
 /** How a command ended. */
 export interface Ran {
   readonly code: number
@@ -11,21 +13,24 @@ export interface Ran {
   readonly stderr: string
 }
 
+/** Runs the program as a person would; `cwd` is the folder it is called in. */
+export function runCommand(args: readonly string[], cwd?: string): Promise<Ran> {
+  return new Promise(resolve => {
+    const argv = [PROGRAM, ...args]
+    execFile(process.execPath, argv, cwd === undefined ? {} : { cwd }, (error, stdout, stderr) => {
+      resolve({
+        code: typeof error?.code === 'number' ? error.code : error === null ? 0 : -1,
+        stdout,
+        stderr,
+      })
+    })
+  })
+}
+
 /** Runs commands against a running process, as an operator on its machine would. */
 export function commandsFor(t: Test, { adminUrl }: Running): (...args: readonly string[]) => Promise<Ran> {
   const config = join(t.testdir(), 'causeway.toml')
   const admin = `[admin]\naddress = "${adminUrl.replace('http://', '')}"\n`
   writeFileSync(config, `${admin}[listeners.web]\naddress = "127.0.0.1:0"\n`)
-  return (command = '', ...args) => {
-    return new Promise(resolve => {
-      const argv = ['cmd/causeway.ts', command, '--config', config, ...args]
-      execFile(process.execPath, argv, (error, stdout, stderr) => {
-        resolve({
-          code: typeof error?.code === 'number' ? error.code : error === null ? 0 : -1,
-          stdout,
-          stderr,
-        })
-      })
-    })
-  }
+  return (command = '', ...args) => runCommand([command, '--config', config, ...args])
 }
