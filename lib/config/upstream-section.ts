@@ -119,10 +119,11 @@ export const upstreamTimeoutsSection = {
 export const keepaliveSection = {
   idleMs: wordOr(
     'auto',
-    duration('How long an unused connection is kept. `"auto"` learns from the app.', undefined, {
-      min: '10ms',
-      max: '1d',
-    }),
+    duration(
+      'How long an unused connection is kept: less than the app keeps it. `"auto"` learns that from the app; requests that must not be repeated (POST) then take new connections.',
+      undefined,
+      { min: '10ms', max: '1d' },
+    ),
   ),
   max: count('Unused connections to one endpoint, in each thread; 0: none is kept.', 128, {
     min: 0,

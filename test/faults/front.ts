@@ -76,7 +76,7 @@ export class CausewayFront implements Front {
 
 /** Not of a probe, nor of what opens connections. */
 export function isOfLoad({ msg, path }: LogLine): boolean {
-  return msg === 'access' && String(path).startsWith('/work/')
+  return msg === 'access' && String(path).startsWith('/job/')
 }
 
 /** Requests, by id, whose access lines say that they were sent to nobody. */

@@ -95,7 +95,7 @@ export class OpenLoad {
     const length = method === 'GET' ? {} : { 'Content-Length': body.length }
     const outgoing = request({
       ...{ host: '127.0.0.1', port: this.#options.port, agent: this.#agent },
-      ...{ method, path: `/work/${id}`, headers: { Host: 'example.com', ...fields, ...length } },
+      ...{ method, path: `/job/${id}`, headers: { Host: 'example.com', ...fields, ...length } },
     })
     const end = (outcome: number | string) => {
       clearTimeout(late)
