@@ -1,6 +1,5 @@
 import type { Peer } from '../lib/base/byte-stream.ts'
 import { LATENCY_BOUNDS } from '../lib/base/cells.ts'
-import { STATE } from '../lib/base/shared-state.ts'
 import type { ThreadEnv } from '../lib/base/thread-env.ts'
 import type { Address, EndpointConfig, EndpointProtocol, ServerKind } from '../lib/config/model.ts'
 import type { NamedLoad } from './balancer/load.ts'
