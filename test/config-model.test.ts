@@ -5,6 +5,7 @@ import t, { type Test } from 'tap'
 import { loadConfig } from '../lib/config/load.ts'
 import type { Snapshot } from '../lib/config/model.ts'
 import { formatProblems } from '../lib/config/problem.ts'
+import { FULL } from './support/full-config.ts'
 
 const SMALL = `
 [listeners.web]
@@ -15,72 +16,14 @@ endpoints = ["app:8000"]
 upstream = "app"
 `
 
-const FULL = `
-[server]
-workers = 4
-drain = "1m30s"
-spool = { folder = "/var/spool", memory = "4KiB", memory_total = "1MiB", disk = "1GiB" }
-resolver = ["10.0.0.2", "[::1]:5353", "fd00::1"]
-overload = { loop_delay = "off", memory = "80%" }
-[log]
-level = "debug"
-access = "/var/log/access.log"
-format = "json"
-[admin]
-address = "0.0.0.0:9180"
-token = "s3cret"
-[listeners.web]
-address = "[::]:443"
-trusted_proxies = ["10.0.0.0/8", "::1"]
-limits = { headers = "8KiB", header_count = 50, body = "off", connections = 5 }
-timeouts = { header = "1s", body = "2s", keepalive = "3s", write = "4s", min_rate = 0 }
-[listeners.local]
-address = "unix:/run/web.sock"
-[upstreams.app]
-endpoints = ["app:8000", { address = "http://10.0.0.1:80/", weight = 2, backup = true }, "srv://_http._tcp.app.example", "unix:/run/app.sock", "[::1]:1", "uwsgi://app:3031", "uwsgi+unix:/run/app.sock2"]
-server = "uwsgi"
-balance = "hash"
-hash_on = "header:X-User"
-max_inflight = 4
-endpoints_file = "/run/endpoints"
-discovery = { interval = "1s", family = "both" }
-adaptive = { mode = "enforce", min = 2, max = 50 }
-abandoned = "close"
-slow_start = "30s"
-sticky = { cookie = "stay", secret = "0123456789abcdef", max_age = "1h" }
-queue = { length = 0, timeout = "1s" }
-health = { type = "http", path = "/ping?x=1", host = "example.com", headers = { X-Probe = "1" }, interval = "5s", timeout = "2s", rise = 1, fall = 2, expect = [200, 204] }
-timeouts = { connect = "100ms", response = "1h", idle = "1m", tunnel = "2h" }
-body = "spool"
-read_ahead = "off"
-keepalive = { idle = "4s", max = 0 }
-retry = { attempts = 3, budget = "10%", statuses = [502, 503] }
-passive = { failures = 5, failure_rate = "80%", latency_factor = 4, eject = "30s", max_ejected = "25%", panic = "off" }
-[upstreams.demo]
-server = "uvicorn"
-run = { command = ["node", "app.ts", "{socket}"], count = 3, protocol = "uwsgi", env = { MODE = "demo" } }
-health = { type = "tcp" }
-[routes.files]
-hosts = ["EXAMPLE.com", "*.example.com."]
-path = "/static/"
-static = { root = ".", index = ["index.html", "index.htm"], internal = true, manifest = false, keep = "5m", compress = "false", cache_control = "max-age=60" }
-hsts = "max-age=31536000; includeSubDomains"
-redirect_https = true
-[routes.app]
-path = "/shop/"
-strip_prefix = "/shop/"
-script_name = "/store"
-rewrite_answers = true
-upstream = "app"
-priority = "low"
-canary = { upstream = "demo", share = "10%", header = "X-Try=1", cookie = "try=1" }
-mirror = { upstream = "demo", share = "1%" }
-error_pages = { 5xx = "LICENSE", 502 = "package.json" }
-maintenance = { page = "LICENSE", retry_after = "90s", bypass = ["10.0.0.0/8"], bypass_cookie = "open=sesame-2026" }
-[routes.demo]
-hosts = ["demo.example.com"]
-upstream = "demo"
-`
+/** How endpoints are spoken to where nothing is written of TLS. */
+const PLAIN_TLS = {
+  ca: undefined,
+  serverName: undefined,
+  verify: true,
+  certificate: undefined,
+  key: undefined,
+}
 
 /** What an upstream is when little is written. */
 const DEFAULTS = {
@@ -93,6 +36,8 @@ const DEFAULTS = {
   discovery: { intervalMs: 5000, family: 'auto' },
   queue: { length: 1024, timeoutMs: 10_000 },
   timeouts: { connectMs: 2000, responseMs: 60_000, idleMs: 30_000, tunnelMs: 3_600_000 },
+  tls: PLAIN_TLS,
+  proxyProtocol: undefined,
   keepalive: { idleMs: undefined, max: 128 },
   retry: { attempts: 2, budgetShare: 0.2, statuses: [] },
   passive: {
@@ -121,6 +66,8 @@ const FULL_UPSTREAMS = [
     server: 'uwsgi',
     body: 'spool',
     readAheadBytes: 0,
+    tls: { ...PLAIN_TLS, serverName: 'app.internal', verify: false },
+    proxyProtocol: 'v2',
     keepalive: { idleMs: 4000, max: 0 },
     retry: { attempts: 3, budgetShare: 0.1, statuses: [502, 503] },
     passive: {
@@ -219,6 +166,9 @@ const DEFAULT_SPOOL = {
 /** What a route says when nothing is written. */
 const PLAIN = { redirectHttps: false, hsts: undefined, errorPages: [], maintenance: undefined }
 
+/** What a listener says when nothing is written. */
+const PLAIN_LISTENER = { tls: undefined, mtls: undefined, http2: true, h2c: false, proxyProtocol: false }
+
 const PLAIN_PROXY = { priority: 'normal', canary: undefined, mirror: undefined, mount: undefined }
 
 t.test('the smallest configuration has every documented default', async t => {
@@ -234,13 +184,31 @@ t.test('the smallest configuration has every documented default', async t => {
     },
     log: { level: 'info', access: { kind: 'stdout' }, format: 'json' },
     admin: { address: { kind: 'tcp', host: '127.0.0.1', port: 9180 }, token: undefined },
+    acme: {
+      directory: 'https://acme-v02.api.letsencrypt.org/directory',
+      email: undefined,
+      folder: resolve('state/acme'),
+      ca: undefined,
+      challenges: ['tls-alpn-01', 'http-01'],
+      keyType: 'ecdsa',
+      externalAccount: undefined,
+    },
+    tunnels: [],
     listeners: [
       {
         name: 'web',
         address: { kind: 'tcp', host: '127.0.0.1', port: 8080 },
         trustedProxies: [],
-        limits: { headersBytes: 32_768, headerCount: 100, bodyBytes: 104_857_600, connections: 10_000 },
+        ...PLAIN_LISTENER,
+        limits: {
+          headersBytes: 32_768,
+          headerCount: 100,
+          bodyBytes: 104_857_600,
+          connections: 10_000,
+          streams: 100,
+        },
         timeouts: {
+          handshakeMs: 10_000,
           headerMs: 10_000,
           bodyMs: 30_000,
           keepaliveMs: 75_000,
@@ -285,7 +253,7 @@ t.test('the smallest configuration has every documented default', async t => {
 })
 
 t.test('every word of the configuration reaches the snapshot', async t => {
-  const { server, log, admin, listeners, upstreams, routes } = await snapshotOf(t, FULL)
+  const { server, log, admin, acme, listeners, upstreams, routes, tunnels } = await snapshotOf(t, FULL)
   t.strictSame(server, {
     workers: 4,
     drainMs: 90_000,
@@ -295,15 +263,42 @@ t.test('every word of the configuration reaches the snapshot', async t => {
   })
   t.strictSame(log, { level: 'debug', access: { kind: 'file', path: '/var/log/access.log' }, format: 'json' })
   t.strictSame(admin, { address: { kind: 'tcp', host: '0.0.0.0', port: 9180 }, token: 's3cret' })
+  t.strictSame(acme, {
+    directory: 'https://127.0.0.1:14000/dir',
+    email: 'admin@example.com',
+    folder: '/var/lib/causeway/acme',
+    ca: resolve('pebble.pem'),
+    challenges: ['http-01'],
+    keyType: 'rsa',
+    externalAccount: { keyId: 'kid-1', hmacKey: 'c2VjcmV0' },
+  })
+  t.strictSame(tunnels, [{ name: 'mail', hosts: ['mail.example.com'], listeners: ['web'], upstream: 'app' }])
   t.strictSame(listeners, [
     {
       name: 'web',
       address: { kind: 'tcp', host: '::', port: 443 },
       trustedProxies: ['10.0.0.0/8', '::1'],
-      limits: { headersBytes: 8192, headerCount: 50, bodyBytes: Number.POSITIVE_INFINITY, connections: 5 },
-      timeouts: { headerMs: 1000, bodyMs: 2000, keepaliveMs: 3000, writeMs: 4000, minRateBytes: 0 },
+      ...PLAIN_LISTENER,
+      tls: { kind: 'auto' },
+      http2: false,
+      proxyProtocol: true,
+      limits: {
+        headersBytes: 8192,
+        headerCount: 50,
+        bodyBytes: Number.POSITIVE_INFINITY,
+        connections: 5,
+        streams: 7,
+      },
+      timeouts: {
+        handshakeMs: 5000,
+        headerMs: 1000,
+        bodyMs: 2000,
+        keepaliveMs: 3000,
+        writeMs: 4000,
+        minRateBytes: 0,
+      },
     },
-    { ...listeners[1], name: 'local', address: { kind: 'unix', path: '/run/web.sock' } },
+    { ...listeners[1], name: 'local', address: { kind: 'unix', path: '/run/web.sock' }, h2c: true },
   ])
   t.strictSame(upstreams, FULL_UPSTREAMS)
   t.strictSame(routes, [

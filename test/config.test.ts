@@ -175,7 +175,16 @@ t.test(
 
 t.test('the JSON Schema knows every section and refuses other keys', t => {
   const schema = JSON.parse(JSON.stringify(jsonSchema()))
-  t.same(Object.keys(schema.properties), ['server', 'log', 'admin', 'listeners', 'upstreams', 'routes'])
+  t.same(Object.keys(schema.properties), [
+    'server',
+    'log',
+    'admin',
+    'acme',
+    'listeners',
+    'upstreams',
+    'routes',
+    'tunnels',
+  ])
   const upstream = schema.properties.upstreams.additionalProperties
   t.match(upstream, {
     additionalProperties: false,

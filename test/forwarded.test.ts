@@ -18,6 +18,7 @@ function origin(
     listener: 'web',
     scheme: 'http',
     localPort: 8080,
+    tls: undefined,
   }
   return originOf(client, FieldList.of(pairs), host, trusted)
 }

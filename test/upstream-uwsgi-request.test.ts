@@ -33,6 +33,7 @@ function packetOf({ line = 'GET / HTTP/1.1', fields = '', trusted = false, mount
     listener: 'web',
     scheme: 'http',
     localPort: 8080,
+    tls: undefined,
   }
   const exchange = Object.assign(new RecordingExchange({ target: '/' }), {
     request,

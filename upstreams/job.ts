@@ -1,5 +1,6 @@
 import type { ErrorCode } from '../lib/base/errors.ts'
 import type { Priority, UpstreamTimeouts } from '../lib/config/model.ts'
+import type { FieldList } from '../lib/http/field-list.ts'
 import type { ResponseHead } from '../lib/http/message.ts'
 import type { ExchangeRecord } from '../lib/http/record.ts'
 import type { PacketRefusal } from '../lib/wire/uwsgi-packet.ts'
@@ -53,7 +54,8 @@ export interface Job {
   answerBytes(bytes: Uint8Array, start: number, end: number): boolean
   /** No more bytes in this turn. */
   answerFlush(): void
-  answerEnd(): void
+  /** `trailers`: fields behind the answer's body, where the endpoint has sent any over HTTP/2. */
+  answerEnd(trailers?: FieldList): void
   /** Given up: no attempt is running and none will follow. */
   failed(code: ErrorCode, detail: string): void
 }

@@ -15,7 +15,14 @@ export type EndpointAddress = Address | { readonly kind: 'srv'; readonly service
 
 const NAME =
   /^(?=.{1,253}$)[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?(?:\.[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?)*\.?$/
-const LATER = ['https:', 'h2c:', 'h2:']
+/** What is spoken behind each scheme. */
+const PROTOCOLS: ReadonlyMap<string, EndpointProtocol> = new Map([
+  ['http:', 'http1'],
+  ['https:', 'https'],
+  ['h2:', 'h2'],
+  ['h2c:', 'h2c'],
+  ['uwsgi:', 'uwsgi'],
+])
 // sun_path of Linux is 108 bytes with its closing zero (unix(7)); connect() cuts a longer one silently on some systems.
 const MAX_SOCKET_PATH_BYTES = 107
 
@@ -40,14 +47,18 @@ export function parseListenAddress(text: string): AddressReading {
 }
 
 /**
- * Where an app answers: `app:8000`, `http://app:8000`, `unix:/run/app.sock`, `uwsgi://app:3031`, `uwsgi+unix:/run/app.sock`,
- * `srv://_http._tcp.app.example`.
+ * Where an app answers: `app:8000`, `http://app:8000`, `https://app:8443`, `h2://app:8443` and `h2c://app:8000` (HTTP/2 with and without TLS),
+ * `unix:/run/app.sock`, `uwsgi://app:3031`, `uwsgi+unix:/run/app.sock`, `srv://_http._tcp.app.example`.
  */
 export function parseEndpointAddress(text: string): EndpointReading {
   if (text.startsWith('srv:')) return srvName(text)
-  const protocol = text.startsWith('uwsgi:') || text.startsWith('uwsgi+unix:') ? 'uwsgi' : 'http1'
   const reading = endpointAddress(text)
-  return 'value' in reading ? { value: { address: reading.value, protocol } } : reading
+  return 'value' in reading ? { value: { address: reading.value, protocol: protocolOf(text) } } : reading
+}
+
+function protocolOf(text: string): EndpointProtocol {
+  if (text.startsWith('uwsgi+unix:')) return 'uwsgi'
+  return PROTOCOLS.get(/^[a-z0-9]+:(?=\/\/)/.exec(text)?.[0] ?? '') ?? 'http1'
 }
 
 function endpointAddress(text: string): AddressReading {
@@ -55,20 +66,17 @@ function endpointAddress(text: string): AddressReading {
   if (socket !== null) return socketAddress(socket[1] as string)
   const scheme = /^[a-z][a-z0-9+]*:(?=\/)/.exec(text)?.[0]
   if (scheme === undefined) return hostAddress(text, 1, 'app:8000')
-  if (LATER.includes(scheme)) {
-    return { fault: `${scheme}// endpoints are not supported in this version yet` }
-  }
-  if ((scheme !== 'http:' && scheme !== 'uwsgi:') || !text.startsWith(`${scheme}//`)) {
+  if (!PROTOCOLS.has(scheme) || !text.startsWith(`${scheme}//`)) {
     return {
       fault: 'an endpoint cannot be of this kind',
-      hint: 'write "app:8000", "unix:/run/app.sock", "uwsgi://app:3031" or "uwsgi+unix:/run/app.sock"',
+      hint: 'write "app:8000", "https://app:8443", "h2c://app:8000", "unix:/run/app.sock", "uwsgi://app:3031" or "uwsgi+unix:/run/app.sock"',
     }
   }
   const host = text.slice(`${scheme}//`.length).replace(/\/$/, '')
   if (host.includes('/'))
     return {
       fault: 'an endpoint has no path',
-      hint: `write "${scheme === 'http:' ? '' : 'uwsgi://'}${host.slice(0, host.indexOf('/'))}"`,
+      hint: `write "${scheme === 'http:' ? '' : `${scheme}//`}${host.slice(0, host.indexOf('/'))}"`,
     }
   return hostAddress(host, 1, 'app:8000')
 }

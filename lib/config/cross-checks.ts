@@ -10,6 +10,7 @@ import type { NamedName } from './schema.ts'
 import type { Settings } from './settings.ts'
 import { type Place, placeText } from './source.ts'
 import { checkRoot } from './static-root-checks.ts'
+import { checkTls } from './tls-checks.ts'
 import { type Node, nodeAt, type Path, placeOf, type Table } from './tree.ts'
 
 type Upstream = Settings['upstreams'] extends ReadonlyMap<string, infer T> ? T : never
@@ -38,6 +39,7 @@ export function crossCheck(subject: Subject, whole: boolean): void {
     checkMount(subject, name, route)
   }
   checkSameRoutes(subject)
+  checkTls(subject, whole)
   if (whole) checkPresence(subject)
 }
 

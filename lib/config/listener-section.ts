@@ -1,6 +1,7 @@
 import { isCidr } from '../http/cidr.ts'
 import { parseListenAddress } from './address.ts'
-import { count, duration, later, list, rate, required, size, table, text } from './option.ts'
+import { count, duration, flag, list, optionalTable, rate, required, size, table, text } from './option.ts'
+import { mtlsSection, tlsOption } from './tls-section.ts'
 
 /** [listeners.<name>.limits] */
 export const limitsSection = {
@@ -12,10 +13,15 @@ export const limitsSection = {
     off: Number.POSITIVE_INFINITY,
   }),
   connections: count('Open client connections, all threads together.', 10_000, { min: 1, max: 10_000_000 }),
+  streams: count('Requests that run at a time on one HTTP/2 connection.', 100, { min: 1, max: 10_000 }),
 }
 
 /** [listeners.<name>.timeouts] */
 export const listenerTimeoutsSection = {
+  handshakeMs: duration('Time for a TLS handshake, and for a PROXY protocol header.', '10s', {
+    min: '10ms',
+    max: '1h',
+  }),
   headerMs: duration('Time for a whole request head, from its first byte.', '10s', {
     min: '10ms',
     max: '1h',
@@ -45,7 +51,17 @@ export const listenerSection = {
       parseListenAddress,
     ),
   ),
-  tls: later('Certificates.', 'tls'),
+  tls: tlsOption,
+  mtls: optionalTable(
+    'Ask clients for certificates. What stands in them reaches the app in Client-Cert (RFC 9440) and X-SSL-Client-*.',
+    mtlsSection,
+  ),
+  http2: flag('Offer HTTP/2 to TLS clients.', true),
+  h2c: flag('Take HTTP/2 without TLS from clients that begin with it (prior knowledge).', false),
+  proxyProtocol: flag(
+    'Every connection begins with a PROXY protocol header, version 1 or 2, from one of `trusted_proxies`; all others are refused.',
+    false,
+  ),
   trustedProxies: list(
     text(
       'Networks whose X-Forwarded-* and Forwarded fields are believed, walked from right to left.',

@@ -1,4 +1,5 @@
 import type { ErrorPage } from '../http/answer-policy.ts'
+import type { AcmeConfig, ClientCertificates, ListenerTls, TunnelConfig, UpstreamTls } from './tls-model.ts'
 
 /**
  * What one configuration compiles to: plain, immutable data that is posted to the data threads. Every default is filled in, every unit is
@@ -10,9 +11,11 @@ export interface Snapshot {
   readonly server: ServerConfig
   readonly log: LogConfig
   readonly admin: AdminConfig
+  readonly acme: AcmeConfig
   readonly listeners: readonly ListenerConfig[]
   readonly upstreams: readonly UpstreamConfig[]
   readonly routes: readonly RouteConfig[]
+  readonly tunnels: readonly TunnelConfig[]
 }
 
 export interface ServerConfig {
@@ -69,6 +72,16 @@ export interface ListenerConfig {
   readonly address: Address
   /** CIDRs or single addresses, already checked. */
   readonly trustedProxies: readonly string[]
+  /** undefined: plain. */
+  readonly tls: ListenerTls | undefined
+  /** undefined: clients are not asked for certificates. */
+  readonly mtls: ClientCertificates | undefined
+  /** Over TLS, by ALPN. */
+  readonly http2: boolean
+  /** Without TLS, by prior knowledge. */
+  readonly h2c: boolean
+  /** Every connection begins with a PROXY header from one of `trustedProxies`. */
+  readonly proxyProtocol: boolean
   readonly limits: ListenerLimits
   readonly timeouts: ListenerTimeouts
 }
@@ -80,9 +93,13 @@ export interface ListenerLimits {
   readonly bodyBytes: number
   /** Open client connections of this listener over all threads. */
   readonly connections: number
+  /** Exchanges that run at a time on one HTTP/2 connection. */
+  readonly streams: number
 }
 
 export interface ListenerTimeouts {
+  /** For a TLS handshake and a PROXY header, from the accept: absolute. */
+  readonly handshakeMs: number
   /** From the first byte of a head (or the accept) to its last: absolute. */
   readonly headerMs: number
   /** Longest silence inside a request body. */
@@ -132,6 +149,10 @@ export interface UpstreamConfig {
   readonly readAheadBytes: number
   /** What answers there, as far as it was said. */
   readonly server: ServerKind
+  /** For `https` and `h2` endpoints. */
+  readonly tls: UpstreamTls
+  /** Begins each connection to an endpoint. */
+  readonly proxyProtocol: 'v1' | 'v2' | undefined
   readonly keepalive: { readonly idleMs: number | undefined; readonly max: number }
   readonly retry: RetryConfig
   readonly passive: PassiveConfig
@@ -191,7 +212,7 @@ export interface StickyConfig {
 export type ServerKind = 'auto' | 'uwsgi' | 'gunicorn' | 'uvicorn' | 'hypercorn' | 'daphne'
 
 /** What is spoken to an endpoint. */
-export type EndpointProtocol = 'http1' | 'uwsgi'
+export type EndpointProtocol = 'http1' | 'uwsgi' | 'https' | 'h2' | 'h2c'
 
 export interface EndpointConfig {
   /** Label in metrics, logs and status: the address as configured, or `worker-1` for a managed worker. */

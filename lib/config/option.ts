@@ -265,16 +265,6 @@ export function shortOrTable<T, S extends Section>(
   return { ...short, schema, fields, json }
 }
 
-/** A word that later versions will know: said so, and never silently ignored. */
-export function later(doc: string, what: string): Option<undefined> {
-  const read = (input: unknown): Reading<undefined> => {
-    return input === undefined
-      ? { value: undefined }
-      : { fault: `${what} is not supported in this version yet` }
-  }
-  return optional(option(doc, read, { type: 'later', json: {} }))
-}
-
 /** The same option, but it must be written. */
 export function required<T>(of: Option<T>): Option<T> {
   return { ...of, required: true, fallback: undefined }

@@ -124,7 +124,7 @@ export const routeSection = {
   maintenance: optionalTable('Closes the route.', maintenanceSection),
 }
 
-function readRouteHost(value: string): Read<string> {
+export function readRouteHost(value: string): Read<string> {
   const host = value.toLowerCase().replace(/\.$/, '')
   if (/^(?:\*\.)?[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*$/.test(host))
     return { value: host }

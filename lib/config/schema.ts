@@ -2,6 +2,8 @@ import { listenerSection } from './listener-section.ts'
 import type { Section } from './option.ts'
 import { adminSection, logSection, serverSection } from './process-sections.ts'
 import { routeSection } from './route-section.ts'
+import { acmeSection } from './tls-section.ts'
+import { tunnelSection } from './tunnel-section.ts'
 import { upstreamSection } from './upstream-section.ts'
 
 /** Sections that stand once, by their name in TOML. */
@@ -9,6 +11,7 @@ export const SINGLE_SECTIONS = {
   server: serverSection,
   log: logSection,
   admin: adminSection,
+  acme: acmeSection,
 } as const satisfies Record<string, Section>
 
 /** Sections that stand once a name: `[listeners.web]`. */
@@ -16,6 +19,7 @@ export const NAMED_SECTIONS = {
   listeners: listenerSection,
   upstreams: upstreamSection,
   routes: routeSection,
+  tunnels: tunnelSection,
 } as const satisfies Record<string, Section>
 
 export type SingleName = keyof typeof SINGLE_SECTIONS
@@ -26,6 +30,7 @@ export const SINGULAR: Readonly<Record<NamedName, string>> = {
   listeners: 'listener',
   upstreams: 'upstream',
   routes: 'route',
+  tunnels: 'tunnel',
 }
 
 /** All words of the top level, in the order that a person reads them. */

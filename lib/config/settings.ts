@@ -31,9 +31,11 @@ export function readSettings(root: Table, report: Report): Settings {
     server: readSingle(root, 'server', report),
     log: readSingle(root, 'log', report),
     admin: readSingle(root, 'admin', report),
+    acme: readSingle(root, 'acme', report),
     listeners: readNamed(root, 'listeners', report),
     upstreams: readNamed(root, 'upstreams', report),
     routes: readNamed(root, 'routes', report),
+    tunnels: readNamed(root, 'tunnels', report),
   }
 }
 

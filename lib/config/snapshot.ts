@@ -20,9 +20,11 @@ import type {
 } from './model.ts'
 import type { Report } from './problem.ts'
 import { readSettings, type Settings } from './settings.ts'
+import type { AcmeConfig, ListenerTls, TunnelConfig } from './tls-model.ts'
+import type { TlsSetting } from './tls-section.ts'
 import type { Table } from './tree.ts'
 
-type Of<K extends 'listeners' | 'upstreams' | 'routes'> =
+type Of<K extends 'listeners' | 'upstreams' | 'routes' | 'tunnels'> =
   Settings[K] extends ReadonlyMap<string, infer T> ? T : never
 
 interface Origin {
@@ -37,17 +39,20 @@ export function buildSnapshot(root: Table, { hash, whole }: Origin, report: Repo
   const settings = readSettings(root, report)
   crossCheck({ settings, root, report }, whole)
   const pages = readErrorPages(settings, root, report)
-  const { server, log } = settings
+  const { server, log, acme } = settings
   const admin = adminOf(settings)
-  if (report.failed || server === undefined || log === undefined || admin === undefined) return undefined
+  if (report.failed || server === undefined || log === undefined || admin === undefined || acme === undefined)
+    return undefined
   return {
     hash,
     server,
     log,
     admin,
+    acme: acmeConfig(acme),
     listeners: [...settings.listeners].map(([name, listener]) => listenerConfig(name, listener)),
     upstreams: [...settings.upstreams].map(([name, upstream]) => upstreamConfig(name, upstream)),
     routes: [...settings.routes].map(([name, route]) => routeConfig(name, route, pages)),
+    tunnels: [...settings.tunnels].map(([name, tunnel]): TunnelConfig => ({ name, ...tunnel })),
   }
 }
 
@@ -56,11 +61,31 @@ export function adminOf({ admin }: Settings): AdminConfig | undefined {
   return admin === undefined ? undefined : { ...admin, address: absolute(admin.address) }
 }
 
-function listenerConfig(
-  name: string,
-  { address, trustedProxies, limits, timeouts }: Of<'listeners'>,
-): ListenerConfig {
-  return { name, address: absolute(address), trustedProxies, limits, timeouts }
+function listenerConfig(name: string, { address, tls, mtls, ...same }: Of<'listeners'>): ListenerConfig {
+  return {
+    name,
+    address: absolute(address),
+    tls: tls === undefined ? undefined : listenerTls(tls),
+    mtls: mtls === undefined ? undefined : { ...mtls, ca: resolve(mtls.ca) },
+    ...same,
+  }
+}
+
+function listenerTls(tls: TlsSetting): ListenerTls {
+  if (tls.kind !== 'files') return tls
+  const certificates = tls.certificates.map(({ certificate, key }) => ({
+    certificate: resolve(certificate),
+    key: resolve(key),
+  }))
+  return { kind: 'files', certificates }
+}
+
+function acmeConfig({ folder, ca, ...same }: NonNullable<Settings['acme']>): AcmeConfig {
+  return { ...same, folder: resolve(folder), ca: resolved(ca) }
+}
+
+function resolved(path: string | undefined): string | undefined {
+  return path === undefined ? undefined : resolve(path)
 }
 
 /** Servers whose apps read a body of unknown length; Django under WSGI takes it for empty. */
@@ -71,7 +96,17 @@ type Endpoint = NonNullable<Upstream['endpoints']>[number]
 
 /** The plain data of `[upstreams.NAME]`. */
 export function upstreamConfig(name: string, upstream: Upstream): UpstreamConfig {
-  const { endpoints = [], run, hashOn, health, body: written, abandoned, endpointsFile, ...same } = upstream
+  const {
+    endpoints = [],
+    run,
+    hashOn,
+    health,
+    body: written,
+    abandoned,
+    endpointsFile,
+    tls,
+    ...same
+  } = upstream
   const body = written ?? (ASGI_SERVERS.has(upstream.server) ? 'stream' : 'spool')
   return {
     name,
@@ -80,6 +115,7 @@ export function upstreamConfig(name: string, upstream: Upstream): UpstreamConfig
     names: endpoints.flatMap(namedEndpoints),
     endpointsFile: endpointsFile === undefined ? undefined : resolve(endpointsFile),
     run: run === undefined ? undefined : runConfig(run),
+    tls: { ...tls, ca: resolved(tls.ca), certificate: resolved(tls.certificate), key: resolved(tls.key) },
     hashOn: hashOn ?? { on: 'client-ip' },
     body,
     abandoned: abandoned ?? (body === 'spool' && holdsWorker(upstream) ? 'finish' : 'close'),

@@ -17,6 +17,7 @@ import {
   text,
   wordOr,
 } from './option.ts'
+import { upstreamTlsSection } from './tls-section.ts'
 
 type Read<T> = { readonly value: T } | { readonly fault: string; readonly hint?: string }
 
@@ -191,7 +192,7 @@ export const upstreamSection = {
       shortOrTable(
         {
           ...endpointAddress,
-          doc: 'Where the app answers: `"app:8000"`, `"http://app:8000"`, `"unix:/run/app.sock"`, `"uwsgi://app:3031"`, `"uwsgi+unix:/run/app.sock"`, or `{ address = "app:8000", weight = 2 }`. Every address of a name is an endpoint; `"srv://_http._tcp.app.example"` takes hosts, ports and weights from SRV records.',
+          doc: 'Where the app answers: `"app:8000"`, `"http://app:8000"`, `"https://app:8443"`, `"h2://app:8443"` and `"h2c://app:8000"` (HTTP/2 with and without TLS), `"unix:/run/app.sock"`, `"uwsgi://app:3031"`, `"uwsgi+unix:/run/app.sock"`, or `{ address = "app:8000", weight = 2 }`. Every address of a name is an endpoint; `"srv://_http._tcp.app.example"` takes hosts, ports and weights from SRV records.',
         },
         endpointSection,
         address => ({ address, weight: 1, backup: false }),
@@ -262,6 +263,15 @@ export const upstreamSection = {
     'Bytes of one answer taken from the app ahead of a slow client, so that it holds no worker.',
     '1GiB',
     { min: '1KiB', max: '1000GiB', off: 0 },
+  ),
+  tls: table('How `https://` and `h2://` endpoints are spoken to.', upstreamTlsSection),
+  proxyProtocol: wordOr(
+    'off',
+    choice(
+      'Begin every connection to an endpoint with a PROXY protocol header that names the client; such a connection carries one request.',
+      ['v1', 'v2'],
+      undefined,
+    ),
   ),
   keepalive: table('Connections that wait for their next request.', keepaliveSection),
   retry: table('Another attempt after a failure, where nothing can have been done twice.', retrySection),

@@ -1,11 +1,19 @@
 import type { HttpDate } from '../base/clock.ts'
+import type { ErrorCode } from '../base/errors.ts'
 import type { ThreadEnv } from '../base/thread-env.ts'
 import type { ListenerConfig } from '../config/model.ts'
 import type { CidrSet } from '../http/cidr.ts'
 import type { Exchange, ExchangeFacts } from '../http/exchange.ts'
 import type { RequestIds } from '../http/request-ids.ts'
 import type { HeadLimits } from '../wire/refusal.ts'
-import type { Http1Connection } from './http1-connection.ts'
+
+/** A client's connection, whatever it speaks. */
+export interface ClientConnection {
+  /** The listener drains: goes at once if nothing runs, else after what runs. */
+  drain(): void
+  /** Cuts, whatever runs. */
+  destroy(code: ErrorCode): void
+}
 
 /** What a client connection needs of its listener. All of it may be newer at each look: a reload changes it in place. */
 export interface ConnectionHost {
@@ -22,5 +30,5 @@ export interface ConnectionHost {
   exchangeEnded(exchange: ExchangeFacts): void
   /** A head was refused: no exchange came of it. */
   refused(facts: ExchangeFacts): void
-  closed(connection: Http1Connection): void
+  closed(connection: ClientConnection): void
 }

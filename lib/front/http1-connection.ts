@@ -8,7 +8,7 @@ import type { RequestHead } from '../http/message.ts'
 import { ExchangeRecord } from '../http/record.ts'
 import { readRequestHead } from '../wire/request-head.ts'
 import { BodyWatch } from './body-watch.ts'
-import type { ConnectionHost } from './connection-host.ts'
+import type { ClientConnection, ConnectionHost } from './connection-host.ts'
 import { HeldBytes, hasLineFeed } from './held-bytes.ts'
 import { type Ending, Http1Exchange, type Http1Wire } from './http1-exchange.ts'
 import type { Http1Tunnel } from './http1-tunnel.ts'
@@ -27,7 +27,7 @@ const LINGER_MS = 5000
 const HALF_CLOSED_MS = 5000
 
 /** A client's HTTP/1 connection: requests in their order, one exchange at a time. */
-export class Http1Connection implements ByteStreamOwner, Http1Wire, Deadline {
+export class Http1Connection implements ClientConnection, ByteStreamOwner, Http1Wire, Deadline {
   dueMs = Number.POSITIVE_INFINITY
   slot: number | undefined = undefined
   readonly client: ClientFacts

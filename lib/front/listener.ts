@@ -8,8 +8,10 @@ import { type CidrSet, parseCidrs } from '../http/cidr.ts'
 import type { ClientFacts, Exchange, ExchangeFacts } from '../http/exchange.ts'
 import { RequestIds } from '../http/request-ids.ts'
 import type { HeadLimits } from '../wire/refusal.ts'
-import type { ConnectionHost } from './connection-host.ts'
+import type { ClientConnection } from './connection-host.ts'
+import { Entrance, type EntranceHost } from './entrance.ts'
 import { Http1Connection } from './http1-connection.ts'
+import { Opening } from './opening.ts'
 import { refusalText } from './refusal.ts'
 
 /** What a listener hands its exchanges to. */
@@ -29,7 +31,7 @@ const TARGET_BYTES = 8 * 1024
 const BACKLOG = 4096
 
 /** An address that this thread accepts on. Its settings change in place, so a reload closes nothing. */
-export class Listener implements ConnectionHost {
+export class Listener implements EntranceHost {
   readonly env: ThreadEnv
   readonly date: HttpDate
   readonly requestIds = new RequestIds()
@@ -40,7 +42,8 @@ export class Listener implements ConnectionHost {
   readonly #row: number
   readonly #hooks: ListenerHooks
   readonly #server: Server
-  readonly #connections = new Set<Http1Connection>()
+  readonly #entrance = new Entrance(this)
+  readonly #connections = new Set<ClientConnection>()
   #inflight = 0
 
   constructor(
@@ -134,8 +137,13 @@ export class Listener implements ConnectionHost {
     this.#hooks.finished(facts)
   }
 
-  closed(connection: Http1Connection): void {
+  closed(connection: ClientConnection): void {
     if (this.#connections.delete(connection)) this.env.cells.add(this.#row + AT.active, -1)
+  }
+
+  entered(opening: Opening, connection: ClientConnection): void {
+    this.#connections.delete(opening)
+    this.#connections.add(connection)
   }
 
   #accept(socket: Socket): void {
@@ -146,7 +154,11 @@ export class Listener implements ConnectionHost {
     const client = this.#factsOf(socket)
     if (client === undefined) return forget(socket)
     cells.add(this.#row + AT.active, 1)
-    this.#connections.add(new Http1Connection(socket, client, this))
+    this.#connections.add(
+      this.#entrance.asks
+        ? new Opening(socket, client, this, this.#entrance)
+        : new Http1Connection(socket, client, this),
+    )
   }
 
   #reject(socket: Socket, reason: Rejection): void {
@@ -176,6 +188,7 @@ export class Listener implements ConnectionHost {
       listener: this.config.name,
       scheme: 'http',
       localPort: address.kind === 'tcp' ? address.port : 0,
+      tls: undefined,
     }
   }
 

@@ -62,8 +62,8 @@ export interface Exchange {
    * client's leaving as before; `end` closes the tunnel, `fail` breaks it. Undefined if the exchange has ended meanwhile.
    */
   upgrade(protocol: string, fields: FieldList, reader: BodyReader): ClientTunnel | undefined
-  /** The answer is complete. */
-  end(): void
+  /** The answer is complete. `trailers`: fields behind its body (RFC 9110 6.5), sent where the client's protocol carries them. */
+  end(trailers?: FieldList): void
   /**
    * The whole exchange failed: an error answer if none has begun, else a cut that the client can tell from a clean end.
    * `detail` is for the log only.
@@ -123,4 +123,31 @@ export interface ClientFacts {
   readonly scheme: 'http' | 'https'
   /** Port the listener is bound to; 0 on a unix socket. */
   readonly localPort: number
+  /** undefined without TLS. */
+  readonly tls: TlsFacts | undefined
+}
+
+/** What a TLS handshake has agreed on. */
+export interface TlsFacts {
+  /** Lower case; undefined if the client named none (SNI). */
+  readonly serverName: string | undefined
+  /** `TLSv1.3` */
+  readonly version: string
+  readonly cipher: string
+  /** The certificate that the client has shown, and that is good; undefined if it has shown none. */
+  readonly certificate: ClientCertificate | undefined
+  /** The listener asks for client certificates, so a request for another host than `serverName` is not for this connection (421). */
+  readonly bound: boolean
+}
+
+export interface ClientCertificate {
+  /** DER in base64. */
+  readonly der: string
+  /** RFC 4514. */
+  readonly subject: string
+  readonly issuer: string
+  /** Hexadecimal. */
+  readonly serial: string
+  /** SHA-256, lower-case hexadecimal without colons. */
+  readonly fingerprint: string
 }

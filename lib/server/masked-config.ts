@@ -1,4 +1,5 @@
 import type { Snapshot } from '../config/model.ts'
+import type { AcmeConfig } from '../config/tls-model.ts'
 import { addressText } from './address-text.ts'
 
 const MASK = '***'
@@ -8,6 +9,7 @@ export function maskedConfig(snapshot: Snapshot): object {
   return {
     ...snapshot,
     admin: { ...snapshot.admin, token: snapshot.admin.token === undefined ? undefined : MASK },
+    acme: { ...snapshot.acme, externalAccount: maskedAccount(snapshot.acme.externalAccount) },
     listeners: snapshot.listeners.map(listener => ({
       ...listener,
       address: addressText(listener.address),
@@ -25,6 +27,10 @@ export function maskedConfig(snapshot: Snapshot): object {
       run: upstream.run === undefined ? undefined : { ...upstream.run, env: masked(upstream.run.env) },
     })),
   }
+}
+
+function maskedAccount(account: AcmeConfig['externalAccount']): AcmeConfig['externalAccount'] {
+  return account === undefined ? undefined : { ...account, hmacKey: MASK }
 }
 
 /** Fields of probes and workers' environments often carry credentials. */

@@ -118,6 +118,9 @@ t.test(
       }
     }
     await speak(0, 400)
+    await until("the data thread's own series, which begin with its first pulse", async () =>
+      (await ownKeys()).some(key => key.startsWith('causeway_worker_event_loop_lag_seconds')),
+    )
     const before = await ownKeys()
     await speak(400, 2_400)
     const after = await ownKeys()

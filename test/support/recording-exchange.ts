@@ -21,6 +21,7 @@ const CLIENT: ClientFacts = {
   listener: 'web',
   scheme: 'http',
   localPort: 8080,
+  tls: undefined,
 }
 
 const ORIGIN: Origin = {

@@ -240,6 +240,8 @@ export function configOf(apps: readonly number[], changes: Partial<UpstreamConfi
     body: 'stream',
     readAheadBytes: 0,
     server: 'auto',
+    tls: { ca: undefined, serverName: undefined, verify: true, certificate: undefined, key: undefined },
+    proxyProtocol: undefined,
     keepalive: { idleMs: 60_000, max: 128 },
     retry: { attempts: 2, budgetShare: 0.2, statuses: [] },
     passive: PASSIVE,

@@ -1,0 +1,98 @@
+import type { Socket } from 'node:net'
+import type { ErrorCode } from '../base/errors.ts'
+import type { Deadline } from '../base/timers.ts'
+import type { ClientFacts } from '../http/exchange.ts'
+import type { ClientConnection, ConnectionHost } from './connection-host.ts'
+
+/** Most bytes that may be looked at before it is known what a connection speaks. */
+const MAX_BYTES = 80 * 1024
+
+/** What the first bytes of a connection mean. */
+export interface OpeningReader {
+  /**
+   * Looks at bytes that have arrived and that nobody has taken. True: it has taken the socket over, with `opening.release`, or
+   * has ended it. False: it needs more.
+   */
+  opened(opening: Opening, bytes: Buffer): boolean
+  /** The client has closed, or was too slow, before anything could be said of it. */
+  abandoned(opening: Opening, why: 'closed' | 'timeout' | 'too-long', bytes: Buffer): void
+}
+
+/**
+ * A client's connection before it is known what it speaks: reads just enough to tell, and gives back what it has read. It has
+ * `timeouts.handshake`, from the accept on, however its bytes dribble.
+ */
+export class Opening implements ClientConnection, Deadline {
+  dueMs = Number.POSITIVE_INFINITY
+  slot: number | undefined = undefined
+  readonly socket: Socket
+  readonly client: ClientFacts
+  readonly #host: ConnectionHost
+  readonly #reader: OpeningReader
+  #bytes: Buffer = Buffer.alloc(0)
+  #released = false
+  readonly #onData = (chunk: Buffer) => this.#arrived(chunk)
+  readonly #onEnd = () => this.#abandon('closed')
+
+  constructor(socket: Socket, client: ClientFacts, host: ConnectionHost, reader: OpeningReader) {
+    this.socket = socket
+    this.client = client
+    this.#host = host
+    this.#reader = reader
+    host.env.timers.arm(this, host.config.timeouts.handshakeMs)
+    socket.on('data', this.#onData)
+    socket.on('end', this.#onEnd)
+    socket.on('close', this.#onEnd)
+    // Told by 'close' as well; without a listener an error would end the process.
+    socket.on('error', ignore)
+    socket.resume()
+  }
+
+  /**
+   * Nothing more is read here: what was read and is not `taken` (a number of bytes) goes back into the socket, for whoever reads it next. The socket
+   * is paused, and still has a listener for errors.
+   */
+  release(taken: number): Socket {
+    const { socket } = this
+    this.#detach()
+    socket.pause()
+    const rest = this.#bytes.subarray(taken)
+    if (rest.length > 0) socket.unshift(rest)
+    return socket
+  }
+
+  drain(): void {
+    if (this.#bytes.length === 0) this.destroy()
+  }
+
+  destroy(_code?: ErrorCode): void {
+    this.socket.destroy()
+  }
+
+  expired(): void {
+    this.#abandon('timeout')
+  }
+
+  #arrived(chunk: Buffer): void {
+    this.#bytes = this.#bytes.length === 0 ? chunk : Buffer.concat([this.#bytes, chunk])
+    if (this.#reader.opened(this, this.#bytes)) return
+    if (this.#bytes.length > MAX_BYTES) this.#abandon('too-long')
+  }
+
+  #abandon(why: 'closed' | 'timeout' | 'too-long'): void {
+    if (this.#released) return
+    this.#detach()
+    this.socket.destroy()
+    this.#reader.abandoned(this, why, this.#bytes)
+  }
+
+  #detach(): void {
+    this.#released = true
+    this.#host.env.timers.disarm(this)
+    this.socket.off('data', this.#onData)
+    this.socket.off('end', this.#onEnd)
+    this.socket.off('close', this.#onEnd)
+  }
+}
+
+function ignore(): void {}
