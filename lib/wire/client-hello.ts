@@ -71,14 +71,14 @@ export function readClientHello(
   start: number,
   end: number,
 ): ClientHello | HelloRefusal | undefined {
-  const message = openingFault(bytes, start, end) ?? messageIn(bytes, start, end)
+  const message = firstMessage(bytes, start, end)
   if (message === undefined) return undefined
   const hello = typeof message === 'string' ? message : helloIn(message)
   return typeof hello === 'string' ? (REFUSALS.get(hello) as HelloRefusal) : hello
 }
 
-/** What the first bytes say of a client that does not speak TLS. */
-function openingFault(bytes: Uint8Array, start: number, end: number): HelloDetail | undefined {
+/** The first message, or what the first bytes say of a client that does not speak TLS. */
+function firstMessage(bytes: Uint8Array, start: number, end: number): Buffer | HelloDetail | undefined {
   if (start >= end) return undefined
   const first = bytes[start] as number
   if (first >= 0x80) {
@@ -86,11 +86,11 @@ function openingFault(bytes: Uint8Array, start: number, end: number): HelloDetai
     if (start + 2 >= end) return undefined
     return bytes[start + 2] === CLIENT_HELLO ? 'hello-ssl2' : 'not-tls'
   }
-  if (first !== HANDSHAKE) return 'not-tls'
-  return start + 1 < end && bytes[start + 1] !== MAJOR ? 'not-tls' : undefined
+  if (first !== HANDSHAKE || (start + 1 < end && bytes[start + 1] !== MAJOR)) return 'not-tls'
+  return messageIn(bytes, start, end)
 }
 
-/** The first handshake message, put together from the fragments of its records (RFC 8446 5.1). */
+/** The message put together from the fragments of its records (RFC 8446 5.1). */
 function messageIn(bytes: Uint8Array, start: number, end: number): Buffer | HelloDetail | undefined {
   const fragments: Uint8Array[] = []
   let taken = 0
