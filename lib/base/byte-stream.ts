@@ -1,4 +1,5 @@
 import { type LookupFunction, Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
 import { latin1Slice, latin1Write } from './latin1.ts'
 import type { Deadline, Timers } from './timers.ts'
 
@@ -161,7 +162,10 @@ export class ByteStream {
 
   /** Closes with RST, so that the peer cannot take what it has for a complete message. */
   reset(): void {
-    if (!this.#closed) this.#socket.resetAndDestroy()
+    if (this.#closed) return
+    // Elsewhere there is no RST: a unix socket just closes, and TLS without its own close is a cut to whoever minds (RFC 9112 9.8).
+    if (this.#socket instanceof TLSSocket || this.#socket.remoteFamily === undefined) this.#socket.destroy()
+    else this.#socket.resetAndDestroy()
   }
 
   // What the socket's events call.

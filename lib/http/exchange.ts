@@ -134,6 +134,8 @@ export interface TlsFacts {
   /** `TLSv1.3` */
   readonly version: string
   readonly cipher: string
+  /** An earlier session was taken up again, which spares both sides most of the work. */
+  readonly resumed: boolean
   /** The certificate that the client has shown, and that is good; undefined if it has shown none. */
   readonly certificate: ClientCertificate | undefined
   /** The listener asks for client certificates, so a request for another host than `serverName` is not for this connection (421). */

@@ -5,6 +5,7 @@ import type { ThreadEnv } from '../base/thread-env.ts'
 import type { ListenerConfig, Priority, Snapshot } from '../config/model.ts'
 import { AccessRecorder } from '../front/access.ts'
 import { Listener, type ListenerHooks } from '../front/listener.ts'
+import { NO_TLS, type TlsState } from '../front/tls-state.ts'
 import type { Exchange, ExchangeFacts } from '../http/exchange.ts'
 import { matchPath } from '../http/path.ts'
 import { MIRROR_RESULTS, type MirrorResult } from '../proxy/mirror-measures.ts'
@@ -47,6 +48,7 @@ export class Runtime implements ListenerHooks {
   readonly #retired = new Set<Listener>()
   #upstreams: ReadonlyMap<string, Upstream> = new Map()
   #placement: Placement | undefined
+  #tls: TlsState = NO_TLS
   #spool: Spool | undefined
   #store: FileStore | undefined
   #routes: RouteTable | undefined
@@ -76,7 +78,7 @@ export class Runtime implements ListenerHooks {
   }
 
   /** Takes a configuration. What could not be bound is reported; all else goes on. */
-  async apply({ snapshot, placement }: SnapshotMessage): Promise<ListenFailure[]> {
+  async apply({ snapshot, placement, tls }: SnapshotMessage): Promise<ListenFailure[]> {
     this.#rows.learn(placement)
     const upstreams = this.#buildUpstreams(snapshot, placement)
     const spool = this.#configureSpool(snapshot, placement)
@@ -100,6 +102,7 @@ export class Runtime implements ListenerHooks {
       const successor = upstreams.get(name)
       if (successor !== upstream) upstream.retire(successor)
     }
+    this.#tls = tls
     return this.#applyListeners(snapshot, placement)
   }
 
@@ -227,6 +230,7 @@ export class Runtime implements ListenerHooks {
       const open = this.#listeners.get(config.name)
       if (open !== undefined && isDeepStrictEqual(open.config.address, config.address)) {
         open.listener.update(config)
+        open.listener.updateTls(this.#tls)
         this.#listeners.set(config.name, { config, listener: open.listener })
         leaving.delete(config.name)
         continue
@@ -243,6 +247,7 @@ export class Runtime implements ListenerHooks {
 
   async #open(config: ListenerConfig, row: number): Promise<ListenFailure | undefined> {
     const listener = new Listener(config, { row }, this.#env, this)
+    listener.updateTls(this.#tls)
     try {
       await listener.listen()
     } catch (error) {
