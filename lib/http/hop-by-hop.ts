@@ -16,6 +16,8 @@ const HOP_BY_HOP: readonly FieldName[] = [
 
 /** What a client may not tell an app: who it is and how it came is for us to say, httpoxy and X-Accel are attacks. */
 const NEVER_FROM_CLIENTS: readonly FieldName[] = [
+  'client-cert',
+  'client-cert-chain',
   'expect',
   'forwarded',
   'host',
@@ -38,6 +40,12 @@ const NEVER_FROM_CLIENTS: readonly FieldName[] = [
   'x-request-id',
   'x-script-name',
   'x-sendfile',
+  'x-ssl-client-cert',
+  'x-ssl-client-fingerprint',
+  'x-ssl-client-i-dn',
+  'x-ssl-client-s-dn',
+  'x-ssl-client-serial',
+  'x-ssl-client-verify',
 ]
 
 /** Instructions to the proxy in front of the app: not for the client's eyes. */

@@ -1,3 +1,4 @@
+import { clientCertificateText } from '../http/client-certificate.ts'
 import type { Exchange } from '../http/exchange.ts'
 import { FIELD } from '../http/field-ids.ts'
 import { DROPPED, type FieldList } from '../http/field-list.ts'
@@ -15,13 +16,13 @@ export function requestText(
   mount: Mount | undefined,
   bodyLength: number | undefined,
 ): string {
-  const { request, origin, record } = exchange
+  const { request, origin, client, record } = exchange
   const { fields } = request
   dropFromRequest(fields, request.connectionNamed)
   const cookies = oneCookieLine(fields)
   return (
     `${request.method} ${mount === undefined ? request.target : mount.targetOf(request)} HTTP/1.1\r\nHost: ${request.host}\r\n` +
-    `${fields.toText()}${cookies}${originText(origin)}${mount?.fieldsText ?? ''}X-Request-Id: ${record.requestId}\r\n${framingText(exchange, bodyLength)}\r\n`
+    `${fields.toText()}${cookies}${originText(origin)}${clientCertificateText(client.tls)}${mount?.fieldsText ?? ''}X-Request-Id: ${record.requestId}\r\n${framingText(exchange, bodyLength)}\r\n`
   )
 }
 
