@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
-import type { Subject } from './cross-checks.ts'
 import { MAX_FILE_BYTES, parseEndpointsFile } from './endpoints-file.ts'
+import type { Subject } from './references.ts'
 import { placeOf } from './tree.ts'
 
 interface Checked {

@@ -1,10 +1,10 @@
 import { readAuthorities, readKeyPair } from '../base/key-pair.ts'
-import type { Subject } from './cross-checks.ts'
 import { didYouMean } from './nearest.ts'
+import { checkReference, namesOf, type Subject } from './references.ts'
 import type { Settings } from './settings.ts'
 import { placeText } from './source.ts'
 import type { TlsSetting } from './tls-section.ts'
-import { type Path, placeOf } from './tree.ts'
+import { nodeAt, type Path, placeOf } from './tree.ts'
 
 type Listener = Settings['listeners'] extends ReadonlyMap<string, infer T> ? T : never
 type Upstream = Settings['upstreams'] extends ReadonlyMap<string, infer T> ? T : never
@@ -105,23 +105,14 @@ function checkTunnel(subject: Subject, name: string, tunnel: Tunnel, whole: bool
   if (!whole) return
   const { root, report, settings } = subject
   const path = ['tunnels', name]
-  const upstreams = [...settings.upstreams.keys()]
-  if (!upstreams.includes(tunnel.upstream))
-    report.error(
-      placeOf(root, [...path, 'upstream']),
-      `upstream ${JSON.stringify(tunnel.upstream)} is not defined`,
-      didYouMean(tunnel.upstream, upstreams),
-    )
+  const upstream = nodeAt(root, [...path, 'upstream'])
+  if (upstream !== undefined) checkReference(subject, upstream)
   for (const [i, listener] of tunnel.listeners.entries()) {
     const at = placeOf(root, [...path, 'listeners', i])
-    const known = settings.listeners.get(listener)
-    if (known === undefined)
-      report.error(
-        at,
-        `listener ${JSON.stringify(listener)} is not defined`,
-        didYouMean(listener, [...settings.listeners.keys()]),
-      )
-    else if (known.tls === undefined)
+    const names = namesOf(root, 'listeners')
+    if (!names.includes(listener))
+      report.error(at, `listener ${JSON.stringify(listener)} is not defined`, didYouMean(listener, names))
+    else if (settings.listeners.get(listener)?.tls === undefined && settings.listeners.has(listener))
       report.error(
         at,
         `listener "${listener}" has no tls: tunnels are for TLS clients`,
