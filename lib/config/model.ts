@@ -267,8 +267,8 @@ export interface RouteConfig {
   /** Starts with `/`. */
   readonly path: string
   readonly action: RouteAction
-  /** Answer plain http with a redirect to https. */
-  readonly redirectHttps: boolean
+  /** Answer plain http with a redirect to https; undefined: for hosts that have their certificates by `tls = "auto"`. */
+  readonly redirectHttps: boolean | undefined
   /** Value of Strict-Transport-Security for answers over https that lack it. */
   readonly hsts: string | undefined
   /** Bodies of answers that Causeway makes itself. */

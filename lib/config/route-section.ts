@@ -109,7 +109,12 @@ export const routeSection = {
     "Put `strip_prefix` in front of the paths in the app's Location and Set-Cookie fields.",
     false,
   ),
-  redirectHttps: flag('Send plain http requests to https.', false),
+  redirectHttps: optional(
+    flag(
+      'Send plain http requests to https. Unless written: those for hosts that have a certificate by `tls = "auto"`, but for the health path of the upstream. Challenges of ACME servers are never sent there.',
+      false,
+    ),
+  ),
   hsts: optional(
     text(
       'Strict-Transport-Security for answers over https that have none, such as `"max-age=31536000"`.',

@@ -1,4 +1,5 @@
 import type { KeyPair } from '../base/key-pair.ts'
+import type { AcmeChallenges } from '../http/acme-challenge.ts'
 
 /**
  * All that a data thread needs to speak TLS, as the control thread posts it. It changes apart from the configuration: files are replaced,
@@ -18,14 +19,6 @@ export interface ListenerCertificates {
   readonly pairs: readonly KeyPair[]
   /** PEM text; undefined: clients are not asked. */
   readonly clientCa: string | undefined
-}
-
-/** What proves to an ACME server that a name is ours (RFC 8555 8). */
-export interface AcmeChallenges {
-  /** Token to key authorization: answers to GET /.well-known/acme-challenge/TOKEN (RFC 8555 8.3). */
-  readonly http: readonly (readonly [token: string, keyAuthorization: string])[]
-  /** Shown to clients that ask for a name with the protocol `acme-tls/1` only (RFC 8737). */
-  readonly alpn: readonly KeyPair[]
 }
 
 export const NO_TLS: TlsState = {

@@ -1,42 +1,58 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { MaintenanceConfig, RouteConfig } from '../config/model.ts'
+import { isAcmeChallenge } from '../http/acme-challenge.ts'
 import type { AnswerPolicy } from '../http/answer-policy.ts'
 import { type CidrSet, parseCidrs } from '../http/cidr.ts'
 import { cookieNamed } from '../http/cookies.ts'
 import type { Exchange } from '../http/exchange.ts'
 import { FieldList } from '../http/field-list.ts'
-import { matchPath } from '../http/path.ts'
+import type { SecuredHosts } from './secured-hosts.ts'
 
-/** RFC 8555 8.3: asked for over plain http, by those who are to give us the certificate. */
-const ACME_CHALLENGE = '/.well-known/acme-challenge/'
+/** What a gate is told besides its route. */
+export interface GateParts {
+  /** Hosts that are sent to https where the route says nothing of it; undefined: none ever. */
+  readonly secured: SecuredHosts | undefined
+  /** Probe paths of the app behind the route: balancers and orchestrators ask for them over plain http, and take a redirect for a failure. */
+  readonly healthPaths: readonly string[]
+}
 
 /** What a route has to say before its handler is asked: a redirect to https, or that it is closed. */
 export class RouteGate {
   readonly #policy: AnswerPolicy | undefined
   readonly #redirectHttps: boolean
+  readonly #secured: SecuredHosts | undefined
+  readonly #healthPaths: readonly string[]
   readonly #closed: Closed | undefined
 
-  constructor(route: RouteConfig) {
+  constructor(route: RouteConfig, { secured, healthPaths }: GateParts) {
     this.#policy = policyOf(route)
-    this.#redirectHttps = route.redirectHttps
+    this.#redirectHttps = route.redirectHttps === true
+    this.#secured = route.redirectHttps === undefined ? secured : undefined
+    this.#healthPaths = healthPaths
     this.#closed = route.maintenance === undefined ? undefined : new Closed(route.maintenance, this.#policy)
   }
 
   /** True if the exchange may go on to the handler; if not, it has been answered. */
   admits(exchange: Exchange): boolean {
     exchange.policy = this.#policy
-    if (this.#redirectHttps && exchange.origin.scheme === 'http' && redirectToHttps(exchange)) return false
+    if (exchange.origin.scheme === 'http' && this.#asksForHttps(exchange) && redirectToHttps(exchange))
+      return false
     if (this.#closed === undefined || this.#closed.letsIn(exchange)) return true
     this.#closed.refuse(exchange)
     return false
   }
+
+  #asksForHttps({ request: { hostname, path } }: Exchange): boolean {
+    if (this.#redirectHttps) return true
+    return this.#secured?.has(hostname) === true && !this.#healthPaths.includes(path)
+  }
 }
 
 /** A gate, where the route asks for anything that one does: most do not, and pay nothing. */
-export function gateOf(route: RouteConfig): RouteGate | undefined {
-  const { redirectHttps, maintenance } = route
+export function gateOf(route: RouteConfig, parts: GateParts): RouteGate | undefined {
+  const { redirectHttps = parts.secured !== undefined, maintenance } = route
   return redirectHttps || maintenance !== undefined || policyOf(route) !== undefined
-    ? new RouteGate(route)
+    ? new RouteGate(route, parts)
     : undefined
 }
 
@@ -82,17 +98,12 @@ function policyOf({ hsts, errorPages }: RouteConfig): AnswerPolicy | undefined {
 function redirectToHttps(exchange: Exchange): boolean {
   const { origin, request } = exchange
   const host = origin.host.replace(/:\d+$/, '')
-  if (host === '' || request.target === '*' || isAcme(request.path)) return false
+  if (host === '' || request.target === '*' || isAcmeChallenge(request.path)) return false
   const plain = request.method === 'GET' || request.method === 'HEAD'
   const fields = FieldList.of([['Location', `https://${host}${request.target}`]])
   exchange.begin({ status: plain ? 301 : 308, reason: '', fields, length: 0 })
   exchange.end()
   return true
-}
-
-/** By the path that the route was found by: dots would lead out of it. */
-function isAcme(path: string): boolean {
-  return path.startsWith(ACME_CHALLENGE) && matchPath(path)?.startsWith(ACME_CHALLENGE) === true
 }
 
 function digestOf(text: string): Buffer {

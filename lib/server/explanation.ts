@@ -98,12 +98,21 @@ function routeSteps(snapshot: Snapshot, route: RouteConfig, question: Question, 
     steps.push(
       `redirected to https (301, or 308 for other methods than GET), unless it came to a trusted proxy by https`,
     )
+  else if (isSecuredByItself(snapshot, route, question))
+    steps.push(
+      'redirected to https once the host has its certificate, unless it came to a trusted proxy by https',
+    )
   if (route.maintenance !== undefined)
     steps.push('503: the route is closed by its maintenance table, but for those it lets in')
   const { action } = route
   return action.kind === 'static'
     ? [...steps, staticStep(action, route.path, question)]
     : [...steps, ...proxySteps(snapshot, action, question, path)]
+}
+
+function isSecuredByItself({ listeners }: Snapshot, route: RouteConfig, { scheme, host }: Question): boolean {
+  if (route.redirectHttps !== undefined || scheme !== 'http') return false
+  return listeners.some(({ tls }) => tls?.kind === 'auto') && route.hosts.includes(host)
 }
 
 function staticStep(action: StaticAction, routePath: string, { method, path }: Question): string {

@@ -15,6 +15,7 @@ import type { Spool } from '../proxy/spool.ts'
 import { Sticky } from '../proxy/sticky.ts'
 import { gateOf, type RouteGate } from '../route/gate.ts'
 import { Router } from '../route/router.ts'
+import type { SecuredHosts } from '../route/secured-hosts.ts'
 import type { FileStore } from '../static/file-store.ts'
 import { StaticHandler } from '../static/handler.ts'
 import { FilesOfRoutes } from './named-files.ts'
@@ -26,6 +27,8 @@ export interface HandlerParts {
   readonly store: FileStore
   readonly env: ThreadEnv
   readonly mirrors: MirrorTraffic
+  /** Set where a listener has its certificates from an ACME server. */
+  readonly secured: SecuredHosts | undefined
   countMirrored(listener: string, route: string, result: MirrorResult): void
 }
 
@@ -55,7 +58,7 @@ export class RouteTable {
       return {
         hosts: route.hosts,
         path: route.path,
-        target: { route: route.name, gate: gateOf(route), handler, priority: priorityOf(route) },
+        target: { route: route.name, gate: this.#gate(route), handler, priority: priorityOf(route) },
       }
     })
     this.#router = new Router<Target>(rules)
@@ -79,6 +82,14 @@ export class RouteTable {
     const path = matchPath(uri.replace(/\?.*$/s, ''))
     const handler = path === undefined ? undefined : this.find(hostname, path)?.handler
     return handler instanceof StaticHandler ? handler : undefined
+  }
+
+  #gate(route: RouteConfig): RouteGate | undefined {
+    const { secured, upstreams } = this.#parts
+    const { action } = route
+    const names = action.kind === 'static' ? [] : [action.upstream, action.canary?.upstream ?? '']
+    const healthPaths = names.flatMap(name => healthPathOf(upstreams.get(name)) ?? [])
+    return gateOf(route, { secured, healthPaths })
   }
 
   #handler(route: RouteConfig): Handler {
@@ -141,6 +152,11 @@ export class RouteTable {
 
 function mountOf({ mount }: ProxyAction, { config }: Upstream): Mount | undefined {
   return mount === undefined ? undefined : new Mount(mount, config.server)
+}
+
+function healthPathOf(upstream: Upstream | undefined): string | undefined {
+  const health = upstream?.config.health
+  return health?.kind === 'http' ? health.path.replace(/\?.*$/s, '') : undefined
 }
 
 function priorityOf({ action }: RouteConfig): Priority | undefined {

@@ -11,6 +11,8 @@ import { matchPath } from '../http/path.ts'
 import { MIRROR_RESULTS, type MirrorResult } from '../proxy/mirror-measures.ts'
 import { MirrorTraffic } from '../proxy/mirror-site.ts'
 import { Spool } from '../proxy/spool.ts'
+import { ChallengeAnswers } from '../route/challenge-answers.ts'
+import { SecuredHosts } from '../route/secured-hosts.ts'
 import { FileStore } from '../static/file-store.ts'
 import type { StaticNews } from '../static/static-observer.ts'
 import { bindErrorText } from './address-claim.ts'
@@ -46,6 +48,9 @@ export class Runtime implements ListenerHooks {
   readonly #overload: Overload
   readonly #listeners = new Map<string, OpenListener>()
   readonly #retired = new Set<Listener>()
+  readonly #secured = new SecuredHosts()
+  #tls = NO_TLS
+  #challenges = new ChallengeAnswers(NO_TLS.challenges)
   #upstreams: ReadonlyMap<string, Upstream> = new Map()
   #placement: Placement | undefined
   #tls: TlsState = NO_TLS
@@ -89,6 +94,7 @@ export class Runtime implements ListenerHooks {
       store,
       env: this.#env,
       mirrors: this.#mirrors,
+      secured: snapshot.listeners.some(hasAcme) ? this.#secured : undefined,
       countMirrored: (listener, route, result) => this.#countMirrored(listener, route, result),
     })
     const recorder = this.#buildRecorder(snapshot)
@@ -98,6 +104,7 @@ export class Runtime implements ListenerHooks {
     this.#recorder = recorder
     this.#placement = placement
     this.#overload.configure(snapshot.server.overload)
+    this.#secure(snapshot.listeners)
     for (const [name, upstream] of before) {
       const successor = upstreams.get(name)
       if (successor !== upstream) upstream.retire(successor)
@@ -106,9 +113,17 @@ export class Runtime implements ListenerHooks {
     return this.#applyListeners(snapshot, placement)
   }
 
+  /** Takes certificates and challenges. */
+  applyTls(tls: TlsState): void {
+    this.#tls = tls
+    this.#challenges = new ChallengeAnswers(tls.challenges)
+    this.#secure([...this.#listeners.values()].map(open => open.config))
+  }
+
   // ListenerHooks. Hot.
 
   route(exchange: Exchange): void {
+    if (this.#challenges.take(exchange)) return
     const path = matchPath(exchange.request.path)
     if (path === undefined) {
       exchange.fail('BAD_REQUEST', 'the path has a broken escape')
@@ -164,6 +179,13 @@ export class Runtime implements ListenerHooks {
     this.#env.cells.add(row + EXCHANGE_BLOCK.at.shed + index, 1)
     this.#overload.refuse(exchange, cause)
     return true
+  }
+
+  /** Which hosts can be sent to https. */
+  #secure(listeners: readonly ListenerConfig[]): void {
+    const names = new Set(listeners.filter(hasAcme).map(({ name }) => name))
+    const pairs = this.#tls.listeners.flatMap(({ listener, pairs }) => (names.has(listener) ? pairs : []))
+    this.#secured.set(pairs.flatMap(pair => pair.names))
   }
 
   #countMirrored(listener: string, route: string, result: MirrorResult): void {
@@ -272,4 +294,8 @@ export class Runtime implements ListenerHooks {
     })
     alarm.set(RETIRED_LOOK_MS)
   }
+}
+
+function hasAcme({ tls }: ListenerConfig): boolean {
+  return tls?.kind === 'auto'
 }

@@ -1,0 +1,80 @@
+import { randomUUID } from 'node:crypto'
+import {
+  chmodSync,
+  closeSync,
+  fsyncSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs'
+import { dirname, join } from 'node:path'
+
+const OTHERS = 0o077
+
+/** A file's text; undefined if there is none. */
+export function readPrivate(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+/** Replaces a file in one step: whoever reads it, also after a crash, finds the old text or the new, whole. Nobody else may read it. */
+export function writePrivate(path: string, text: string): void {
+  renameSync(writeDraft(path, text), path)
+}
+
+/** The same where no such file may be there yet, in one step too; false if one is. */
+export function createPrivate(path: string, text: string): boolean {
+  const draft = writeDraft(path, text)
+  try {
+    linkSync(draft, path)
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+    throw error
+  } finally {
+    rmSync(draft, { force: true })
+  }
+}
+
+/** Makes a folder that nobody else may enter, with those above it. */
+export function makePrivateFolder(path: string): void {
+  mkdirSync(path, { recursive: true, mode: 0o700 })
+}
+
+/**
+ * Takes others' rights away from a file or folder. `was`: the rights that were too wide, such as `0644`; `closed`: whether they are gone, which takes
+ * the owner. Undefined if there was nothing to do.
+ */
+export function closeToOthers(path: string): { readonly was: string; readonly closed: boolean } | undefined {
+  const stats = statSync(path, { throwIfNoEntry: false })
+  if (stats === undefined || (stats.mode & OTHERS) === 0) return undefined
+  const was = `0${(stats.mode & 0o777).toString(8)}`
+  try {
+    chmodSync(path, stats.mode & 0o700)
+    return { was, closed: true }
+  } catch {
+    return { was, closed: false }
+  }
+}
+
+/** Beside the file, with a name that no other process has: process ids are the same in all containers. */
+function writeDraft(path: string, text: string): string {
+  const draft = join(dirname(path), `.${randomUUID()}.draft`)
+  const fd = openSync(draft, 'wx', 0o600)
+  try {
+    writeSync(fd, text)
+    fsyncSync(fd)
+  } finally {
+    closeSync(fd)
+  }
+  return draft
+}
