@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { isDeepStrictEqual } from 'node:util'
 import type { Clock } from '../base/clock.ts'
 import type { KeyPair } from '../base/key-pair.ts'
-import type { Logger } from '../base/log.ts'
+import type { ServerLog } from '../base/server-log.ts'
 import type { Deadline, Timers } from '../base/timers.ts'
 import { whyNoCertificate } from '../config/acme-hosts.ts'
 import type { AcmeConfig } from '../config/tls-model.ts'
@@ -18,7 +18,7 @@ export interface KeeperParts {
   readonly clock: Clock
   readonly timers: Timers
   readonly random: () => number
-  readonly log: Logger
+  readonly log: ServerLog
   /** Certificates or challenges have changed. Resolves once all data threads have taken them: before that no challenge may be tried. */
   publish(): Promise<void>
 }

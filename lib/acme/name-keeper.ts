@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto'
 import type { KeyPair } from '../base/key-pair.ts'
-import type { Logger } from '../base/log.ts'
+import type { ServerLog } from '../base/server-log.ts'
 import type { AcmeChallenge, AcmeConfig } from '../config/tls-model.ts'
 import { type IssuanceParts, issue } from './issuance.ts'
 import {
@@ -23,7 +23,7 @@ export interface NameParts extends IssuanceParts {
   readonly config: AcmeConfig
   readonly store: AcmeStore
   readonly random: () => number
-  readonly log: Logger
+  readonly log: ServerLog
   readonly signal: AbortSignal
   /** The certificate is another one. */
   changed(): Promise<void>

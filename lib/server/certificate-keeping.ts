@@ -1,12 +1,15 @@
 import { randomBytes } from 'node:crypto'
 import { stat } from 'node:fs/promises'
 import type { CertificateFacts } from '../../metrics/facts.ts'
-import { type KeyPair, readAuthorities, readKeyPair } from '../base/key-pair.ts'
+import { AcmeKeeper } from '../acme/keeper.ts'
+import type { Clock } from '../base/clock.ts'
+import { readAuthorities, readKeyPair } from '../base/key-pair.ts'
+import type { ServerLog } from '../base/server-log.ts'
 import type { Timers } from '../base/timers.ts'
+import { acmeHosts } from '../config/acme-hosts.ts'
 import type { ListenerConfig, Snapshot } from '../config/model.ts'
-import type { AcmeChallenges, ListenerCertificates, TlsState } from '../front/tls-state.ts'
+import type { ListenerCertificates, TlsState } from '../front/tls-state.ts'
 import { Alarm } from './alarm.ts'
-import type { ServerLog } from './server-log.ts'
 
 /** How often the files are looked at. By stat(2), so that a link that leads elsewhere (Kubernetes) is seen, too. */
 const LOOK_MS = 1000
@@ -16,20 +19,13 @@ const STILL_MS = 200
 const TICKET_KEYS_MS = 12 * 3_600_000
 
 const TICKET_KEY_BYTES = 48
-const NO_CHALLENGES: AcmeChallenges = { http: [], alpn: [] }
-
-/** Where the certificates of listeners with `tls = "auto"` come from. */
-export interface CertificateSource {
-  readonly pairs: readonly KeyPair[]
-  readonly challenges: AcmeChallenges
-}
 
 export interface CertificateKeepingOptions {
+  readonly clock: Clock
   readonly timers: Timers
   readonly log: ServerLog
-  readonly source: CertificateSource | undefined
-  /** `state` is another now. */
-  changed(): void
+  /** `state` is another now. Resolves once all data threads have it. */
+  publish(): Promise<void>
 }
 
 /** Certificates of one listener, as its files were when they were last good. */
@@ -47,24 +43,26 @@ interface Kept extends ListenerCertificates {
  */
 export class CertificateKeeping {
   readonly #options: CertificateKeepingOptions
+  readonly #acme: AcmeKeeper
   readonly #look: Alarm
   readonly #rotation: Alarm
   #kept: readonly Kept[] = []
   #autos: readonly ListenerConfig[] = []
   #ticketKeys: Uint8Array = randomBytes(TICKET_KEY_BYTES)
+  #folderTrouble: string | undefined
   /** What the last look saw, by listener. */
   #seen: ReadonlyMap<string, string> = new Map()
 
   constructor(options: CertificateKeepingOptions) {
     this.#options = options
+    this.#acme = new AcmeKeeper({ ...options, random: Math.random })
     this.#look = new Alarm(options.timers, () => void this.#lookAtFiles())
     this.#rotation = new Alarm(options.timers, () => this.#rotate())
   }
 
   /** All that data threads need. */
   get state(): TlsState {
-    const { source } = this.#options
-    const pairs = source?.pairs ?? []
+    const { pairs, challenges } = this.#acme
     const autos = this.#autos.map(({ name, mtls }) => ({
       listener: name,
       pairs,
@@ -76,43 +74,66 @@ export class CertificateKeeping {
         ...autos,
       ],
       ticketKeys: this.#ticketKeys,
-      challenges: source?.challenges ?? NO_CHALLENGES,
+      challenges,
     }
   }
 
   get facts(): CertificateFacts[] {
+    const renewed = new Set(this.#autos.map(({ name }) => name))
     return this.state.listeners.flatMap(({ listener, pairs }) =>
       pairs.map(({ names, keyType, notAfterMs }) => ({
         listener,
         name: names[0] ?? '',
         names,
         keyType,
+        renewed: renewed.has(listener),
         notAfterMs,
       })),
     )
   }
 
-  /** What is wrong with files now, by listener, as one sentence each. */
+  /** What is wrong with files, and with orders, now: one sentence each. */
   get problems(): string[] {
-    return this.#kept.flatMap(({ listener, problem }) =>
+    const files = this.#kept.flatMap(({ listener, problem }) =>
       problem === undefined ? [] : [`listener "${listener}": ${problem}`],
     )
+    const orders = this.#acme.facts.flatMap(({ name, lastError }) =>
+      lastError === undefined ? [] : [`${name}: ${lastError}`],
+    )
+    return [...files, ...orders, ...(this.#folderTrouble === undefined ? [] : [this.#folderTrouble])]
+  }
+
+  /** Why certificates that are ordered cannot be kept; undefined if they can. */
+  get folderTrouble(): string | undefined {
+    return this.#folderTrouble
   }
 
   /** The configuration is another: its certificates count from now on. Reads files. */
-  take({ listeners }: Snapshot): void {
+  take(snapshot: Snapshot): void {
+    const { listeners } = snapshot
     const before = new Map(this.#kept.map(kept => [kept.listener, kept]))
     this.#kept = listeners
       .filter(({ tls }) => tls?.kind === 'files')
       .map(config => this.#read(config, before.get(config.name), ''))
     this.#autos = listeners.filter(({ tls }) => tls?.kind === 'auto')
+    const trouble = this.#acme.configure(snapshot.acme, acmeHosts(snapshot))
+    this.#folderTrouble = trouble === undefined ? undefined : `certificates cannot be kept: ${trouble}`
+    if (this.#folderTrouble !== undefined)
+      this.#options.log.error({ problem: trouble }, 'certificates cannot be kept')
     this.#look.set(LOOK_MS)
     if (!this.#rotation.pending) this.#rotation.set(TICKET_KEYS_MS)
   }
 
-  stop(): void {
+  /** From now on certificates may be ordered: the listeners accept, where challenges are tried. */
+  start(): void {
+    this.#acme.start()
+  }
+
+  /** Resolves once nothing is under way. */
+  async stop(): Promise<void> {
     this.#look.clear()
     this.#rotation.clear()
+    await this.#acme.stop()
   }
 
   /** What can be read of the listener's files; where they are not good, what was in force. */
@@ -159,7 +180,7 @@ export class CertificateKeeping {
       this.#tell(before, now, replaced)
       return now
     })
-    if (changed) this.#options.changed()
+    if (changed) void this.#options.publish()
   }
 
   #tell(before: Kept, now: Kept, replaced: boolean): void {
@@ -181,7 +202,7 @@ export class CertificateKeeping {
   #rotate(): void {
     this.#ticketKeys = randomBytes(TICKET_KEY_BYTES)
     this.#rotation.set(TICKET_KEYS_MS)
-    this.#options.changed()
+    void this.#options.publish()
   }
 }
 
