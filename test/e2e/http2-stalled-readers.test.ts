@@ -19,7 +19,7 @@ const WINDOW_MAX = 2 ** 31 - 1
 const WINDOW_FIRST = 65_535
 
 const app = await RecordingUpstream.start(t)
-app.on('/big', ok('x'.repeat(8 * MIB)))
+app.on('/big', ok('x'.repeat(2 * MIB)))
 const causeway = await startCauseway(t, {
   config: configText({
     endpoints: [app.port],
