@@ -189,16 +189,21 @@ const badNames = [
   'a/b',
   'a\0.example',
   'example.com:443',
-  '127.0.0.1',
-  '127.0.0.1.',
   '1.2.3.4.5',
-  '::1',
   '[::1]',
   'b\xfccher.example',
   '*.example.com',
   `${'a.'.repeat(127)}a`,
   'a'.repeat(5000),
 ]
+
+t.test(
+  'an address in the place of a name names nobody: RFC 6066 3 forbids it, and many clients send it',
+  async t => {
+    for (const name of ['127.0.0.1', '127.0.0.1.', '::1', '2001:db8::1'])
+      t.match(read(Buffer.from(hello(serverName(name)), 'latin1')), { serverName: undefined }, name)
+  },
+)
 
 t.test('who does not speak TLS is known by the first byte or two', async t => {
   t.same(read(Buffer.from('G')), { refused: 'not-tls' })
