@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import { type AddressInfo, createServer } from 'node:net'
+import { type AddressInfo, createServer, isIP } from 'node:net'
 import { connect } from 'node:tls'
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
@@ -201,7 +201,7 @@ t.test(
   'an address in the place of a name names nobody: RFC 6066 3 forbids it, and many clients send it',
   async t => {
     for (const name of ['127.0.0.1', '127.0.0.1.', '::1', '2001:db8::1'])
-      t.match(read(Buffer.from(hello(serverName(name)), 'latin1')), { serverName: undefined }, name)
+      t.match(read(hello(serverName(name))), { serverName: undefined }, name)
   },
 )
 
@@ -267,7 +267,7 @@ t.test('what names a server is always a host name', async t => {
       text => {
         const answer = read(hello(serverName(text)))
         if (answer === undefined || 'refused' in answer) t.same(answer, { refused: 'hello-server-name' })
-        else t.equal(answer.serverName, text.toLowerCase().replace(/\.$/, ''))
+        else t.equal(answer.serverName, isIP(text) === 0 ? text.toLowerCase().replace(/\.$/, '') : undefined)
       },
     ),
     { numRuns: 1000 },
