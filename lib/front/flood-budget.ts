@@ -20,7 +20,7 @@ export class FloodBudget {
   #atMs: number
   #bytesRead = 0
   #bytesWritten = 0
-  #waiting = 0
+  #bodies = 0
   #explained = 0
   /** Bodies that were not wanted: so much of them may still be under way. */
   #dropped = 0
@@ -32,11 +32,6 @@ export class FloodBudget {
   /** A head has come, of this many bytes before compression. */
   head(bytes: number): void {
     this.#explained += bytes + HEAD_COST
-  }
-
-  /** A body has come. */
-  body(bytes: number): void {
-    this.#explained += bytes
   }
 
   /** The rest of a body, so many bytes at most, will come and be dropped. */
@@ -52,12 +47,12 @@ export class FloodBudget {
   }
 
   /**
-   * To be asked now and then. All bytes that the connection has brought and taken so far, and those of bodies that wait here for their readers.
-   * False: too many of them were neither head nor body.
+   * To be asked now and then, with all bytes so far: that the connection has brought and taken, and that were found to be of bodies. False: too
+   * many of them were neither head nor body.
    */
-  look(bytesRead: number, bytesWritten: number, waiting: number, nowMs: number): boolean {
+  look(bytesRead: number, bytesWritten: number, bodies: number, nowMs: number): boolean {
     this.#refill(nowMs)
-    const read = bytesRead - this.#bytesRead - (waiting - this.#waiting)
+    const read = bytesRead - this.#bytesRead - (bodies - this.#bodies)
     const granted = (bytesWritten - this.#bytesWritten) / TAKEN_PER_GRANT
     const unexplained = Math.max(0, read - this.#explained - granted)
     const dropped = Math.min(unexplained, this.#dropped)
@@ -66,7 +61,7 @@ export class FloodBudget {
     this.#explained = 0
     this.#bytesRead = bytesRead
     this.#bytesWritten = bytesWritten
-    this.#waiting = waiting
+    this.#bodies = bodies
     return this.#tokens >= 0
   }
 

@@ -12,6 +12,8 @@ export interface Http2BodyOwner extends WatchedExchange {
   malformed(detail: string): void
 }
 
+const FRAME_HEAD = 9
+
 interface BodyStream extends ServerHttp2Stream {
   causewayBody?: Http2Body
 }
@@ -33,14 +35,14 @@ export class Http2Body implements Deadline {
   failure: { readonly code: 'BODY_TOO_LARGE'; readonly detail: string } | undefined = undefined
   /** Payload bytes so far. */
   received = 0
-  /** Pieces in which they came. */
-  pieces = 0
   readonly #stream: BodyStream
   readonly #owner: Http2BodyOwner
   readonly #host: ConnectionHost
   readonly #terms: BodyTerms
   readonly #watch: BodyWatch | undefined
   #reader: BodyReader | undefined = undefined
+  /** Frames in which it came, at most. */
+  #pieces = 0
 
   constructor(stream: ServerHttp2Stream, owner: Http2BodyOwner, host: ConnectionHost, terms: BodyTerms) {
     this.#stream = stream
@@ -52,9 +54,14 @@ export class Http2Body implements Deadline {
     stream.on('trailers', onTrailers)
   }
 
-  /** Bytes that are here and that nobody has taken. */
-  get waiting(): number {
-    return this.#stream.readableLength
+  /** Some of it has come and has not been taken. */
+  get waits(): boolean {
+    return this.#stream.readableLength > 0
+  }
+
+  /** What has come of it, with the heads of its frames, taken or not. */
+  get wireBytes(): number {
+    return this.received + this.#stream.readableLength + this.#pieces * FRAME_HEAD
   }
 
   flow(reader: BodyReader): void {
@@ -95,7 +102,7 @@ export class Http2Body implements Deadline {
   arrived(bytes: Buffer): void {
     if (this.#reader === undefined) return
     const { length, limit } = this.#terms
-    this.pieces += 1
+    this.#pieces += 1
     this.received += bytes.length
     if (length !== undefined && this.received > length) return this.#owner.malformed('cl-mismatch')
     if (this.received > limit) this.#fail()

@@ -40,15 +40,18 @@ export class Http2Connection implements ClientConnection, Http2Wire, Deadline {
   /** Those whose stream is open; some have ended and still have to deliver. */
   readonly #streams = new Set<Http2Exchange>()
   #phase: Phase = 'open'
-  #running = 0
   #inputEnded = false
   /** Of the last byte in either direction, as far as a look has seen it. */
   #movedAtMs: number
   #bytesRead = 0
   #bytesWritten = 0
+  /** When the client was last seen to take bytes. */
+  #tookAtMs: number
+  /** Bytes of bodies whose streams are gone. */
+  #goneBodies = 0
   /** When the last exchange ended, or the connection began. */
   #idleSinceMs: number
-  /** The client has been heard to speak HTTP/2. */
+  /** It has asked for something. */
   #greeted = false
 
   constructor(socket: Socket, client: ClientFacts, host: ConnectionHost) {
@@ -58,6 +61,7 @@ export class Http2Connection implements ClientConnection, Http2Wire, Deadline {
     const now = host.env.clock.now()
     this.#budget = new FloodBudget(now)
     this.#movedAtMs = now
+    this.#tookAtMs = now
     this.#idleSinceMs = now
     this.#session = this.#open()
     host.env.timers.arm(this, LOOK_MS)
@@ -87,16 +91,15 @@ export class Http2Connection implements ClientConnection, Http2Wire, Deadline {
   // Http2Wire.
 
   finished(exchange: Http2Exchange): void {
-    this.#running -= 1
     this.#idleSinceMs = this.host.env.clock.now()
     exchange.record.bytesIn += exchange.inputReceived
-    this.#budget.body(exchange.inputBytes)
     if (!exchange.bodyDone) this.#budget.drop(STREAM_WINDOW)
     this.host.exchangeEnded(exchange)
   }
 
   gone(exchange: Http2Exchange, reset: boolean): void {
     this.#streams.delete(exchange)
+    this.#goneBodies += exchange.inputBytes
     if (reset) this.#countReset()
   }
 
@@ -136,7 +139,6 @@ export class Http2Connection implements ClientConnection, Http2Wire, Deadline {
     record.scheme = origin.scheme
     const exchange = new Http2Exchange(this, stream, { request, origin, record, endStream })
     this.#streams.add(exchange)
-    this.#running += 1
     host.exchangeBegan()
     if (request.contentLength > host.config.limits.bodyBytes) exchange.fail('BODY_TOO_LARGE', 'body-limit')
     else if (isMisdirected(client, request.hostname)) exchange.fail('MISDIRECTED')
@@ -196,32 +198,42 @@ export class Http2Connection implements ClientConnection, Http2Wire, Deadline {
   #look(now: number): boolean {
     const { bytesRead, bytesWritten } = this.#socket
     if (bytesRead === this.#bytesRead && bytesWritten === this.#bytesWritten) return false
-    if (bytesRead !== this.#bytesRead) this.#greeted = true
+    if (bytesWritten !== this.#bytesWritten) this.#tookAtMs = now
     this.#bytesRead = bytesRead
     this.#bytesWritten = bytesWritten
     this.#movedAtMs = now
-    let waiting = 0
-    for (const exchange of this.#streams) waiting += exchange.waitingInput
-    if (!this.#budget.look(bytesRead, bytesWritten, waiting, now)) this.#calm('flood: frames')
+    let bodies = this.#goneBodies
+    for (const exchange of this.#streams) bodies += exchange.inputBytes
+    if (!this.#budget.look(bytesRead, bytesWritten, bodies, now)) this.#calm('flood: frames')
     return true
   }
 
+  /** A client that takes nothing of a stream loses it; one that takes nothing at all loses its connection. */
   #watchStreams(now: number): void {
     const { writeMs } = this.host.config.timeouts
     if (writeMs === 0) return
+    const tookNothing = now - this.#tookAtMs >= writeMs
     for (const exchange of this.#streams) {
-      if (exchange.isStalled(now, writeMs)) exchange.cutStalled()
+      if (!exchange.isStalled(now, writeMs)) continue
+      if (!tookNothing && this.#isNarrow()) exchange.excuse(now)
+      else exchange.cutStalled()
+      if (tookNothing && queuedBytes(this.#socket) > 0) this.#socket.destroy()
     }
   }
 
+  /** What the streams wait for is the connection that they share, not a window of their own. */
+  #isNarrow(): boolean {
+    return queuedBytes(this.#socket) > 0 || this.#session?.state.remoteWindowSize === 0
+  }
+
   #watchIdle(now: number): void {
-    const { keepaliveMs } = this.host.config.timeouts
+    const { keepaliveMs, headerMs } = this.host.config.timeouts
     const silentMs = now - this.#movedAtMs
-    if (this.#running > 0) {
+    if (this.#streams.size > 0) {
       if (this.#inputEnded && silentMs >= LINGER_MS) this.#cut('CLIENT_GONE', undefined, NGHTTP2_NO_ERROR)
     } else if (this.#phase === 'closing') {
       if (silentMs >= LINGER_MS) this.#socket.destroy()
-    } else if (now - this.#idleSinceMs >= keepaliveMs) this.#sayGoodbye()
+    } else if (now - this.#idleSinceMs >= (this.#greeted ? keepaliveMs : headerMs)) this.#sayGoodbye()
   }
 
   #sayGoodbye(): void {
@@ -247,7 +259,7 @@ export class Http2Connection implements ClientConnection, Http2Wire, Deadline {
     this.#inputEnded = true
     this.#movedAtMs = this.host.env.clock.now()
     for (const exchange of this.#streams) if (!exchange.bodyDone) exchange.lost('CLIENT_GONE', undefined)
-    if (this.#running > 0) this.#sayGoodbye()
+    if (this.#streams.size > 0) this.#sayGoodbye()
     else this.#socket.destroy()
   }
 
@@ -268,6 +280,14 @@ export class Http2Connection implements ClientConnection, Http2Wire, Deadline {
 /** RFC 9110 15.5.20: the certificate that this client has shown was asked for in another host's name. */
 function isMisdirected({ tls }: ClientFacts, hostname: string): boolean {
   return tls?.bound === true && tls.serverName !== hostname
+}
+
+/** Bytes that wait for the kernel to take them. */
+function queuedBytes(socket: Socket): number {
+  const handle: unknown = Reflect.get(socket, '_handle')
+  if (typeof handle !== 'object' || handle === null) return 0
+  const queued: unknown = Reflect.get(handle, 'writeQueueSize')
+  return typeof queued === 'number' ? queued : 0
 }
 
 function newKey(): string {

@@ -1,4 +1,4 @@
-import { constants, type ServerHttp2Stream, type ServerStreamResponseOptions } from 'node:http2'
+import { constants, type ServerHttp2Stream } from 'node:http2'
 import { type ErrorCode, endCauseOf, traitsOf } from '../base/errors.ts'
 import { type AnswerPolicy, addedHsts } from '../http/answer-policy.ts'
 import type {
@@ -24,10 +24,10 @@ import {
   interimHeaders,
   keptPairs,
   pairsSize,
-  trailerHeaders,
   tunnelPairs,
 } from './http2-answer.ts'
 import { Http2Body } from './http2-body.ts'
+import { Http2Output, type OutputOwner } from './http2-output.ts'
 import { Http2Tunnel } from './http2-tunnel.ts'
 
 /** What an exchange needs of its connection. */
@@ -59,18 +59,12 @@ interface OwnedStream extends ServerHttp2Stream {
  */
 type Writing = 'none' | 'length' | 'open' | 'discard' | 'tunnel'
 
-/** Bytes that may wait for one client before its app has to. */
-const HIGH_WATER = 128 * 1024
 const { NGHTTP2_NO_ERROR, NGHTTP2_PROTOCOL_ERROR, NGHTTP2_INTERNAL_ERROR, NGHTTP2_CANCEL } = constants
 
-// Read by Node and never changed.
-const ALONE: ServerStreamResponseOptions = { endStream: true }
-const WITH_BODY: ServerStreamResponseOptions = {}
-const WITH_TRAILERS: ServerStreamResponseOptions = { waitForTrailers: true }
 const NO_BODY: WatchedBody = { state: 'done', failure: undefined }
 
 /** One request on an HTTP/2 connection and its answer: a stream. */
-export class Http2Exchange implements Exchange {
+export class Http2Exchange implements Exchange, OutputOwner {
   readonly request: Http2Request
   readonly client: ClientFacts
   readonly origin: Origin
@@ -79,32 +73,25 @@ export class Http2Exchange implements Exchange {
   policy: AnswerPolicy | undefined = undefined
   readonly #wire: Http2Wire
   readonly #input: Http2Body | undefined
+  readonly #output: Http2Output
   #owner: ExchangeOwner | undefined = undefined
   #writing: Writing = 'none'
-  /** A head that was given and has not left. */
-  #head: HeaderPairs | undefined = undefined
-  /** The last bytes that were given, so that they can leave with the end of the stream. */
-  #held: Buffer | undefined = undefined
   /** Bytes of the answer's body that its head promised and that are still to come. */
   #owed = 0
-  /** The owner was told to wait. */
-  #waiting = false
-  #listensForDrain = false
-  #takesTrailers = false
   #tunnel: Http2Tunnel | undefined = undefined
   #ended = false
-  #stalledSinceMs = 0
-  #unsent = 0
 
   constructor(wire: Http2Wire, stream: ServerHttp2Stream, arrival: Http2Arrival) {
     const { request, endStream } = arrival
     this.#wire = wire
     this.stream = stream
+    this.#output = new Http2Output(stream, this)
     this.request = request
     this.client = wire.client
     this.origin = arrival.origin
     this.record = arrival.record
     this.#input = endStream ? undefined : this.#inputOf(request)
+    if (endStream) stream.read(0)
     ;(stream as OwnedStream).causewayExchange = this
     stream.on('close', onClose)
     stream.on('error', ignore)
@@ -126,20 +113,14 @@ export class Http2Exchange implements Exchange {
     return this.#input ?? NO_BODY
   }
 
-  /** Bytes of the client that nobody has taken yet. */
-  get waitingInput(): number {
-    return this.#input === undefined ? 0 : this.#input.waiting
-  }
-
   /** Payload bytes of its body. */
   get inputReceived(): number {
     return this.#input?.received ?? 0
   }
 
-  /** What they took on the wire, frames included. */
+  /** What its body has taken on the wire so far, frames included. */
   get inputBytes(): number {
-    const input = this.#input
-    return input === undefined ? 0 : input.received + input.pieces * FRAME_HEAD
+    return this.#input?.wireBytes ?? 0
   }
 
   attach(owner: ExchangeOwner): void {
@@ -150,11 +131,11 @@ export class Http2Exchange implements Exchange {
     if (this.#ended) return
     if (this.bodyDone) return reader.bodyEnd()
     const input = this.#input as Http2Body
-    const early = input.waiting > 0
+    const early = input.waits
     input.flow(reader)
     // RFC 9110 10.1.1: not needed once some of the body has arrived.
     if (this.request.expectsContinue && !early && !this.answered && !this.#ended)
-      this.#inform({ ':status': 100 })
+      this.#output.inform({ ':status': 100 })
   }
 
   pauseBody(): void {
@@ -168,7 +149,7 @@ export class Http2Exchange implements Exchange {
   inform(status: number, fields: FieldList): void {
     // RFC 9113 8.6: no 101. And the 100 is ours to give.
     if (this.#ended || this.answered || status === 100 || status === 101) return
-    this.#inform(interimHeaders(status, fields))
+    this.#output.inform(interimHeaders(status, fields))
   }
 
   begin(head: AnswerHead): void {
@@ -188,7 +169,7 @@ export class Http2Exchange implements Exchange {
     else this.begin(head)
     if (this.#owe(body.length) > 0) {
       this.record.bytesOut += body.length
-      this.#held = body
+      this.#output.put(body)
     }
     this.end()
   }
@@ -198,7 +179,7 @@ export class Http2Exchange implements Exchange {
     // Counted and logged as every other switch; the client is told 200.
     this.record.status = 101
     this.#writing = 'tunnel'
-    this.#respond(tunnelPairs(fields, this.#wire.host.date.text()), WITH_BODY)
+    this.#output.open(tunnelPairs(fields, this.#wire.host.date.text()))
     if (this.#ended) return undefined
     this.#tunnel = new Http2Tunnel(this)
     if (this.#input === undefined) reader.bodyEnd()
@@ -220,23 +201,16 @@ export class Http2Exchange implements Exchange {
   }
 
   flush(): void {
-    if (this.#ended || this.#writing === 'none') return
-    if (this.#head !== undefined) {
-      // Whether trailers will follow is not known yet; a client that takes them says so (RFC 9110 10.1.4).
-      this.#takesTrailers = this.#writing === 'open' && this.request.fields.has(FIELD.te)
-      const options = this.#takesTrailers ? WITH_TRAILERS : WITH_BODY
-      this.#respond(this.#head, this.#writing === 'discard' ? ALONE : options)
-    }
-    const held = this.#held
-    this.#held = undefined
-    if (held !== undefined && !this.#isGone) this.stream.write(held)
+    if (!this.#ended) this.#output.flush()
   }
 
   end(trailers?: FieldList): void {
     if (this.#ended) return
     // Fewer bytes than promised: the client must not take it for whole.
     if (this.#owed > 0) return this.fail('INTERNAL', 'answer shorter than its length')
-    this.#sendEnd(trailers)
+    this.#output.end(trailers)
+    // A head that could not be sent has ended it.
+    if (this.#ended) return
     this.#finish()
   }
 
@@ -262,21 +236,14 @@ export class Http2Exchange implements Exchange {
     this.#lose(code, detail, NGHTTP2_CANCEL)
   }
 
-  /**
-   * To be called now and then while the stream is open. True: the client has taken nothing of what waits for it for so long; it holds
-   * memory here, and perhaps a slot, for nothing.
-   */
+  /** To be asked now and then while the stream is open: it holds memory here, and perhaps a slot, for nothing. */
   isStalled(nowMs: number, limitMs: number): boolean {
-    const unsent = this.stream.writableLength
-    if (unsent !== 0 && unsent === this.#unsent) return nowMs - this.#stalledSinceMs >= limitMs
-    this.#unsent = unsent
-    this.#stalledSinceMs = nowMs
-    return false
+    return this.#output.isStalled(nowMs, limitMs)
   }
 
-  /** Puts the client's term off: others of its streams kept the connection busy. */
+  /** Others of the client's streams kept the connection busy: it gets a new term. */
   excuse(nowMs: number): void {
-    this.#stalledSinceMs = nowMs
+    this.#output.excuse(nowMs)
   }
 
   /** Gives up what is left to send. */
@@ -286,19 +253,22 @@ export class Http2Exchange implements Exchange {
   }
 
   tunnelWrite(bytes: Buffer): boolean {
-    if (this.#ended || this.#isGone) return true
+    if (this.#ended) return true
     this.record.bytesOut += bytes.length
-    this.stream.write(bytes)
-    return this.#goesOn()
+    return this.#output.pass(bytes)
+  }
+
+  // OutputOwner.
+
+  outputRefused(detail: string): void {
+    this.fail('INTERNAL', detail)
+  }
+
+  outputDrained(): void {
+    if (!this.#ended) this.#owner?.answerDrained()
   }
 
   // What the stream's events call.
-
-  drained(): void {
-    if (!this.#waiting) return
-    this.#waiting = false
-    if (!this.#ended) this.#owner?.answerDrained()
-  }
 
   closed(): void {
     const reset = this.stream.rstCode !== NGHTTP2_NO_ERROR
@@ -317,79 +287,19 @@ export class Http2Exchange implements Exchange {
     })
   }
 
-  get #isGone(): boolean {
-    return this.stream.destroyed || this.stream.closed
-  }
-
   #begin(head: AnswerHead, pairs: HeaderPairs): void {
     this.record.status = head.status
     this.record.bytesOut += pairsSize(pairs)
     this.#writing = writingOf(this.request.method, head)
     if (this.#writing === 'length') this.#owed = head.length as number
-    this.#head = pairs
-  }
-
-  #respond(pairs: HeaderPairs, options: ServerStreamResponseOptions): void {
-    this.#head = undefined
-    if (this.#isGone) return
-    try {
-      this.stream.respond(pairs, options)
-    } catch (error) {
-      // A field that HTTP/2 cannot carry. It cannot come of what was checked, but a throw here would end the process.
-      this.fail('INTERNAL', error instanceof Error ? error.message : String(error))
-    }
-  }
-
-  #inform(headers: Record<string, number | string | string[]>): void {
-    if (this.#isGone) return
-    try {
-      this.stream.additionalHeaders(headers)
-    } catch {
-      // An interim answer may be left out.
-    }
+    // A client that reads trailers says so (RFC 9110 10.1.4); whether some will follow is not known yet.
+    const mayTrail = this.#writing === 'open' && this.request.fields.has(FIELD.te)
+    this.#output.begin(pairs, this.#writing === 'discard', mayTrail)
   }
 
   #put(bytes: Buffer): boolean {
     this.record.bytesOut += bytes.length
-    const { stream } = this
-    const before = this.#held
-    this.#held = bytes
-    if (before !== undefined || this.#head === undefined) this.#sendBut(before)
-    if (stream.writableLength + bytes.length < HIGH_WATER) return true
-    this.flush()
-    return this.#goesOn()
-  }
-
-  /** Sends what was held before the last bytes. */
-  #sendBut(before: Buffer | undefined): void {
-    if (before === undefined) return
-    const last = this.#held
-    this.#held = before
-    this.flush()
-    this.#held = last
-  }
-
-  #goesOn(): boolean {
-    if (this.stream.writableLength < HIGH_WATER || this.#isGone) return true
-    this.#waiting = true
-    if (!this.#listensForDrain) this.stream.on('drain', onDrain)
-    this.#listensForDrain = true
-    return false
-  }
-
-  #sendEnd(trailers: FieldList | undefined): void {
-    const { stream } = this
-    const held = this.#held
-    this.#held = undefined
-    if (this.#head !== undefined) {
-      const alone = held === undefined && (trailers === undefined || this.#writing === 'discard')
-      if (alone) return this.#respond(this.#head, ALONE)
-      this.#takesTrailers = trailers !== undefined
-      this.#respond(this.#head, this.#takesTrailers ? WITH_TRAILERS : WITH_BODY)
-    }
-    if (this.#isGone || this.#writing === 'discard') return
-    if (this.#takesTrailers && trailers !== undefined) sendTrailers(stream, trailers)
-    stream.end(held)
+    return this.#output.put(bytes)
   }
 
   #answerError(status: number): void {
@@ -421,9 +331,7 @@ export class Http2Exchange implements Exchange {
 
   /** The client can tell a reset from an answer that has ended. */
   #cut(code: number): void {
-    this.#held = undefined
-    this.#head = undefined
-    this.stream.close(code)
+    this.#output.cut(code)
     this.#finish()
   }
 
@@ -439,30 +347,14 @@ export class Http2Exchange implements Exchange {
   }
 }
 
-const FRAME_HEAD = 9
-
 /** RFC 9110 6.4.1, seen from the sender; Node sends no body with a 205 either. */
 function writingOf(method: string, { status, length }: AnswerHead): Writing {
   if (method === 'HEAD' || status === 204 || status === 205 || status === 304) return 'discard'
   return length === undefined ? 'open' : 'length'
 }
 
-function sendTrailers(stream: ServerHttp2Stream, fields: FieldList): void {
-  stream.once('wantTrailers', () => {
-    try {
-      stream.sendTrailers(trailerHeaders(fields))
-    } catch {
-      stream.close(NGHTTP2_INTERNAL_ERROR)
-    }
-  })
-}
-
 function onClose(this: OwnedStream): void {
   this.causewayExchange?.closed()
-}
-
-function onDrain(this: OwnedStream): void {
-  this.causewayExchange?.drained()
 }
 
 function ignore(): void {}
