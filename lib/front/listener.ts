@@ -217,6 +217,7 @@ export class Listener implements EntranceHost {
           : this.trusted.has(peerAddress),
       listener: this.config.name,
       scheme: 'http',
+      localAddress: bareAddress(socket.localAddress ?? ''),
       localPort: address.kind === 'tcp' ? address.port : 0,
       tls: undefined,
     }

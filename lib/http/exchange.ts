@@ -121,6 +121,8 @@ export interface ClientFacts {
   readonly listener: string
   /** What this listener itself speaks. */
   readonly scheme: 'http' | 'https'
+  /** Address of the socket's own end. '' on a unix socket. */
+  readonly localAddress: string
   /** Port the listener is bound to; 0 on a unix socket. */
   readonly localPort: number
   /** undefined without TLS. */
