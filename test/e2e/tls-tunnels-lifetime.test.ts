@@ -48,6 +48,7 @@ t.test('back-pressure holds both ways, and nothing of a large transfer is lost',
   const app = await until('the app', () => apps[0])
   app.write('hi')
   await client.untilReceived('hi')
+  client.socket.removeAllListeners('data')
   for (const [from, to] of [
     [app, client.socket],
     [client.socket, app],
