@@ -276,21 +276,24 @@ t.test('a break on one side is a break on the other', async t => {
   await assertClean(t, causeway)
 })
 
-t.test('an endpoint that has said its last word may close on a client that goes on; that is no break', async t => {
-  const port = await startPlain(t, socket => {
-    socket.resume()
-    socket.end('bye', () => socket.destroy())
-  })
-  const causeway = await start(t, { endpoints: [port] })
-  const client = await knock(causeway.port())
-  await client.untilReceived('bye')
-  const beat = setInterval(() => client.send('more'), 20)
-  t.match(await lines(causeway), { end: 'ok', status: 200, bytes_out: 3 })
-  clearInterval(beat)
-  await causeway.metric('causeway_connections_active', {}, value => value === 0)
-  client.destroy()
-  await assertClean(t, causeway)
-})
+t.test(
+  'an endpoint that has said its last word may close on a client that goes on; that is no break',
+  async t => {
+    const port = await startPlain(t, socket => {
+      socket.resume()
+      socket.end('bye', () => socket.destroy())
+    })
+    const causeway = await start(t, { endpoints: [port] })
+    const client = await knock(causeway.port())
+    await client.untilReceived('bye')
+    const beat = setInterval(() => client.send('more'), 20)
+    t.match(await lines(causeway), { end: 'ok', status: 200, bytes_out: 3 })
+    clearInterval(beat)
+    await causeway.metric('causeway_connections_active', {}, value => value === 0)
+    client.destroy()
+    await assertClean(t, causeway)
+  },
+)
 
 t.test('a client that takes nothing for too long is cut', async t => {
   const port = await startPlain(t, socket => {
