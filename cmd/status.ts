@@ -1,4 +1,10 @@
-import type { CertificateStatus, EndpointRow, StatusDocument, UpstreamStatus } from '../lib/server/status.ts'
+import type {
+  CertificateStatus,
+  EndpointRow,
+  StatusDocument,
+  TunnelStatus,
+  UpstreamStatus,
+} from '../lib/server/status.ts'
 import { verdictOf } from '../lib/server/verdict.ts'
 import { askAdmin, orFail, unexpectedAnswer } from './admin-client.ts'
 import type { CommandArgs } from './command-args.ts'
@@ -23,6 +29,7 @@ export function status({ config, json }: CommandArgs): Promise<number> {
 function read(body: string): StatusDocument {
   const later = {
     routes: [],
+    tunnels: [],
     warnings: [],
     spool: { problem: null },
     certificates: [],
@@ -42,6 +49,11 @@ function describeCertificate({
   return `certificate ${listener}  ${names.join(' ')}  ${key}  ${life}`
 }
 
+function describeTunnel({ name, hosts, listeners, upstream }: TunnelStatus): string {
+  const who = hosts.length === 0 ? 'any host' : hosts.join(' ')
+  return `tunnel ${name}  ${who} of ${listeners.join(' ')}  to upstream ${upstream}`
+}
+
 function describe(it: StatusDocument): string {
   const running = it.threads.filter(thread => thread.state === 'running').length
   const lines = [
@@ -52,6 +64,7 @@ function describe(it: StatusDocument): string {
     ...it.certificates.map(describeCertificate),
     ...it.certificate_problems.map(problem => `certificate: ${problem}`),
     ...it.upstreams.flatMap(describeUpstream),
+    ...it.tunnels.map(describeTunnel),
     ...it.routes.filter(route => route.closed).map(({ name }) => `route ${name}  closed for maintenance`),
     ...it.warnings.map(warning => `configuration: ${warning}`),
   ]

@@ -53,7 +53,7 @@ const FRONT: readonly Family[] = [
     name: 'causeway_request_duration_seconds',
     type: 'histogram',
     labels: ['listener', 'route'],
-    help: 'First request byte to last response byte; without tunnels (code 101).',
+    help: 'First request byte to last response byte; without tunnels.',
     source: histogram('exchange', exchange.duration, LATENCY_BOUNDS),
   },
   {
@@ -323,14 +323,14 @@ const UPSTREAM: readonly Family[] = [
     name: 'causeway_upstream_tunnels',
     type: 'gauge',
     labels: ['upstream', 'server'],
-    help: 'Tunnels (WebSocket) that are open now.',
+    help: 'Tunnels (WebSocket, or TLS passed on) that are open now.',
     source: cell('endpoint', endpoint.tunnels),
   },
   {
     name: 'causeway_upstream_tunnels_total',
     type: 'counter',
     labels: ['upstream', 'server'],
-    help: 'Tunnels opened: the server has switched protocols.',
+    help: 'Tunnels opened: the server has switched protocols, or was reached where TLS is passed on.',
     source: cell('endpoint', endpoint.tunnelsOpened),
   },
   {

@@ -6,7 +6,7 @@ export interface Placement {
   readonly spool: PlacedPart
   readonly static: PlacedPart
   readonly listeners: readonly PlacedListener[]
-  /** One for each listener and route, and one for each listener with the route '' (no route was found). */
+  /** One for each listener and route, one for each listener with the route '' (no route was found), one for each listener and `tunnelRoute`. */
   readonly exchanges: readonly PlacedExchange[]
   readonly upstreams: readonly PlacedUpstream[]
 }
@@ -44,4 +44,9 @@ export interface PlacedEndpoint {
   /** Its words in SharedState. */
   readonly slot: number
   readonly weight: number
+}
+
+/** Under which route a tunnel's connections are counted. No route of the configuration can have this name. */
+export function tunnelRoute(tunnel: string): string {
+  return `tunnel:${tunnel}`
 }

@@ -53,6 +53,7 @@ function status(changes: Partial<StatusDocument>): StatusDocument {
     thread_restarts: { exit: 0, stuck: 0 },
     upstreams: [upstream('app', 'up', 'up')],
     routes: [],
+    tunnels: [],
     spool: SPOOL,
     certificates: [],
     certificate_problems: [],

@@ -34,11 +34,12 @@ export function crossCheck(subject: Subject, whole: boolean): void {
   if (whole) checkPresence(subject)
 }
 
-function checkPresence({ root, report }: Subject): void {
+function checkPresence({ settings, root, report }: Subject): void {
   if (namesOf(root, 'listeners').length === 0) {
     report.error(root.at, 'there is no listener', 'write [listeners.web] with address = "0.0.0.0:8080"')
   }
-  if (namesOf(root, 'routes').length === 0) {
+  const looksIntoNone = [...settings.listeners.values()].every(({ tls }) => tls?.kind === 'passthrough')
+  if (namesOf(root, 'routes').length === 0 && !(looksIntoNone && settings.listeners.size > 0)) {
     report.warning(root.at, 'there is no route: every request will be answered with 404')
   }
 }

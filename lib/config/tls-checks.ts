@@ -6,6 +6,7 @@ import type { Settings } from './settings.ts'
 import { placeText } from './source.ts'
 import type { TlsSetting } from './tls-section.ts'
 import { nodeAt, type Path, placeOf } from './tree.ts'
+import { checkTunnelled } from './tunnel-checks.ts'
 
 type Listener = Settings['listeners'] extends ReadonlyMap<string, infer T> ? T : never
 type Upstream = Settings['upstreams'] extends ReadonlyMap<string, infer T> ? T : never
@@ -18,6 +19,7 @@ export function checkTls(subject: Subject, whole: boolean): void {
   for (const [name, upstream] of settings.upstreams) checkProxyHeader(subject, name, upstream)
   for (const [name, tunnel] of settings.tunnels) checkTunnel(subject, name, tunnel, whole)
   checkSameTunnels(subject)
+  checkTunnelled(subject)
 }
 
 function checkListener(subject: Subject, name: string, listener: Listener, whole: boolean): void {

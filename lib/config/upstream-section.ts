@@ -110,7 +110,7 @@ export const upstreamTimeoutsSection = {
     max: '1d',
   }),
   idleMs: duration('Longest silence inside the answer.', '30s', { min: '10ms', max: '1d' }),
-  tunnelMs: duration('Longest silence of both sides in a tunnel (WebSocket).', '1h', {
+  tunnelMs: duration('Longest silence of both sides in a tunnel (WebSocket, or TLS passed on).', '1h', {
     min: '1s',
     max: '30d',
   }),

@@ -4,6 +4,7 @@ import type { ExchangeFacts } from '../http/exchange.ts'
 import { FIELD } from '../http/field-ids.ts'
 import { type FieldList, STRIDE } from '../http/field-list.ts'
 import type { ExchangeRecord } from '../http/record.ts'
+import type { TunnelFacts } from './tunnel-facts.ts'
 
 /** Longest values, in characters: a client must not fill the disk with one request. */
 const MAX = {
@@ -30,6 +31,7 @@ export class AccessLine {
   readonly #clock: Clock
   readonly #listeners = new NameTexts('listener')
   readonly #routes = new NameTexts('route')
+  readonly #tunnels = new NameTexts('tunnel')
   readonly #upstreams = new NameTexts('upstream')
   readonly #endpoints = new NameTexts('endpoint')
   #second = Number.NaN
@@ -46,8 +48,16 @@ export class AccessLine {
     line += requestText(exchange) + resultText(record, endMs) + headersText(request.fields)
     if (record.route !== undefined) line += this.#routes.text(record.route)
     if (record.upstream !== undefined) line += this.#upstreamText(record, record.upstream)
-    if (record.end === 'ok' && record.detail === undefined) return `${line},"end":"ok"}\n`
-    return `${line},"end":"${record.end}"${optional('detail', record.detail ?? '', MAX.detail)}}\n`
+    return line + endText(record)
+  }
+
+  /** The same of a tunnel: in place of what is encrypted stands whom the client has asked for. */
+  tunnelText({ client, record, tunnel, serverName = '' }: TunnelFacts, endMs: number): string {
+    let line = `${this.#start()}${jsonText(record.requestId, MAX.id)}"${this.#listeners.text(client.listener)}`
+    line += `${optional('client_ip', record.clientIp, MAX.ip)},"proto":"TLS"${this.#tunnels.text(tunnel)}`
+    line += optional('server_name', serverName, MAX.host) + resultText(record, endMs)
+    if (record.upstream !== undefined) line += this.#upstreamText(record, record.upstream)
+    return line + endText(record)
   }
 
   /** Up to the request id. The text of a second is made once. */
@@ -125,6 +135,11 @@ function optional(key: string, value: string, maxLength: number): string {
 
 function resultText({ status, startMs, bytesIn, bytesOut }: ExchangeRecord, endMs: number): string {
   return `,"status":${status},"dur_ms":${msText(endMs - startMs)},"bytes_in":${bytesIn},"bytes_out":${bytesOut}`
+}
+
+function endText({ end, detail }: ExchangeRecord): string {
+  if (end === 'ok' && detail === undefined) return ',"end":"ok"}\n'
+  return `,"end":"${end}"${optional('detail', detail ?? '', MAX.detail)}}\n`
 }
 
 function headersText(fields: FieldList): string {

@@ -4,14 +4,17 @@ import {
   CODES,
   codeIndex,
   EXCHANGE_BLOCK,
+  METHODS,
   methodIndex,
 } from '../../metrics/blocks.ts'
+import { tunnelRoute } from '../../metrics/placement.ts'
 import { FINE_BOUNDS, LATENCY_BOUNDS } from '../base/cells.ts'
 import { END_CAUSES, ERROR_CODES, traitsOf } from '../base/errors.ts'
 import type { ThreadEnv } from '../base/thread-env.ts'
 import type { ExchangeFacts } from '../http/exchange.ts'
 import type { ExchangeRecord } from '../http/record.ts'
 import { AccessLine } from './access-line.ts'
+import type { TunnelFacts } from './tunnel-facts.ts'
 
 export interface AccessOptions {
   readonly env: ThreadEnv
@@ -22,6 +25,7 @@ export interface AccessOptions {
 }
 
 const AT = EXCHANGE_BLOCK.at
+const OTHER_METHOD = METHODS.indexOf('other')
 const END_INDEX: ReadonlyMap<string, number> = new Map(END_CAUSES.map((end, i) => [end, i]))
 /** In the order of END_CAUSES; 0 for `ok`. */
 const END_STATUS: readonly number[] = [0, ...ERROR_CODES.map(code => traitsOf(code).status)]
@@ -48,6 +52,23 @@ export class AccessRecorder {
     this.#count(exchange, endMs)
     const { writeLine } = this.#options
     if (writeLine !== undefined) writeLine(this.#line.text(exchange, endMs))
+  }
+
+  /** The same for a tunnel. How long it lives, its users decide: that is no latency. */
+  tunnelEnded(tunnel: TunnelFacts): void {
+    const { client, record } = tunnel
+    const endMs = this.#env.clock.now()
+    if (record.status === 0) record.status = END_STATUS[endIndex(record)] as number
+    const { cells } = this.#env
+    const row = this.#options.rowOf(client.listener, tunnelRoute(tunnel.tunnel))
+    cells.add(row + AT.requests + OTHER_METHOD * CODES.length + codeIndex(record.status), 1)
+    cells.add(row + AT.bytesIn, record.bytesIn)
+    cells.add(row + AT.bytesOut, record.bytesOut)
+    cells.add(row + AT.ends + endIndex(record), 1)
+    if (record.end === 'client_gone')
+      cells.add(row + AT.aborts + ABORT_PHASES.indexOf(tunnelAbortPhase(record)), 1)
+    const { writeLine } = this.#options
+    if (writeLine !== undefined) writeLine(this.#line.tunnelText(tunnel, endMs))
   }
 
   #count(exchange: ExchangeFacts, endMs: number): void {
@@ -101,4 +122,9 @@ function abortPhase(exchange: ExchangeFacts): AbortPhase {
   if (!exchange.bodyDone) return 'request'
   if (record.attempts > 0) return 'upstream'
   return record.upstream === undefined ? 'request' : 'queue'
+}
+
+function tunnelAbortPhase({ attempts, firstByteAtMs }: ExchangeRecord): AbortPhase {
+  if (attempts === 0) return 'queue'
+  return firstByteAtMs === undefined ? 'upstream' : 'response'
 }

@@ -6,6 +6,7 @@ import type { CidrSet } from '../http/cidr.ts'
 import type { Exchange, ExchangeFacts } from '../http/exchange.ts'
 import type { RequestIds } from '../http/request-ids.ts'
 import type { HeadLimits } from '../wire/refusal.ts'
+import type { TunnelFacts } from './tunnel-facts.ts'
 
 /** A client's connection, whatever it speaks. */
 export interface ClientConnection {
@@ -28,6 +29,8 @@ export interface ConnectionHost {
   route(exchange: Exchange): void
   exchangeBegan(): void
   exchangeEnded(exchange: ExchangeFacts): void
+  /** In place of `exchangeEnded`, where nothing was decrypted. */
+  tunnelEnded(tunnel: TunnelFacts): void
   /** A head was refused: no exchange came of it. */
   refused(facts: ExchangeFacts): void
   closed(connection: ClientConnection): void

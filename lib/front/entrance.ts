@@ -3,6 +3,7 @@ import type { TLSSocket } from 'node:tls'
 import type { HandshakeFailure, HandshakeResult } from '../../metrics/blocks.ts'
 import type { ErrorCode } from '../base/errors.ts'
 import type { ClientFacts, TlsFacts } from '../http/exchange.ts'
+import type { PassageTarget } from '../proxy/passage.ts'
 import { type ClientHello, readClientHello } from '../wire/client-hello.ts'
 import { readProxyHeader } from '../wire/proxy-protocol.ts'
 import type { ClientConnection, ConnectionHost } from './connection-host.ts'
@@ -13,6 +14,7 @@ import type { Opening, OpeningReader } from './opening.ts'
 import { refusalText, refusedFacts } from './refusal.ts'
 import type { TlsContexts } from './tls-contexts.ts'
 import { type HandshakeOwner, TlsHandshake } from './tls-handshake.ts'
+import { TlsTunnel, type TunnelStart } from './tls-tunnel.ts'
 
 /** What a client with prior knowledge of HTTP/2 says first (RFC 9113 3.4). */
 const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1')
@@ -30,6 +32,8 @@ export interface EntranceHost extends ConnectionHost {
   /** The client behind a proxy that names it. */
   clientBehind(proxy: ClientFacts, source: { readonly address: string; readonly port: number }): ClientFacts
   handshakeEnded(result: HandshakeResult): void
+  /** The tunnel that takes clients of this name, undecrypted; undefined if none does. */
+  tunnelFor(serverName: string | undefined): PassageTarget | undefined
 }
 
 /** Finds out what the connections of one listener speak, and makes them. */
@@ -102,6 +106,13 @@ export class Entrance implements OpeningReader, HandshakeOwner {
     const hello = readClientHello(bytes, at, bytes.length)
     if (hello === undefined) return false
     if ('refused' in hello) return this.#refuse(opening, hello.refused, bytes)
+    const { serverName } = hello
+    const target = this.#host.tunnelFor(serverName)
+    if (target !== undefined) {
+      const { startMs } = opening
+      this.#passOn(opening, { client, startMs, serverName, target }, bytes, at)
+      return true
+    }
     const context = this.#contextFor(hello)
     const socket = opening.release(at)
     if (context === undefined) {
@@ -116,7 +127,7 @@ export class Entrance implements OpeningReader, HandshakeOwner {
       context,
       protocols: acme ? [ACME_PROTOCOL] : config.http2 ? ['h2', 'http/1.1'] : ['http/1.1'],
       clients: acme || tls?.asksClients !== true ? undefined : config.mtls?.mode,
-      serverName: hello.serverName,
+      serverName,
       client,
       env,
       startMs: opening.startMs,
@@ -124,6 +135,13 @@ export class Entrance implements OpeningReader, HandshakeOwner {
     } as const
     this.#enter(opening, new TlsHandshake(socket, options, this))
     return true
+  }
+
+  #passOn(opening: Opening, start: TunnelStart, bytes: Buffer, at: number): void {
+    // All is taken: what is put back does not come through the reads of a ByteStream.
+    const tunnel = new TlsTunnel(opening.release(bytes.length), start, this.#host)
+    this.#enter(opening, tunnel)
+    tunnel.begin(bytes.subarray(at))
   }
 
   #contextFor(hello: ClientHello) {

@@ -13,6 +13,7 @@ import type { Address, ListenerConfig } from '../config/model.ts'
 import { type CidrSet, parseCidrs } from '../http/cidr.ts'
 import type { ClientFacts, Exchange, ExchangeFacts } from '../http/exchange.ts'
 import { RequestIds } from '../http/request-ids.ts'
+import type { PassageTarget } from '../proxy/passage.ts'
 import type { ProxyPeer } from '../wire/proxy-protocol.ts'
 import type { HeadLimits } from '../wire/refusal.ts'
 import type { ClientConnection } from './connection-host.ts'
@@ -22,6 +23,7 @@ import { Opening } from './opening.ts'
 import { refusalText } from './refusal.ts'
 import { TlsContexts } from './tls-contexts.ts'
 import type { TlsState } from './tls-state.ts'
+import type { TunnelFacts } from './tunnel-facts.ts'
 
 /** What a listener hands its exchanges to. */
 export interface ListenerHooks {
@@ -31,6 +33,10 @@ export interface ListenerHooks {
   route(exchange: Exchange): void
   /** Exactly once for each exchange, and for each refused head. */
   finished(exchange: ExchangeFacts): void
+  /** See EntranceHost. */
+  tunnelFor(listener: string, serverName: string | undefined): PassageTarget | undefined
+  /** Exactly once for each tunnel. */
+  tunnelEnded(tunnel: TunnelFacts): void
 }
 
 const AT = LISTENER_BLOCK.at
@@ -145,11 +151,15 @@ export class Listener implements EntranceHost {
   }
 
   exchangeEnded(exchange: ExchangeFacts): void {
-    this.#inflight -= 1
-    this.env.cells.add(this.#row + AT.inflight, -1)
+    this.#countEnded()
     const { end, detail } = exchange.record
     if (end === 'bad_request' || end === 'body_too_large') this.#countProtocolError(detail)
     this.#hooks.finished(exchange)
+  }
+
+  tunnelEnded(tunnel: TunnelFacts): void {
+    this.#countEnded()
+    this.#hooks.tunnelEnded(tunnel)
   }
 
   refused(facts: ExchangeFacts): void {
@@ -174,6 +184,15 @@ export class Listener implements EntranceHost {
 
   handshakeEnded(result: HandshakeResult): void {
     this.env.cells.add(this.#row + AT.handshakes + HANDSHAKE_RESULTS.indexOf(result), 1)
+  }
+
+  tunnelFor(serverName: string | undefined): PassageTarget | undefined {
+    return this.#hooks.tunnelFor(this.config.name, serverName)
+  }
+
+  #countEnded(): void {
+    this.#inflight -= 1
+    this.env.cells.add(this.#row + AT.inflight, -1)
   }
 
   #accept(socket: Socket): void {

@@ -10,9 +10,11 @@ import type {
   StaticAction,
   UpstreamConfig,
 } from '../config/model.ts'
+import type { TunnelConfig } from '../config/tls-model.ts'
 import { isIdempotent } from '../http/idempotent.ts'
 import { matchConfiguredPath, matchPath } from '../http/path.ts'
 import { Router } from '../route/router.ts'
+import { TunnelTable } from '../route/tunnel-table.ts'
 import { belowRoute, readFilePath } from '../static/file-path.ts'
 import { addressText } from './address-text.ts'
 
@@ -29,12 +31,15 @@ export interface Question {
 /** What would become of it. */
 export interface Explanation {
   readonly route: string | null
+  /** Takes the connection, so that nobody here sees the request. */
+  readonly tunnel: string | null
   /** One step a line, in the order in which they happen. */
   readonly steps: readonly string[]
   /** The other routes, and why it is not they. */
   readonly others: readonly { readonly route: string; readonly why: string }[]
 }
 
+const NOWHERE = { route: null, tunnel: null, others: [] } as const
 const DEFAULT_PORT = { http: 80, https: 443 } as const
 
 /** Reads `https://www.example.com/a/b`, or `/a/b` for whatever host; undefined if it is neither. */
@@ -56,24 +61,75 @@ export function readQuestion(method: string, url: string): Question | undefined 
 
 /** Follows the request through the configuration, as the data threads would. Looks at no file and asks nobody. */
 export function explain(snapshot: Snapshot, question: Question): Explanation {
+  const tunnels = tunnelsOf(snapshot, question)
+  const tunnel = onlyTunnel(snapshot, question, tunnels)
+  if (tunnel !== undefined) return tunnelled(snapshot, question, tunnels, tunnel)
   const path = matchPath(question.path)
-  if (path === undefined)
-    return { route: null, steps: ['400: the path has an escape that cannot be read'], others: [] }
+  if (path === undefined) return { ...NOWHERE, steps: ['400: the path has an escape that cannot be read'] }
   const rules = snapshot.routes.map(route => ({ hosts: route.hosts, path: route.path, target: route }))
   const found = new Router(rules).find(question.host, path)
   const others = snapshot.routes
     .filter(route => route !== found)
     .map(route => ({ route: route.name, why: whyNot(route, found, question.host, path) }))
-  const steps = snapshot.listeners.map(listener => listenerStep(listener, question))
+  const steps = snapshot.listeners.map(listener => listenerStep(listener, question, tunnels))
   if (found === undefined)
-    return { route: null, steps: [...steps, '404: no route has this host and path'], others }
-  return { route: found.name, steps: [...steps, ...routeSteps(snapshot, found, question, path)], others }
+    return { ...NOWHERE, steps: [...steps, '404: no route has this host and path'], others }
+  const all = [...steps, ...routeSteps(snapshot, found, question, path)]
+  return { route: found.name, tunnel: null, steps: all, others }
 }
 
-function listenerStep({ name, address }: ListenerConfig, { port, host }: Question): string {
+/** By listener, the tunnel that takes a TLS client of this name there. */
+type Tunnels = ReadonlyMap<string, TunnelConfig>
+
+function tunnelsOf({ listeners, tunnels }: Snapshot, { scheme, host }: Question): Tunnels {
+  const found = new Map<string, TunnelConfig>()
+  if (scheme === 'http') return found
+  const table = new TunnelTable(tunnels.map(tunnel => ({ ...tunnel, target: tunnel })))
+  for (const { name, tls } of listeners) {
+    const tunnel = tls === undefined ? undefined : table.find(name, host)
+    if (tunnel !== undefined) found.set(name, tunnel)
+  }
+  return found
+}
+
+/** The tunnel of the listeners at this port, or of all where none has it; undefined if some listener would look into the connection. */
+function onlyTunnel({ listeners }: Snapshot, { port }: Question, tunnels: Tunnels): TunnelConfig | undefined {
+  const there = listeners.filter(({ address }) => address.kind === 'tcp' && address.port === port)
+  const all = (there.length > 0 ? there : listeners).map(({ name }) => tunnels.get(name))
+  return all.includes(undefined) ? undefined : all[0]
+}
+
+function tunnelled(
+  snapshot: Snapshot,
+  question: Question,
+  tunnels: Tunnels,
+  { name, upstream }: TunnelConfig,
+): Explanation {
+  const steps = snapshot.listeners.map(listener => listenerStep(listener, question, tunnels))
+  const config = snapshot.upstreams.find(each => each.name === upstream)
+  const further = config === undefined ? [] : tunnelSteps(config)
+  return { route: null, tunnel: name, steps: [...steps, ...further], others: [] }
+}
+
+function tunnelSteps(config: UpstreamConfig): string[] {
+  const { name, balance, maxInflight, queue, timeouts } = config
+  const cap = maxInflight === 0 ? 'as many as come' : `${maxInflight} at a time`
+  return [
+    `upstream ${name}, ${balance} over ${endpointsText(config)}, which get the bytes as they come: certificate and answer are theirs`,
+    `each has ${cap}; the rest waits for at most ${formatDuration(queue.timeoutMs)}`,
+    `goes to another endpoint only if the first was never reached; closed after a silence of ${formatDuration(timeouts.tunnelMs)}`,
+  ]
+}
+
+function listenerStep(listener: ListenerConfig, { port, host, scheme }: Question, tunnels: Tunnels): string {
+  const { name, address, tls } = listener
+  const tunnel = tunnels.get(name)
+  const refuses = tls?.kind === 'passthrough' && scheme === 'https'
+  const otherwise = refuses ? ': refused, no tunnel takes this host' : ''
+  const then = tunnel === undefined ? otherwise : `: tunnel ${tunnel.name} takes it, undecrypted`
   const where = `listener ${name} at ${addressText(address)}`
-  if (host === '' || address.kind === 'unix' || address.port === port) return where
-  return `${where}, if something leads port ${port} there`
+  if (host === '' || address.kind === 'unix' || address.port === port) return where + then
+  return `${where}, if something leads port ${port} there${then}`
 }
 
 function whyNot(route: RouteConfig, found: RouteConfig | undefined, host: string, path: string): string {

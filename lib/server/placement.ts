@@ -1,10 +1,15 @@
 import { EXCHANGE_BLOCK, LISTENER_BLOCK } from '../../metrics/blocks.ts'
-import type { Placement as MetricsPlacement, PlacedUpstream } from '../../metrics/placement.ts'
+import {
+  type Placement as MetricsPlacement,
+  type PlacedUpstream,
+  tunnelRoute,
+} from '../../metrics/placement.ts'
 import { ENDPOINT_BLOCK, UPSTREAM_BLOCK } from '../../upstreams/measures.ts'
 import type { UpstreamPlacement } from '../../upstreams/upstream.ts'
 import { type BlockLayout, RowAllocator } from '../base/cells.ts'
 import { MAX_ENDPOINTS, MAX_UPSTREAMS } from '../base/shared-state.ts'
-import type { Snapshot, UpstreamConfig } from '../config/model.ts'
+import type { ListenerConfig, Snapshot, UpstreamConfig } from '../config/model.ts'
+import { hasTunnel } from '../config/tunnel-fit.ts'
 import { SPOOL_BLOCK } from '../proxy/spool-measures.ts'
 import { STATIC_BLOCK } from '../static/static-measures.ts'
 import { addressText } from './address-text.ts'
@@ -73,7 +78,6 @@ export class Placer {
   }
 
   #place(snapshot: Snapshot, moment: Moment, names: EndpointNames): Placement {
-    const routes = [NO_ROUTE, ...snapshot.routes.map(route => route.name)]
     return {
       spool: { row: this.#row('spool', SPOOL_BLOCK) },
       static: { row: this.#row('static', STATIC_BLOCK) },
@@ -81,11 +85,11 @@ export class Placer {
         name,
         row: this.#row(`listener:${name}`, LISTENER_BLOCK),
       })),
-      exchanges: snapshot.listeners.flatMap(({ name: listener }) =>
-        routes.map(route => ({
-          listener,
+      exchanges: snapshot.listeners.flatMap(listener =>
+        routesOf(snapshot, listener).map(route => ({
+          listener: listener.name,
           route,
-          row: this.#row(`exchange:${listener}|${route}`, EXCHANGE_BLOCK),
+          row: this.#row(`exchange:${listener.name}|${route}`, EXCHANGE_BLOCK),
         })),
       ),
       upstreams: snapshot.upstreams.map(upstream => this.#placeUpstream(upstream, moment, names)),
@@ -125,6 +129,12 @@ export class Placer {
   #row<K extends string>(key: string, block: BlockLayout<K>): number {
     return this.#rows.rowOf(key, block.size) ?? full('no counters left', key)
   }
+}
+
+/** All that exchanges and connections of a listener are counted under. */
+function routesOf({ routes, tunnels }: Snapshot, listener: ListenerConfig): string[] {
+  const own = tunnels.filter(tunnel => hasTunnel(listener, tunnel))
+  return [NO_ROUTE, ...routes.map(({ name }) => name), ...own.map(({ name }) => tunnelRoute(name))]
 }
 
 /** Names of the endpoints of one placement, as the ledgers know them. */

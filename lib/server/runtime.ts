@@ -6,13 +6,16 @@ import type { ListenerConfig, Priority, Snapshot } from '../config/model.ts'
 import { AccessRecorder } from '../front/access.ts'
 import { Listener, type ListenerHooks } from '../front/listener.ts'
 import { NO_TLS, type TlsState } from '../front/tls-state.ts'
+import type { TunnelFacts } from '../front/tunnel-facts.ts'
 import type { Exchange, ExchangeFacts } from '../http/exchange.ts'
 import { matchPath } from '../http/path.ts'
 import { MIRROR_RESULTS, type MirrorResult } from '../proxy/mirror-measures.ts'
 import { MirrorTraffic } from '../proxy/mirror-site.ts'
+import type { PassageTarget } from '../proxy/passage.ts'
 import { Spool } from '../proxy/spool.ts'
 import { ChallengeAnswers } from '../route/challenge-answers.ts'
 import { SecuredHosts } from '../route/secured-hosts.ts'
+import { TunnelTable } from '../route/tunnel-table.ts'
 import { FileStore } from '../static/file-store.ts'
 import type { StaticNews } from '../static/static-observer.ts'
 import { bindErrorText } from './address-claim.ts'
@@ -56,6 +59,7 @@ export class Runtime implements ListenerHooks {
   #spool: Spool | undefined
   #store: FileStore | undefined
   #routes: RouteTable | undefined
+  #tunnels = new TunnelTable<PassageTarget>([])
   #recorder: AccessRecorder | undefined
 
   constructor(
@@ -96,10 +100,12 @@ export class Runtime implements ListenerHooks {
       secured: snapshot.listeners.some(hasAcme) ? this.#secured : undefined,
       countMirrored: (listener, route, result) => this.#countMirrored(listener, route, result),
     })
+    const tunnels = buildTunnels(snapshot, upstreams)
     const recorder = this.#buildRecorder(snapshot)
     const before = this.#upstreams
     this.#upstreams = upstreams
     this.#routes = routes
+    this.#tunnels = tunnels
     this.#recorder = recorder
     this.#placement = placement
     this.#overload.configure(snapshot.server.overload)
@@ -147,6 +153,14 @@ export class Runtime implements ListenerHooks {
 
   finished(exchange: ExchangeFacts): void {
     this.#recorder?.finished(exchange)
+  }
+
+  tunnelFor(listener: string, serverName: string | undefined): PassageTarget | undefined {
+    return this.#tunnels.find(listener, serverName)
+  }
+
+  tunnelEnded(tunnel: TunnelFacts): void {
+    this.#recorder?.tunnelEnded(tunnel)
   }
 
   /** Accepts no more and lets go of what is idle. */
@@ -291,4 +305,13 @@ export class Runtime implements ListenerHooks {
 
 function hasAcme({ tls }: ListenerConfig): boolean {
   return tls?.kind === 'auto'
+}
+
+function buildTunnels({ tunnels }: Snapshot, upstreams: ReadonlyMap<string, Upstream>) {
+  const rules = tunnels.map(({ name, hosts, listeners, upstream }) => {
+    const leadsTo = upstreams.get(upstream)
+    if (leadsTo === undefined) throw new Error(`tunnel "${name}" leads to no upstream`)
+    return { hosts, listeners, target: { tunnel: name, upstream: leadsTo } }
+  })
+  return new TunnelTable<PassageTarget>(rules)
 }

@@ -1,5 +1,12 @@
 import { createHash } from 'node:crypto'
-import type { EndpointRow, RouteStatus, StatusDocument, ThreadStatus, UpstreamStatus } from './status.ts'
+import type {
+  EndpointRow,
+  RouteStatus,
+  StatusDocument,
+  ThreadStatus,
+  TunnelStatus,
+  UpstreamStatus,
+} from './status.ts'
 import { STATUS_STYLE } from './status-style.ts'
 import { verdictOf } from './verdict.ts'
 
@@ -21,7 +28,7 @@ ${reloadText(status)}
 ${warningsText(status)}
 ${status.upstreams.map(upstream => upstreamText(upstream, status)).join('\n')}
 <section><h2>Routes</h2>${routesTable(status)}</section>
-<div class="pair">
+${tunnelsSection(status)}<div class="pair">
 ${certificatesSection(status)}<section><h2>Bodies of slow clients</h2>${spoolTable(status)}</section>
 <section><h2>Listeners</h2>${listenersTable(status)}</section>
 <section><h2>Data threads</h2>${threadsTable(status)}</section>
@@ -108,6 +115,19 @@ function routeCells({ name, hosts, path, leads_to: leadsTo, closed }: RouteStatu
     cell(path),
     `<td class="words">${text(leadsTo)}</td>`,
   ]
+}
+
+/** Nothing where there is none. */
+function tunnelsSection({ tunnels }: StatusDocument): string {
+  if (tunnels.length === 0) return ''
+  const rows = tunnels.map(tunnelCells)
+  return `<section><h2>Tunnels <span>TLS, undecrypted</span></h2>${table(['tunnel', 'host', 'listener', 'leads to'], rows)}</section>\n`
+}
+
+function tunnelCells({ name, hosts, listeners, upstream }: TunnelStatus): string[] {
+  const words = (value: string) => `<td class="words">${text(value)}</td>`
+  const host = hosts.length === 0 ? 'any' : hosts.join(', ')
+  return [cell(name), words(host), words(listeners.join(', ')), words(`upstream ${upstream}`)]
 }
 
 /** Nothing where no listener speaks TLS. */

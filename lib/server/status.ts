@@ -1,5 +1,6 @@
 import type { CertificateFacts, RestartReason, WorkerFacts } from '../../metrics/facts.ts'
 import type { Address, RouteConfig, Snapshot } from '../config/model.ts'
+import { hasTunnel } from '../config/tunnel-fit.ts'
 import { addressText } from './address-text.ts'
 import type { EndpointStatus } from './endpoint-entry.ts'
 import type { HealthBoard } from './health-board.ts'
@@ -56,6 +57,7 @@ export interface StatusDocument {
   readonly thread_restarts: Readonly<Record<RestartReason, number>>
   readonly upstreams: readonly UpstreamStatus[]
   readonly routes: readonly RouteStatus[]
+  readonly tunnels: readonly TunnelStatus[]
   readonly spool: SpoolStatus
   readonly certificates: readonly CertificateStatus[]
   /** Files of certificates that are not good: what they held before stays in force. */
@@ -87,7 +89,7 @@ export interface UpstreamStatus {
 }
 
 export interface EndpointRow extends EndpointStatus {
-  /** Tunnels (WebSocket) open now; each is one of `inflight`. */
+  /** Tunnels (WebSocket, or TLS passed on) open now; each is one of `inflight`. */
   readonly tunnels: number
 }
 
@@ -100,6 +102,16 @@ export interface RouteStatus {
   readonly leads_to: string
   /** Under maintenance. */
   readonly closed: boolean
+}
+
+/** TLS connections that are passed on undecrypted. */
+export interface TunnelStatus {
+  readonly name: string
+  /** Empty for any. */
+  readonly hosts: readonly string[]
+  /** Those that have it. */
+  readonly listeners: readonly string[]
+  readonly upstream: string
 }
 
 export interface CertificateStatus {
@@ -149,6 +161,7 @@ export function statusDocument(facts: StatusFacts): StatusDocument {
       deployed: facts.membership.deployed(name) ?? null,
     })),
     routes: snapshot.routes.map(routeStatus),
+    tunnels: tunnelStatuses(snapshot),
     spool: spoolStatus(snapshot, facts.spool),
     certificates: facts.certificates.map(it => certificateStatus(it, facts.nowWallMs)),
     certificate_problems: facts.certificateProblems,
@@ -161,6 +174,15 @@ export function statusDocument(facts: StatusFacts): StatusDocument {
 function routeStatus({ name, hosts, path, action, maintenance }: RouteConfig): RouteStatus {
   const leadsTo = action.kind === 'static' ? `static ${action.root}` : `upstream ${action.upstream}`
   return { name, hosts, path, leads_to: leadsTo, closed: maintenance !== undefined }
+}
+
+function tunnelStatuses({ tunnels, listeners }: Snapshot): TunnelStatus[] {
+  return tunnels.map(tunnel => ({
+    name: tunnel.name,
+    hosts: tunnel.hosts,
+    listeners: listeners.filter(listener => hasTunnel(listener, tunnel)).map(({ name }) => name),
+    upstream: tunnel.upstream,
+  }))
 }
 
 function certificateStatus(

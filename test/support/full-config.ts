@@ -24,7 +24,9 @@ external_account = { key_id = "kid-1", hmac_key = "c2VjcmV0" }
 [tunnels.mail]
 hosts = ["MAIL.example.com"]
 listeners = ["web"]
-upstream = "app"
+upstream = "mail"
+[upstreams.mail]
+endpoints = ["mail:465"]
 [listeners.web]
 address = "[::]:443"
 trusted_proxies = ["10.0.0.0/8", "::1"]

@@ -1,0 +1,226 @@
+import type { Attempt, AttemptOwner, Job, PooledEndpoint } from '../../upstreams/job.ts'
+import type { AttemptError } from '../../upstreams/measures.ts'
+import { reasonOf } from '../../upstreams/transport/socket-error.ts'
+import { ByteStream, type ByteStreamOwner } from '../base/byte-stream.ts'
+import type { ErrorCode } from '../base/errors.ts'
+import type { ThreadEnv } from '../base/thread-env.ts'
+import type { Deadline } from '../base/timers.ts'
+
+/**
+ * A client's bytes on their way to an endpoint that gets them as they are. `bodyWanted`: connected, they may flow. `answerEnd`: both sides have
+ * ended, or the endpoint is gone behind the end of one.
+ */
+export interface PassageJob extends Job {
+  /** The endpoint sends no more; it may go on taking bytes. */
+  endpointEnded(): void
+}
+
+/** asked: it has the client's bytes, and has not said anything yet. open: it has. closed: over. */
+type State = 'connecting' | 'asked' | 'open' | 'closed'
+
+/** One attempt to reach an endpoint for a passage and, from the connect on, its connection: the slot is taken until that has closed. */
+export class PassageAttempt implements Attempt, ByteStreamOwner, Deadline {
+  dueMs = Number.POSITIVE_INFINITY
+  slot: number | undefined = undefined
+  readonly #job: PassageJob
+  readonly #endpoint: PooledEndpoint
+  readonly #owner: AttemptOwner
+  readonly #env: ThreadEnv
+  readonly #stream: ByteStream
+  readonly #startMs: number
+  #state: State = 'connecting'
+  /** Who was the first to send no more. */
+  #firstEnd: 'client' | 'endpoint' | undefined = undefined
+  /** It sends no more. */
+  #ended = false
+  #takesBytes = true
+  #movedAtMs = 0
+
+  constructor(job: PassageJob, endpoint: PooledEndpoint, owner: AttemptOwner, env: ThreadEnv) {
+    this.#job = job
+    this.#endpoint = endpoint
+    this.#owner = owner
+    this.#env = env
+    this.#startMs = env.clock.now()
+    endpoint.countActive(1)
+    job.attempting(this)
+    const { proxyProtocol: version } = endpoint
+    const peer = endpoint.peer(version === undefined ? undefined : job.proxyHeader(version))
+    // No stall time: an endpoint that takes nothing makes both sides silent.
+    this.#stream = ByteStream.connect(peer, this, env.timers, 0, () => this.#connected())
+    env.timers.arm(this, owner.timeouts.connectMs)
+  }
+
+  // Attempt: the client's side.
+
+  sendBody(bytes: Uint8Array, start: number, end: number): boolean {
+    if (!this.#isUp || !this.#takesBytes) return true
+    this.#moved()
+    this.#endpoint.countTunnelBytes('sent', end - start)
+    this.#stream.writeBytes(bytes, start, end)
+    this.#stream.flush()
+    return !this.#stream.backedUp
+  }
+
+  endBody(): void {
+    if (!this.#isUp) return
+    this.#firstEnd ??= 'client'
+    this.#moved()
+    if (this.#takesBytes) this.#stream.end()
+  }
+
+  flushBody(): void {}
+
+  resumeAnswer(): void {
+    this.#moved()
+    this.#stream.resume()
+  }
+
+  /** A shutdown is nobody's fault; all else reaches the endpoint as the break that it is. */
+  cancel(): void {
+    const before = this.#state
+    if (before === 'closed') return
+    if (before !== 'connecting' && this.#job.record.end !== 'shutdown') this.#stream.reset()
+    this.#close()
+    this.#tellOwner(before)
+  }
+
+  // ByteStreamOwner: the endpoint's side.
+
+  streamBytes(bytes: Buffer, end: number): void {
+    if (!this.#isUp) return
+    if (this.#state === 'asked') this.#answered()
+    this.#moved()
+    this.#endpoint.countTunnelBytes('received', end)
+    if (!this.#job.answerBytes(bytes, 0, end)) this.#stream.pause()
+  }
+
+  streamEnded(): void {
+    if (!this.#isUp) return
+    if (this.#isMute) return this.#lost('closed the connection')
+    this.#firstEnd ??= 'endpoint'
+    this.#ended = true
+    this.#moved()
+    this.#job.endpointEnded()
+    this.#closeIfDone()
+  }
+
+  streamDrained(): void {
+    this.#moved()
+    this.#job.sendDrained()
+  }
+
+  /** What the client still sends is taken and dropped, so that its end is heard. */
+  streamWriteFailed(): void {
+    this.#takesBytes = false
+    this.#job.sendDrained()
+    this.#closeIfDone()
+  }
+
+  streamStalled(): void {}
+
+  streamClosed(error: Error | undefined): void {
+    const reason = error === undefined ? 'closed the connection' : reasonOf(error)
+    const before = this.#state
+    if (before === 'closed') return
+    if (before === 'connecting') return this.#fail('CONNECT_FAILED', 'connect', reason)
+    if (this.#isMute) return this.#lost(reason)
+    this.#close()
+    this.#tellOwner(before)
+    // Behind one side's end it does not matter how the other one closes: they do not wait for each other.
+    if (this.#firstEnd === undefined) this.#job.failed('UPSTREAM_CLOSED', `${reason} inside the tunnel`)
+    else this.#job.answerEnd()
+  }
+
+  // Deadline.
+
+  expired(): void {
+    const { connectMs, responseMs } = this.#owner.timeouts
+    switch (this.#state) {
+      case 'connecting':
+        return this.#fail('CONNECT_TIMEOUT', 'connect_timeout', `no connection within ${connectMs} ms`)
+      case 'asked':
+        return this.#fail('UPSTREAM_TIMEOUT', 'header_timeout', `said nothing within ${responseMs} ms`)
+      case 'open':
+        return this.#watchSilence()
+      case 'closed':
+    }
+  }
+
+  get #isUp(): boolean {
+    return this.#state === 'asked' || this.#state === 'open'
+  }
+
+  /** It has said nothing yet to a client that waits for it. */
+  get #isMute(): boolean {
+    return this.#state === 'asked' && this.#firstEnd === undefined
+  }
+
+  #connected(): void {
+    if (this.#state !== 'connecting') return
+    const { record } = this.#job
+    const now = this.#env.clock.now()
+    record.connectMs += now - this.#startMs
+    record.sentAtMs = now
+    this.#owner.connected(now - this.#startMs)
+    this.#state = 'asked'
+    this.#endpoint.tunnelOpened()
+    this.#rearm(this.#owner.timeouts.responseMs)
+    this.#job.bodyWanted()
+  }
+
+  #answered(): void {
+    const { record } = this.#job
+    record.firstByteAtMs = this.#env.clock.now()
+    record.upstreamEndAtMs = record.firstByteAtMs
+    this.#state = 'open'
+    this.#rearm(this.#owner.timeouts.tunnelMs)
+  }
+
+  /** Where writing has failed the socket does not close by itself. */
+  #closeIfDone(): void {
+    if (!this.#takesBytes && this.#ended) this.#stream.destroy()
+  }
+
+  #moved(): void {
+    this.#movedAtMs = this.#env.clock.now()
+  }
+
+  #watchSilence(): void {
+    const { tunnelMs } = this.#owner.timeouts
+    const leftMs = this.#movedAtMs + tunnelMs - this.#env.clock.now()
+    if (leftMs > 0) return this.#env.timers.arm(this, leftMs)
+    this.cancel()
+    this.#job.failed('TUNNEL_IDLE', `nothing moved for ${tunnelMs} ms`)
+  }
+
+  #lost(reason: string): void {
+    this.#fail('UPSTREAM_CLOSED', 'reset', `${reason} before its first byte`)
+  }
+
+  /** Once the client's bytes are on their way the passage only needs to be told: they are not sent twice. */
+  #fail(code: ErrorCode, kind: AttemptError, detail: string): void {
+    const answered = this.#state !== 'connecting'
+    this.#close()
+    this.#owner.attemptFailed(this.#endpoint, this.#job, { code, kind, detail, answered })
+  }
+
+  /** The slot comes free. How a tunnel ends says nothing about the endpoint's health. */
+  #tellOwner(before: State): void {
+    if (before === 'open') this.#owner.attemptEnded(this.#endpoint, this.#job, 200, undefined)
+    else this.#owner.attemptCancelled(this.#endpoint)
+  }
+
+  #rearm(ms: number): void {
+    this.#env.timers.disarm(this)
+    this.#env.timers.arm(this, ms)
+  }
+
+  #close(): void {
+    if (this.#isUp) this.#endpoint.tunnelClosed()
+    this.#state = 'closed'
+    this.#endpoint.countActive(-1)
+    this.#env.timers.disarm(this)
+    this.#stream.destroy()
+  }
+}
