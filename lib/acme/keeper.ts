@@ -83,10 +83,11 @@ export class AcmeKeeper implements Deadline {
     this.#wake()
   }
 
-  /** Ends what runs; resolves once nothing does. What was ordered half is ordered anew by the next process. */
+  /** Ends what runs; resolves once nothing does. What was ordered half is ordered anew by the next process. What serves goes on serving. */
   async stop(): Promise<void> {
     this.#started = false
-    this.#endTerm()
+    this.#term?.end.abort()
+    this.#parts.timers.disarm(this)
     await this.#round
   }
 
