@@ -24,7 +24,8 @@ const modeOf = (path: string) => (statSync(path).mode & 0o777).toString(8)
 async function trusted(t: Test, world: AcmeWorld, under: KeeperUnderTest, name = NAME): Promise<void> {
   const pair = under.keeper.pairs.find(({ names }) => names.includes(name))
   t.same(pair?.names, [name])
-  const [leaf = '', issuer = ''] = pair?.certificate.match(/-----BEGIN[\s\S]+?-----END CERTIFICATE-----/g) ?? []
+  const [leaf = '', issuer = ''] =
+    pair?.certificate.match(/-----BEGIN[\s\S]+?-----END CERTIFICATE-----/g) ?? []
   const [own, above] = [new X509Certificate(leaf), new X509Certificate(issuer)]
   t.ok(own.verify(above.publicKey) && own.checkHost(name) === name, 'the chain is whole')
   t.ok(above.verify(new X509Certificate(await world.pebble.root()).publicKey), 'and leads to the root')
