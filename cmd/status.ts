@@ -1,4 +1,4 @@
-import type { EndpointRow, StatusDocument, UpstreamStatus } from '../lib/server/status.ts'
+import type { CertificateStatus, EndpointRow, StatusDocument, UpstreamStatus } from '../lib/server/status.ts'
 import { verdictOf } from '../lib/server/verdict.ts'
 import { askAdmin, orFail, unexpectedAnswer } from './admin-client.ts'
 import type { CommandArgs } from './command-args.ts'
@@ -21,8 +21,25 @@ export function status({ config, json }: CommandArgs): Promise<number> {
 
 /** The process may be older than this program, and lack what was added since. */
 function read(body: string): StatusDocument {
-  const later = { routes: [], warnings: [], spool: { problem: null } }
+  const later = {
+    routes: [],
+    warnings: [],
+    spool: { problem: null },
+    certificates: [],
+    certificate_problems: [],
+  }
   return { ...later, ...JSON.parse(body) } as StatusDocument
+}
+
+function describeCertificate({
+  listener,
+  names,
+  key,
+  days_left: left,
+  not_after: end,
+}: CertificateStatus): string {
+  const life = left < 0 ? `EXPIRED ${end}` : `${left} days left`
+  return `certificate ${listener}  ${names.join(' ')}  ${key}  ${life}`
 }
 
 function describe(it: StatusDocument): string {
@@ -32,6 +49,8 @@ function describe(it: StatusDocument): string {
     `causeway ${it.version}, pid ${it.pid}: ${it.phase}, up ${it.uptime_s} s`,
     `configuration ${it.hash}, generation ${it.generation}; ${running} of ${it.threads.length} data threads run`,
     ...it.listeners.map(listener => `listener ${listener.name}  ${listener.address}`),
+    ...it.certificates.map(describeCertificate),
+    ...it.certificate_problems.map(problem => `certificate: ${problem}`),
     ...it.upstreams.flatMap(describeUpstream),
     ...it.routes.filter(route => route.closed).map(({ name }) => `route ${name}  closed for maintenance`),
     ...it.warnings.map(warning => `configuration: ${warning}`),

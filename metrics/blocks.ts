@@ -72,6 +72,15 @@ export const EXCHANGE_BLOCK = defineBlock({
 export const REJECTIONS = ['limit', 'fd'] as const
 export type Rejection = (typeof REJECTIONS)[number]
 
+/**
+ * Why a TLS handshake came to nothing. no_certificate: there is none to show. certificate: the client's is missing or not good. protocol: whatever
+ * OpenSSL does not agree with.
+ */
+export const HANDSHAKE_FAILURES = ['no_certificate', 'timeout', 'closed', 'certificate', 'protocol'] as const
+export type HandshakeFailure = (typeof HANDSHAKE_FAILURES)[number]
+export const HANDSHAKE_RESULTS = ['full', 'resumed', ...HANDSHAKE_FAILURES] as const
+export type HandshakeResult = (typeof HANDSHAKE_RESULTS)[number]
+
 /** Cells of one listener. Written by lib/front/listener.ts and its connections. */
 export const LISTENER_BLOCK = defineBlock({
   connections: 1,
@@ -83,4 +92,6 @@ export const LISTENER_BLOCK = defineBlock({
   inflight: 1,
   /** In the order of PROTOCOL_ERRORS. */
   protocolErrors: PROTOCOL_ERRORS.length,
+  /** In the order of HANDSHAKE_RESULTS. */
+  handshakes: HANDSHAKE_RESULTS.length,
 })

@@ -19,6 +19,7 @@ import {
   ABORT_PHASES,
   CODES,
   EXCHANGE_BLOCK,
+  HANDSHAKE_RESULTS,
   LISTENER_BLOCK,
   METHODS,
   PRIORITIES,
@@ -134,6 +135,13 @@ const FRONT: readonly Family[] = [
     labels: ['listener'],
     help: 'Client connections open now.',
     source: cell('listener', listener.active),
+  },
+  {
+    name: 'causeway_tls_handshakes_total',
+    type: 'counter',
+    labels: ['listener', 'result'],
+    help: 'TLS handshakes of clients: full, resumed (by an earlier session), or why they came to nothing.',
+    source: table('listener', listener.handshakes, [{ label: 'result', values: HANDSHAKE_RESULTS }]),
   },
   {
     name: 'causeway_connections_rejected_total',

@@ -34,8 +34,21 @@ export interface ControlFacts {
   readonly workerRestarts: Readonly<Record<RestartReason, number>>
   readonly logLinesDropped: Readonly<Record<LogName, number>>
   readonly uncaught: Readonly<Record<ThreadKind, Readonly<Record<UncaughtKind, number>>>>
+  readonly certificates: readonly CertificateFacts[]
   /** See HealthTally, which is all that this needs. */
   readonly health: HealthFacts
+}
+
+/** A certificate that is shown to clients. */
+export interface CertificateFacts {
+  readonly listener: string
+  /** Its first name; '' without any. */
+  readonly name: string
+  /** All of them. */
+  readonly names: readonly string[]
+  readonly keyType: string
+  /** Wall clock, milliseconds. */
+  readonly notAfterMs: number
 }
 
 export interface WorkerFacts {

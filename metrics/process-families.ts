@@ -37,6 +37,17 @@ export const PROCESS_FAMILIES: readonly Family[] = [
   read('causeway_config_generation', 'gauge', ['worker'], 'Configuration that each data thread runs.', view =>
     perWorker(view, worker => worker.generation),
   ),
+  read(
+    'causeway_certificate_expiry_timestamp_seconds',
+    'gauge',
+    ['listener', 'name', 'key'],
+    'When a certificate expires that is shown to clients; by its first name, and the kind of its key.',
+    ({ facts }) =>
+      facts.certificates.map(({ listener, name, keyType, notAfterMs }) => ({
+        labels: { listener, name, key: keyType },
+        value: notAfterMs / 1000,
+      })),
+  ),
   read('causeway_workers', 'gauge', ['state'], 'Data threads in each state.', ({ facts }) =>
     WORKER_STATES.map(state => ({
       labels: { state },

@@ -1,3 +1,5 @@
+import { HELLO_DETAILS } from '../lib/wire/client-hello.ts'
+import { PROXY_DETAILS } from '../lib/wire/proxy-protocol.ts'
 import type { RequestDetail } from '../lib/wire/refusal.ts'
 
 /** What was wrong with a request's bytes, in few enough words for a label. What fits nothing is `other`. */
@@ -14,6 +16,8 @@ export const PROTOCOL_ERRORS = [
   'chunk',
   'too_large',
   'expect',
+  'tls',
+  'proxy_header',
   'other',
 ] as const
 export type ProtocolErrorKind = (typeof PROTOCOL_ERRORS)[number]
@@ -54,7 +58,11 @@ const KINDS: Readonly<Record<RequestDetail, ProtocolErrorKind>> = {
 }
 
 const INDEX: ReadonlyMap<string, number> = new Map(
-  Object.entries(KINDS).map(([detail, kind]) => [detail, PROTOCOL_ERRORS.indexOf(kind)]),
+  [
+    ...Object.entries(KINDS),
+    ...HELLO_DETAILS.map(detail => [detail, 'tls'] as const),
+    ...[...PROXY_DETAILS, 'proxy-peer'].map(detail => [detail, 'proxy_header'] as const),
+  ].map(([detail, kind]) => [detail, PROTOCOL_ERRORS.indexOf(kind)]),
 )
 const CHUNK = PROTOCOL_ERRORS.indexOf('chunk')
 

@@ -17,6 +17,7 @@ function origin(
     trusted: trusted.has(peerAddress),
     listener: 'web',
     scheme: 'http',
+    localAddress: '127.0.0.1',
     localPort: 8080,
     tls: undefined,
   }

@@ -29,6 +29,15 @@ class Facts implements ControlFacts {
     { thread: 1, state: 'starting', generation: 0, loopLagMs: undefined, loopUtilization: undefined },
   ]
   workerRestarts = { exit: 1, stuck: 0 }
+  certificates = [
+    {
+      listener: 'web',
+      name: 'a.test',
+      names: ['a.test', 'b.test'],
+      keyType: 'ec',
+      notAfterMs: 1_800_000_000_000,
+    },
+  ]
   logLinesDropped = { app: 0, access: 7 }
   uncaught = { control: { exception: 0, rejection: 0 }, data: { exception: 1, rejection: 0 } }
   health = new HealthTally()

@@ -32,6 +32,7 @@ function packetOf({ line = 'GET / HTTP/1.1', fields = '', trusted = false, mount
     trusted,
     listener: 'web',
     scheme: 'http',
+    localAddress: '127.0.0.1',
     localPort: 8080,
     tls: undefined,
   }

@@ -54,6 +54,8 @@ function status(changes: Partial<StatusDocument>): StatusDocument {
     upstreams: [upstream('app', 'up', 'up')],
     routes: [],
     spool: SPOOL,
+    certificates: [],
+    certificate_problems: [],
     workers: [],
     warnings: [],
     last_reload: null,

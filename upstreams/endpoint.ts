@@ -1,11 +1,13 @@
-import type { Peer } from '../lib/base/byte-stream.ts'
 import { LATENCY_BOUNDS } from '../lib/base/cells.ts'
+import type { Peer } from '../lib/base/peer-socket.ts'
 import type { ThreadEnv } from '../lib/base/thread-env.ts'
-import type { Address, EndpointConfig, EndpointProtocol, ServerKind } from '../lib/config/model.ts'
+import { isSecure } from '../lib/config/endpoint-fit.ts'
+import type { Address, EndpointConfig, EndpointProtocol, UpstreamConfig } from '../lib/config/model.ts'
 import type { NamedLoad } from './balancer/load.ts'
 import { PeakEwma } from './balancer/peak-ewma.ts'
 import { KeepaliveLimit } from './keepalive-limit.ts'
 import { ATTEMPT_ERRORS, type AttemptError, ENDPOINT_BLOCK } from './measures.ts'
+import { EndpointTls, type TlsCredentials } from './transport/endpoint-tls.ts'
 import { HostLookup } from './transport/host-lookup.ts'
 
 const AT = ENDPOINT_BLOCK.at
@@ -24,6 +26,12 @@ export interface Pooled {
   destroy(): void
 }
 
+/** Connections that carry many requests at a time; undefined ones are none so far. */
+export interface SharedConnections {
+  /** Nothing new goes there: they close when they have finished. */
+  retire(): void
+}
+
 /** One address of an upstream as this thread sees it: its load, its idle connections, its counters. */
 export class Endpoint<C extends Pooled = Pooled> implements NamedLoad {
   readonly name: string
@@ -34,6 +42,11 @@ export class Endpoint<C extends Pooled = Pooled> implements NamedLoad {
   weight: number
   backup: boolean
   protocol: EndpointProtocol
+  /** How each connection begins; it then carries one request. */
+  proxyProtocol: UpstreamConfig['proxyProtocol'] = undefined
+  /** Kept by the transport that has them. */
+  shared: SharedConnections | undefined = undefined
+  #tls: EndpointTls | undefined = undefined
   readonly keepalive = new KeepaliveLimit()
   /** Largest block of uwsgi variables that was answered here, in bytes. */
   answeredBlockBytes = 0
@@ -70,11 +83,22 @@ export class Endpoint<C extends Pooled = Pooled> implements NamedLoad {
   }
 
   /** What the configuration says now; after a reload this may be another protocol at the same address. */
-  configure({ weight, backup, protocol }: EndpointConfig, server: ServerKind): void {
-    if (protocol !== this.protocol) this.closeIdle()
-    this.#configuredWeight = weight
-    this.backup = backup
-    this.protocol = protocol
+  configure(
+    config: EndpointConfig,
+    { server, proxyProtocol }: Pick<UpstreamConfig, 'server' | 'proxyProtocol'>,
+    credentials: TlsCredentials,
+  ): void {
+    const tls = isSecure(config.protocol) ? new EndpointTls(credentials, config) : undefined
+    const sameTls = tls?.credentials === this.#tls?.credentials && tls?.name === this.#tls?.name
+    if (config.protocol !== this.protocol || proxyProtocol !== this.proxyProtocol || !sameTls) {
+      this.#dropConnections()
+      this.#tls = undefined
+    }
+    this.#tls ??= tls
+    this.#configuredWeight = config.weight
+    this.backup = config.backup
+    this.protocol = config.protocol
+    this.proxyProtocol = proxyProtocol
     this.keepalive.kind = server
   }
 
@@ -83,11 +107,12 @@ export class Endpoint<C extends Pooled = Pooled> implements NamedLoad {
     return this.name
   }
 
-  /** Whom to connect to. */
-  get peer(): Peer {
+  /** Whom to connect to, and how; `greeting`: a PROXY header. */
+  peer(greeting?: string): Peer {
     const { address } = this
-    if (address.kind === 'unix') return { path: address.path }
-    return { host: address.host, port: address.port, lookup: this.#names.lookup }
+    const tls = this.#tls
+    if (address.kind === 'unix') return { path: address.path, tls, greeting }
+    return { host: address.host, port: address.port, lookup: this.#names.lookup, tls, greeting }
   }
 
   get inflight(): number {
@@ -174,7 +199,13 @@ export class Endpoint<C extends Pooled = Pooled> implements NamedLoad {
   /** Gone from the configuration: idle connections close now, those at work when they have finished. */
   retire(): void {
     this.#retired = true
+    this.#dropConnections()
+  }
+
+  #dropConnections(): void {
     this.closeIdle()
+    this.shared?.retire()
+    this.shared = undefined
   }
 
   closeIdle(): void {

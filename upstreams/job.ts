@@ -19,6 +19,12 @@ export interface Job {
   readonly headText: string
   /** The same as a uwsgi packet in latin1 text, one character a byte; not for a body of unknown length. */
   uwsgiPacket(): string | PacketRefusal
+  /**
+   * The same for HTTP/2, names and values in turn, pseudo fields first (RFC 9113 8.3.1). `scheme`: of the connection to the endpoint.
+   */
+  http2Fields(scheme: 'http' | 'https'): string[]
+  /** Names the client to an endpoint that wants it, in latin1 text: a PROXY header. */
+  proxyHeader(version: 'v1' | 'v2'): string
   readonly bodyFraming: 'none' | 'length' | 'chunked'
   /** False once a body that can be had only once has begun to flow: the request cannot be sent a second time. */
   readonly repeatable: boolean

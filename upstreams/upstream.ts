@@ -11,6 +11,7 @@ import { PassiveChecks } from './passive-checks.ts'
 import { mayRetry, RetryBudget } from './retry.ts'
 import { Rotation } from './rotation.ts'
 import { AppConnection } from './transport/app-connection.ts'
+import { TlsCredentials } from './transport/endpoint-tls.ts'
 import { HTTP1 } from './transport/http1.ts'
 import { attemptUwsgi } from './transport/uwsgi.ts'
 import { WaitingRoom, type WaitingRoomHost } from './waiting-room.ts'
@@ -42,6 +43,7 @@ export class Upstream implements AttemptOwner, WaitingRoomHost {
   readonly #room: WaitingRoom
   readonly #passive: PassiveChecks
   readonly #budget: RetryBudget
+  readonly #credentials: TlsCredentials
   readonly #rate: DrainRate
   #rotation: Rotation
   #version: number
@@ -59,11 +61,15 @@ export class Upstream implements AttemptOwner, WaitingRoomHost {
     this.config = config
     this.#placement = placement
     this.#env = env
+    this.#credentials = TlsCredentials.for(
+      config.tls,
+      previous === undefined ? undefined : previous.#credentials,
+    )
     this.#endpoints = config.endpoints.map((endpoint, i) => {
       const place = placement.endpoints[i] as { slot: number; row: number }
       const kept = previous?.endpointAt(place.slot)
       const here = kept ?? new Endpoint<EndpointConnection>(endpoint, place, env)
-      here.configure(endpoint, config.server)
+      here.configure(endpoint, config, this.#credentials)
       return here
     })
     this.#room = new WaitingRoom({
@@ -285,6 +291,7 @@ export class Upstream implements AttemptOwner, WaitingRoomHost {
 
   /** What must not be sent twice meets no connection that the app may just be closing, unless the configuration says that it does not. */
   #mayReuse({ idempotent }: Job): boolean {
+    if (this.config.proxyProtocol !== undefined) return false
     return idempotent || this.config.keepalive.idleMs !== undefined
   }
 

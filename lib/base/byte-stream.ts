@@ -1,5 +1,7 @@
-import { type LookupFunction, Socket } from 'node:net'
+import { Socket } from 'node:net'
+import { type ConnectionOptions, connect as connectTls, TLSSocket } from 'node:tls'
 import { latin1Slice, latin1Write } from './latin1.ts'
+import { addressOf, type Peer, rememberSession, SocketOpening } from './peer-socket.ts'
 import type { Deadline, Timers } from './timers.ts'
 
 /** Who reads from a `ByteStream`. All calls come from the event loop, never from inside a call on the stream. */
@@ -17,11 +19,6 @@ export interface ByteStreamOwner {
   /** Once, and last. */
   streamClosed(error: Error | undefined): void
 }
-
-/** Whom to connect to; `lookup` finds the addresses of a host that is a name. */
-export type Peer =
-  | { readonly host: string; readonly port: number; readonly lookup: LookupFunction }
-  | { readonly path: string }
 
 /** Node encodes a latin1 string up to this size on the stack and writes it in one system call. */
 const TEXT_LIMIT = 16 * 1024
@@ -44,7 +41,7 @@ const ONREAD_CALLBACK = socketSymbol('kBufferCb')
  * system call at `flush`.
  */
 export class ByteStream {
-  readonly #socket: OwnedSocket
+  #socket: OwnedSocket
   readonly #timers: Timers
   readonly #stallMs: number
   #owner: ByteStreamOwner
@@ -54,17 +51,14 @@ export class ByteStream {
   #error: Error | undefined = undefined
   #closed = false
   #writeFailed = false
+  #opening: SocketOpening | undefined = undefined
 
   private constructor(socket: Socket, owner: ByteStreamOwner, timers: Timers, stallMs: number) {
     this.#socket = socket
     this.#owner = owner
     this.#timers = timers
     this.#stallMs = stallMs
-    this.#socket.causewayStream = this
-    socket.on('end', onEnd)
-    socket.on('drain', onDrain)
-    socket.on('error', onError)
-    socket.on('close', onClose)
+    this.#own(socket)
   }
 
   /** Takes over an accepted socket; its server has `pauseOnConnect` and `allowHalfOpen`. */
@@ -75,7 +69,7 @@ export class ByteStream {
     return stream
   }
 
-  /** Starts to connect; `onConnect` runs once the socket is writable, a failure arrives as `streamClosed`. */
+  /** Starts to connect; `onConnect` runs once hands are shaken and bytes may flow, a failure arrives as `streamClosed`. */
   static connect(
     to: Peer,
     owner: ByteStreamOwner,
@@ -83,12 +77,58 @@ export class ByteStream {
     stallMs: number,
     onConnect: () => void,
   ): ByteStream {
-    const onread = { buffer: READ_BUFFER, callback: onSharedRead }
-    const socket = new ReadingSocket({ allowHalfOpen: true, onread })
+    if (to.tls === undefined) return ByteStream.#connectPlain(to, owner, timers, stallMs, onConnect)
+    if (to.greeting !== undefined) return ByteStream.#connectLater(to, owner, timers, stallMs, onConnect)
+    // `onread` as for plain sockets: Node has it, its type does not.
+    const options = { ...to.tls.options(), ...addressOf(to), allowHalfOpen: true, onread: SHARED_READ }
+    const socket = connectTls(options as ConnectionOptions)
+    rememberSession(socket, to.tls)
+    const stream = new ByteStream(socket, owner, timers, stallMs)
+    outliveFailedWrites(socket)
+    socket.once('secureConnect', onConnect)
+    socket.setNoDelay(true)
+    return stream
+  }
+
+  static #connectPlain(
+    to: Peer,
+    owner: ByteStreamOwner,
+    timers: Timers,
+    stallMs: number,
+    onConnect: () => void,
+  ): ByteStream {
+    const socket = new ReadingSocket({ allowHalfOpen: true, onread: SHARED_READ })
     const stream = new ByteStream(socket, owner, timers, stallMs)
     socket.once('connect', onConnect)
     socket.setNoDelay(true)
-    socket.connect(to)
+    socket.connect(addressOf(to))
+    if (to.greeting !== undefined) stream.writeText(to.greeting)
+    return stream
+  }
+
+  /** Where something stands before TLS: the socket that is read is not the one that connects. */
+  static #connectLater(
+    to: Peer,
+    owner: ByteStreamOwner,
+    timers: Timers,
+    stallMs: number,
+    onConnect: () => void,
+  ): ByteStream {
+    const stream = new ByteStream(new Socket(), owner, timers, stallMs)
+    stream.#opening = new SocketOpening(to, {
+      socketReady: socket => {
+        stream.#opening = undefined
+        stream.#own(socket)
+        outliveFailedWrites(socket)
+        if (!readIntoShared(socket)) socket.on('data', onData)
+        socket.resume()
+        onConnect()
+      },
+      socketFailed: error => {
+        if (error !== undefined) stream.failed(error)
+        stream.socketClosed()
+      },
+    })
     return stream
   }
 
@@ -156,12 +196,16 @@ export class ByteStream {
   }
 
   destroy(): void {
+    this.#opening?.destroy()
     this.#socket.destroy()
   }
 
   /** Closes with RST, so that the peer cannot take what it has for a complete message. */
   reset(): void {
-    if (!this.#closed) this.#socket.resetAndDestroy()
+    if (this.#closed) return
+    // Elsewhere there is no RST: a unix socket just closes, and TLS without its own close is a cut to whoever minds (RFC 9112 9.8).
+    if (this.#socket instanceof TLSSocket || this.#socket.remoteFamily === undefined) this.#socket.destroy()
+    else this.#socket.resetAndDestroy()
   }
 
   // What the socket's events call.
@@ -170,8 +214,10 @@ export class ByteStream {
     this.#owner.streamBytes(bytes, end)
   }
 
+  /** Behind a TLS alert an end is told as well, but no close. */
   peerEnded(): void {
-    this.#owner.streamEnded()
+    if (this.#error === undefined) this.#owner.streamEnded()
+    else this.#socket.destroy()
   }
 
   writeFailed(): void {
@@ -212,6 +258,15 @@ export class ByteStream {
     this.#owner.streamStalled()
   }
 
+  #own(socket: OwnedSocket): void {
+    this.#socket = socket
+    socket.causewayStream = this
+    socket.on('end', onEnd)
+    socket.on('drain', onDrain)
+    socket.on('error', onError)
+    socket.on('close', onClose)
+  }
+
   #write(data: string | Buffer): void {
     if (this.#closed || this.#writeFailed || this.#socket.destroyed || this.#socket.writableEnded) return
     if (typeof data === 'string') this.#socket.write(data, 'latin1')
@@ -222,21 +277,32 @@ export class ByteStream {
   }
 }
 
-/**
- * A socket that outlives a failed write: Node destroys one at EPIPE or ECONNRESET, and with it what the peer has sent before it closed. Reading
- * goes on until it ends by itself.
- */
+/** A socket that outlives a failed write. */
 class ReadingSocket extends Socket {
   causewayStream?: ByteStream
 
   override destroy(error?: Error): this {
-    if (error === undefined || !('syscall' in error) || error.syscall !== 'write') return super.destroy(error)
-    // The failed write has marked the reading side as well, which would keep its end from being told.
-    const reading: unknown = Reflect.get(this, '_readableState')
-    if (typeof reading === 'object' && reading !== null) Reflect.set(reading, 'errored', null)
-    this.causewayStream?.writeFailed()
-    return this
+    return survives(this, error) ? this : super.destroy(error)
   }
+}
+
+/** The same for a socket that somebody else has made. */
+function outliveFailedWrites(socket: OwnedSocket): void {
+  const destroy = socket.destroy.bind(socket)
+  socket.destroy = error => (survives(socket, error) ? socket : destroy(error))
+}
+
+/**
+ * Node destroys a socket at EPIPE or ECONNRESET of a write, and with it what the peer has sent before it closed: reading goes on until it
+ * ends by itself. False: it is to be destroyed.
+ */
+function survives(socket: OwnedSocket, error: Error | undefined): boolean {
+  if (error === undefined || !('syscall' in error) || error.syscall !== 'write') return false
+  // The failed write has marked the reading side as well, which would keep its end from being told.
+  const reading: unknown = Reflect.get(socket, '_readableState')
+  if (typeof reading === 'object' && reading !== null) Reflect.set(reading, 'errored', null)
+  socket.causewayStream?.writeFailed()
+  return true
 }
 
 /** Runs while a peer owes us the taking of bytes; a peer that takes some, however slowly, gets a new term. */
@@ -276,6 +342,8 @@ function onSharedRead(this: OwnedSocket, size: number, buffer: Uint8Array): bool
   this.causewayStream?.bytesArrived(buffer as Buffer, size)
   return true
 }
+
+const SHARED_READ = { buffer: READ_BUFFER, callback: onSharedRead }
 
 function onData(this: OwnedSocket, chunk: Buffer): void {
   this.causewayStream?.bytesArrived(chunk, chunk.length)

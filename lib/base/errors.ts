@@ -24,6 +24,7 @@ const TRAITS = {
   TARGET_TOO_LONG: { status: 414, fault: 'client', retry: 'never' },
   HEAD_TOO_LARGE: { status: 431, fault: 'client', retry: 'never' },
   LENGTH_REQUIRED: { status: 411, fault: 'operator', retry: 'never' },
+  MISDIRECTED: { status: 421, fault: 'client', retry: 'never' },
   BODY_TOO_LARGE: { status: 413, fault: 'client', retry: 'never' },
   // Refused here.
   NO_ROUTE: { status: 404, fault: 'client', retry: 'never' },

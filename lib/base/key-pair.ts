@@ -7,6 +7,8 @@ export interface KeyPair {
   readonly names: readonly string[]
   readonly certificate: string
   readonly key: string
+  /** `ec` or `rsa`, mostly. */
+  readonly keyType: string
   /** Milliseconds since 1970 (UTC). */
   readonly notBeforeMs: number
   readonly notAfterMs: number
@@ -64,6 +66,7 @@ export function keyPairOf(certificate: string, key: string): KeyPair | KeyPairFa
     names: namesOf(leaf),
     certificate,
     key,
+    keyType: secret.asymmetricKeyType ?? '',
     notBeforeMs: leaf.validFromDate.getTime(),
     notAfterMs: leaf.validToDate.getTime(),
   }

@@ -3,7 +3,7 @@ import { dirname, resolve } from 'node:path'
 import { readAuthorities } from '../base/key-pair.ts'
 import { writeTrouble } from '../base/writable-folder.ts'
 import { isPrivateName, whyNoCertificate } from './acme-hosts.ts'
-import type { Subject } from './cross-checks.ts'
+import type { Subject } from './references.ts'
 import type { Settings } from './settings.ts'
 import { placeOf } from './tree.ts'
 

@@ -5,24 +5,15 @@ import { checkAcme } from './acme-checks.ts'
 import { addressText } from './address.ts'
 import { checkEndpointsFile } from './endpoints-file-checks.ts'
 import type { Address } from './model.ts'
-import { didYouMean } from './nearest.ts'
-import type { Report } from './problem.ts'
-import type { NamedName } from './schema.ts'
+import { checkReference, namesOf, type Subject } from './references.ts'
 import type { Settings } from './settings.ts'
 import { type Place, placeText } from './source.ts'
 import { checkRoot } from './static-root-checks.ts'
 import { checkTls } from './tls-checks.ts'
-import { type Node, nodeAt, type Path, placeOf, type Table } from './tree.ts'
+import { type Node, nodeAt, type Path, placeOf } from './tree.ts'
 
 type Upstream = Settings['upstreams'] extends ReadonlyMap<string, infer T> ? T : never
 type Route = Settings['routes'] extends ReadonlyMap<string, infer T> ? T : never
-
-/** What a check looks at: the values, and the tree that knows where they stand. */
-export interface Subject {
-  readonly settings: Settings
-  readonly root: Table
-  readonly report: Report
-}
 
 /**
  * All mistakes that no single value shows. `whole`: every file could be read; if not, what is missing here may stand in the broken
@@ -261,18 +252,6 @@ function checkMount({ settings, root, report }: Subject, name: string, route: Ro
   }
 }
 
-function checkReference({ root, report }: Subject, node: Node): void {
-  if (node.kind !== 'leaf' || typeof node.value !== 'string' || node.unresolved) return
-  const names = namesOf(root, 'upstreams')
-  if (names.includes(node.value)) return
-  const known = names.length === 0 ? 'no upstream is defined' : `defined are: ${names.join(', ')}`
-  report.error(
-    node.at,
-    `upstream ${JSON.stringify(node.value)} is not defined`,
-    didYouMean(node.value, names) ?? known,
-  )
-}
-
 function checkSameRoutes({ settings, root, report }: Subject): void {
   const seen = new Map<string, string>()
   for (const [name, route] of settings.routes) {
@@ -293,9 +272,4 @@ function checkSameRoutes({ settings, root, report }: Subject): void {
 
 function isEmptyList(node: Node): boolean {
   return node.kind === 'list' && node.items.length === 0
-}
-
-function namesOf(root: Table, section: NamedName): readonly string[] {
-  const node = root.entries.get(section)?.node
-  return node?.kind === 'table' ? [...node.entries.keys()] : []
 }

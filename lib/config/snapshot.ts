@@ -20,9 +20,10 @@ import type {
 } from './model.ts'
 import type { Report } from './problem.ts'
 import { readSettings, type Settings } from './settings.ts'
-import type { AcmeConfig, ListenerTls, TunnelConfig } from './tls-model.ts'
+import type { AcmeConfig, ListenerTls, TunnelConfig, UpstreamTls } from './tls-model.ts'
 import type { TlsSetting } from './tls-section.ts'
 import type { Table } from './tree.ts'
+import { plainTls, readUpstreamTls } from './upstream-tls.ts'
 
 type Of<K extends 'listeners' | 'upstreams' | 'routes' | 'tunnels'> =
   Settings[K] extends ReadonlyMap<string, infer T> ? T : never
@@ -39,6 +40,7 @@ export function buildSnapshot(root: Table, { hash, whole }: Origin, report: Repo
   const settings = readSettings(root, report)
   crossCheck({ settings, root, report }, whole)
   const pages = readErrorPages(settings, root, report)
+  const secured = readUpstreamTls({ settings, root, report })
   const { server, log, acme } = settings
   const admin = adminOf(settings)
   if (report.failed || server === undefined || log === undefined || admin === undefined || acme === undefined)
@@ -50,7 +52,9 @@ export function buildSnapshot(root: Table, { hash, whole }: Origin, report: Repo
     admin,
     acme: acmeConfig(acme),
     listeners: [...settings.listeners].map(([name, listener]) => listenerConfig(name, listener)),
-    upstreams: [...settings.upstreams].map(([name, upstream]) => upstreamConfig(name, upstream)),
+    upstreams: [...settings.upstreams].map(([name, upstream]) =>
+      upstreamConfig(name, upstream, secured.get(name)),
+    ),
     routes: [...settings.routes].map(([name, route]) => routeConfig(name, route, pages)),
     tunnels: [...settings.tunnels].map(([name, tunnel]): TunnelConfig => ({ name, ...tunnel })),
   }
@@ -94,8 +98,8 @@ const ASGI_SERVERS: ReadonlySet<ServerKind> = new Set(['uvicorn', 'hypercorn', '
 type Upstream = Of<'upstreams'>
 type Endpoint = NonNullable<Upstream['endpoints']>[number]
 
-/** The plain data of `[upstreams.NAME]`. */
-export function upstreamConfig(name: string, upstream: Upstream): UpstreamConfig {
+/** The plain data of `[upstreams.NAME]`. `secured`: its `tls` with the files that it names; undefined: they are not wanted. */
+export function upstreamConfig(name: string, upstream: Upstream, secured?: UpstreamTls): UpstreamConfig {
   const {
     endpoints = [],
     run,
@@ -115,7 +119,7 @@ export function upstreamConfig(name: string, upstream: Upstream): UpstreamConfig
     names: endpoints.flatMap(namedEndpoints),
     endpointsFile: endpointsFile === undefined ? undefined : resolve(endpointsFile),
     run: run === undefined ? undefined : runConfig(run),
-    tls: { ...tls, ca: resolved(tls.ca), certificate: resolved(tls.certificate), key: resolved(tls.key) },
+    tls: secured ?? plainTls(tls),
     hashOn: hashOn ?? { on: 'client-ip' },
     body,
     abandoned: abandoned ?? (body === 'spool' && holdsWorker(upstream) ? 'finish' : 'close'),

@@ -1,6 +1,6 @@
 import { closeSync, existsSync, opendirSync, openSync, readdirSync, statSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
-import type { Subject } from './cross-checks.ts'
+import type { Subject } from './references.ts'
 import type { Settings } from './settings.ts'
 import { placeOf } from './tree.ts'
 

@@ -1,11 +1,12 @@
 import { readAuthorities, readKeyPair } from '../base/key-pair.ts'
 import { whyNoCertificate } from './acme-hosts.ts'
-import type { Subject } from './cross-checks.ts'
+import { isHttp2 } from './endpoint-fit.ts'
 import { didYouMean } from './nearest.ts'
+import { checkReference, namesOf, type Subject } from './references.ts'
 import type { Settings } from './settings.ts'
 import { placeText } from './source.ts'
 import type { TlsSetting } from './tls-section.ts'
-import { type Path, placeOf } from './tree.ts'
+import { nodeAt, type Path, placeOf } from './tree.ts'
 
 type Listener = Settings['listeners'] extends ReadonlyMap<string, infer T> ? T : never
 type Upstream = Settings['upstreams'] extends ReadonlyMap<string, infer T> ? T : never
@@ -15,7 +16,7 @@ type Tunnel = Settings['tunnels'] extends ReadonlyMap<string, infer T> ? T : nev
 export function checkTls(subject: Subject, whole: boolean): void {
   const { settings } = subject
   for (const [name, listener] of settings.listeners) checkListener(subject, name, listener, whole)
-  for (const [name, upstream] of settings.upstreams) checkEndpointsTls(subject, name, upstream)
+  for (const [name, upstream] of settings.upstreams) checkProxyHeader(subject, name, upstream)
   for (const [name, tunnel] of settings.tunnels) checkTunnel(subject, name, tunnel, whole)
   checkSameTunnels(subject)
 }
@@ -84,50 +85,29 @@ function checkAuthorities({ root, report }: Subject, path: Path, file: string): 
     report.error(placeOf(root, path), `${file} ${authorities.fault}`, authorities.hint)
 }
 
-function checkEndpointsTls(subject: Subject, name: string, upstream: Upstream): void {
-  const { root, report } = subject
-  const path = ['upstreams', name, 'tls']
-  const { ca, certificate, key, verify } = upstream.tls
-  if (ca !== undefined) checkAuthorities(subject, [...path, 'ca'], ca)
-  if (!verify)
-    report.warning(
-      placeOf(root, [...path, 'verify']),
-      `endpoints of upstream "${name}" may be anybody: verify is off`,
-      'name their authority: tls = { ca = "/certs/ca.pem" }',
-    )
-  if (certificate === undefined && key === undefined) return
-  if (certificate === undefined || key === undefined)
-    return report.error(placeOf(root, path), 'certificate and key belong together', 'write both, or none')
-  const pair = readKeyPair({ certificate, key })
-  if ('fault' in pair)
-    report.error(
-      placeOf(root, [...path, pair.file]),
-      `${pair.file === 'key' ? key : certificate} ${pair.fault}`,
-      pair.hint,
-    )
+/** A header stands before all that a connection carries, and HTTP/2 carries many clients. */
+function checkProxyHeader({ root, report }: Subject, name: string, upstream: Upstream): void {
+  const at = (upstream.endpoints ?? []).findIndex(({ address: { protocol } }) => isHttp2(protocol))
+  if (upstream.proxyProtocol === undefined || at < 0) return
+  report.error(
+    placeOf(root, ['upstreams', name, 'endpoints', at]),
+    'proxy_protocol names one client a connection, and HTTP/2 carries the requests of many on one',
+    'leave proxy_protocol out, or write "https://…" or "http://…"',
+  )
 }
 
 function checkTunnel(subject: Subject, name: string, tunnel: Tunnel, whole: boolean): void {
   if (!whole) return
   const { root, report, settings } = subject
   const path = ['tunnels', name]
-  const upstreams = [...settings.upstreams.keys()]
-  if (!upstreams.includes(tunnel.upstream))
-    report.error(
-      placeOf(root, [...path, 'upstream']),
-      `upstream ${JSON.stringify(tunnel.upstream)} is not defined`,
-      didYouMean(tunnel.upstream, upstreams),
-    )
+  const upstream = nodeAt(root, [...path, 'upstream'])
+  if (upstream !== undefined) checkReference(subject, upstream)
   for (const [i, listener] of tunnel.listeners.entries()) {
     const at = placeOf(root, [...path, 'listeners', i])
-    const known = settings.listeners.get(listener)
-    if (known === undefined)
-      report.error(
-        at,
-        `listener ${JSON.stringify(listener)} is not defined`,
-        didYouMean(listener, [...settings.listeners.keys()]),
-      )
-    else if (known.tls === undefined)
+    const names = namesOf(root, 'listeners')
+    if (!names.includes(listener))
+      report.error(at, `listener ${JSON.stringify(listener)} is not defined`, didYouMean(listener, names))
+    else if (settings.listeners.get(listener)?.tls === undefined && settings.listeners.has(listener))
       report.error(
         at,
         `listener "${listener}" has no tls: tunnels are for TLS clients`,

@@ -44,14 +44,21 @@ export interface TunnelConfig {
   readonly upstream: string
 }
 
-/** How endpoints prove who they are, and we to them. Paths are absolute. */
+/** A file of certificates or keys, as it was when the configuration was read. */
+export interface PemFile {
+  /** Absolute. */
+  readonly path: string
+  readonly text: string
+}
+
+/** How endpoints prove who they are, and we to them. */
 export interface UpstreamTls {
-  /** PEM file; undefined: the authorities that Node knows. */
-  readonly ca: string | undefined
+  /** undefined: the authorities that Node knows. */
+  readonly ca: PemFile | undefined
   /** undefined: the endpoint's host. */
   readonly serverName: string | undefined
   readonly verify: boolean
-  /** What we show. */
-  readonly certificate: string | undefined
-  readonly key: string | undefined
+  /** What we show; both or none. */
+  readonly certificate: PemFile | undefined
+  readonly key: PemFile | undefined
 }

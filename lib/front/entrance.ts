@@ -1,21 +1,39 @@
 import type { Socket } from 'node:net'
-import type { ClientFacts } from '../http/exchange.ts'
+import type { TLSSocket } from 'node:tls'
+import type { HandshakeFailure, HandshakeResult } from '../../metrics/blocks.ts'
+import type { ErrorCode } from '../base/errors.ts'
+import type { ClientFacts, TlsFacts } from '../http/exchange.ts'
+import { type ClientHello, readClientHello } from '../wire/client-hello.ts'
+import { readProxyHeader } from '../wire/proxy-protocol.ts'
 import type { ClientConnection, ConnectionHost } from './connection-host.ts'
 import { Http1Connection } from './http1-connection.ts'
 import { Http2Connection } from './http2-connection.ts'
+import { Leaving } from './leaving.ts'
 import type { Opening, OpeningReader } from './opening.ts'
+import { refusalText, refusedFacts } from './refusal.ts'
+import type { TlsContexts } from './tls-contexts.ts'
+import { type HandshakeOwner, TlsHandshake } from './tls-handshake.ts'
 
 /** What a client with prior knowledge of HTTP/2 says first (RFC 9113 3.4). */
 const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1')
+/** Asked for by ACME servers that look at a challenge, and by nobody else (RFC 8737 6.2). */
+const ACME_PROTOCOL = 'acme-tls/1'
+/** A fatal alert that there is no certificate for the name: unrecognized_name (RFC 8446 6.2). */
+const NO_SUCH_NAME = Buffer.from([21, 3, 3, 0, 2, 2, 112])
 
 /** What the entrance needs of its listener. */
 export interface EntranceHost extends ConnectionHost {
-  /** The opening has become this connection. */
-  entered(opening: Opening, connection: ClientConnection): void
+  /** undefined while the listener has no certificates. */
+  readonly tls: TlsContexts | undefined
+  /** The connection has become another. */
+  entered(before: ClientConnection, connection: ClientConnection): void
+  /** The client behind a proxy that names it. */
+  clientBehind(proxy: ClientFacts, source: { readonly address: string; readonly port: number }): ClientFacts
+  handshakeEnded(result: HandshakeResult): void
 }
 
 /** Finds out what the connections of one listener speak, and makes them. */
-export class Entrance implements OpeningReader {
+export class Entrance implements OpeningReader, HandshakeOwner {
   readonly #host: EntranceHost
 
   constructor(host: EntranceHost) {
@@ -24,35 +42,140 @@ export class Entrance implements OpeningReader {
 
   /** False: every connection speaks HTTP/1, and nothing needs to be found out. */
   get asks(): boolean {
-    return this.#host.config.h2c
+    const { tls, h2c, proxyProtocol } = this.#host.config
+    return tls !== undefined || h2c || proxyProtocol
   }
 
+  // OpeningReader.
+
   opened(opening: Opening, bytes: Buffer): boolean {
-    const preface = isPreface(bytes)
+    const { proxyProtocol, tls, h2c } = this.#host.config
+    let at = 0
+    let { client } = opening
+    if (proxyProtocol) {
+      if (!client.trusted) return this.#refuse(opening, 'proxy-peer', bytes)
+      const header = readProxyHeader(bytes, 0, bytes.length)
+      if (header === undefined) return false
+      if ('refused' in header) return this.#refuse(opening, header.refused, bytes)
+      at = header.size
+      if (header.kind === 'proxied') client = this.#host.clientBehind(client, header.source)
+      if (at === bytes.length) return false
+    }
+    if (tls !== undefined) return this.#openTls(opening, client, bytes, at)
+    const preface = h2c ? isPreface(bytes, at) : false
     if (preface === undefined) return false
-    if (preface) this.#enterHttp2(opening, opening.release(0), opening.client)
-    else this.#enterHttp1(opening, bytes, opening.client)
+    if (preface) this.#enter(opening, new Http2Connection(opening.release(at), client, this.#host))
+    else this.#enterHttp1(opening, opening.release(bytes.length), client, bytes.subarray(at))
     return true
   }
 
-  abandoned(opening: Opening): void {
+  abandoned(opening: Opening, why: 'closed' | 'timeout' | 'too-long', bytes: Buffer): void {
+    // Load balancers connect and close to see whether somebody is there: that is no mistake.
+    if (bytes.length > 0 && why !== 'closed') this.#record(opening, 'CLIENT_TIMEOUT', `opening-${why}`, bytes)
     this.#host.closed(opening)
   }
 
-  #enterHttp2(opening: Opening, socket: Socket, client: ClientFacts): void {
-    this.#host.entered(opening, new Http2Connection(socket, client, this.#host))
+  // HandshakeOwner.
+
+  secured(handshake: TlsHandshake, socket: TLSSocket, facts: TlsFacts): void {
+    const client: ClientFacts = { ...handshake.client, scheme: 'https', tls: facts }
+    this.#host.handshakeEnded(facts.resumed ? 'resumed' : 'full')
+    if (socket.alpnProtocol === ACME_PROTOCOL) {
+      // The certificate was all that it wanted to see (RFC 8737 3).
+      socket.end()
+      return this.#leave(handshake, socket)
+    }
+    if (socket.alpnProtocol === 'h2')
+      return this.#enter(handshake, new Http2Connection(socket, client, this.#host))
+    const early: Buffer | null = socket.read()
+    this.#enterHttp1(handshake, socket, client, early ?? undefined)
   }
 
-  #enterHttp1(opening: Opening, bytes: Buffer, client: ClientFacts): void {
-    const connection = new Http1Connection(opening.release(bytes.length), client, this.#host)
-    this.#host.entered(opening, connection)
-    connection.streamBytes(bytes, bytes.length)
+  unsecured(handshake: TlsHandshake, why: HandshakeFailure, detail: string): void {
+    this.#host.handshakeEnded(why)
+    // An operator looks for these, and each took its sender a whole handshake; of the others there could be floods.
+    if (why === 'certificate') this.#record(handshake, 'BAD_REQUEST', detail)
+    this.#host.closed(handshake)
+  }
+
+  #openTls(opening: Opening, client: ClientFacts, bytes: Buffer, at: number): boolean {
+    const hello = readClientHello(bytes, at, bytes.length)
+    if (hello === undefined) return false
+    if ('refused' in hello) return this.#refuse(opening, hello.refused, bytes)
+    const context = this.#contextFor(hello)
+    const socket = opening.release(at)
+    if (context === undefined) {
+      this.#host.handshakeEnded('no_certificate')
+      socket.end(NO_SUCH_NAME)
+      this.#leave(opening, socket)
+      return true
+    }
+    const { config, env, tls } = this.#host
+    const acme = isChallenge(hello)
+    const options = {
+      context,
+      protocols: acme ? [ACME_PROTOCOL] : config.http2 ? ['h2', 'http/1.1'] : ['http/1.1'],
+      clients: acme || tls?.asksClients !== true ? undefined : config.mtls?.mode,
+      serverName: hello.serverName,
+      client,
+      env,
+      startMs: opening.startMs,
+      limitMs: config.timeouts.handshakeMs,
+    } as const
+    this.#enter(opening, new TlsHandshake(socket, options, this))
+    return true
+  }
+
+  #contextFor(hello: ClientHello) {
+    const { tls } = this.#host
+    return isChallenge(hello) ? tls?.challengeFor(hello.serverName) : tls?.contextFor(hello.serverName)
+  }
+
+  #enter(before: ClientConnection, connection: ClientConnection): void {
+    this.#host.entered(before, connection)
+  }
+
+  #enterHttp1(
+    before: ClientConnection,
+    socket: Socket,
+    client: ClientFacts,
+    early: Buffer | undefined,
+  ): void {
+    const connection = new Http1Connection(socket, client, this.#host)
+    this.#enter(before, connection)
+    if (early !== undefined && early.length > 0) connection.streamBytes(early, early.length)
+  }
+
+  /** What is no TLS, or has no PROXY header, is most often HTTP: it gets an answer that it can read. */
+  #refuse(opening: Opening, detail: string, bytes: Buffer): true {
+    const requestId = this.#record(opening, 'BAD_REQUEST', detail, bytes)
+    const socket = opening.release(bytes.length)
+    socket.end(refusalText('BAD_REQUEST', requestId, this.#host.date.text()))
+    this.#leave(opening, socket)
+    return true
+  }
+
+  /** What the client still sends is dropped until it has closed, so that no reset takes the last word from its hands. */
+  #leave(connection: ClientConnection, socket: Socket): void {
+    this.#enter(connection, new Leaving(socket, this.#host))
+  }
+
+  #record(from: Opening | TlsHandshake, code: ErrorCode, detail: string, bytes?: Buffer): string {
+    const host = this.#host
+    const requestId = host.requestIds.next()
+    const size = bytes?.length ?? 0
+    host.refused(refusedFacts(from.client, { requestId, startMs: from.startMs, code, detail, bytesIn: size }))
+    return requestId
   }
 }
 
+function isChallenge({ protocols }: ClientHello): boolean {
+  return protocols.length === 1 && protocols[0] === ACME_PROTOCOL
+}
+
 /** undefined while it may still become one. */
-function isPreface(bytes: Buffer): boolean | undefined {
-  const size = Math.min(bytes.length, PREFACE.length)
-  if (bytes.compare(PREFACE, 0, size, 0, size) !== 0) return false
+function isPreface(bytes: Buffer, at: number): boolean | undefined {
+  const size = Math.min(bytes.length - at, PREFACE.length)
+  if (bytes.compare(PREFACE, 0, size, at, at + size) !== 0) return false
   return size === PREFACE.length ? true : undefined
 }

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import { ByteStream, type ByteStreamOwner } from '../base/byte-stream.ts'
-import { type ErrorCode, endCauseOf, traitsOf } from '../base/errors.ts'
+import type { ErrorCode } from '../base/errors.ts'
 import type { Deadline } from '../base/timers.ts'
 import type { ClientFacts } from '../http/exchange.ts'
 import { originOf } from '../http/forwarded.ts'
@@ -12,7 +12,7 @@ import type { ClientConnection, ConnectionHost } from './connection-host.ts'
 import { HeldBytes, hasLineFeed } from './held-bytes.ts'
 import { type Ending, Http1Exchange, type Http1Wire } from './http1-exchange.ts'
 import type { Http1Tunnel } from './http1-tunnel.ts'
-import { REFUSED_REQUEST, refusalText } from './refusal.ts'
+import { refusalText, refusedFacts } from './refusal.ts'
 import { RequestBody } from './request-body.ts'
 
 /**
@@ -316,15 +316,11 @@ export class Http1Connection implements ClientConnection, ByteStreamOwner, Http1
 
   /** Returns the id under which it is logged. */
   #recordRefusal(code: ErrorCode, detail: string): string {
-    const record = new ExchangeRecord(this.#host.requestIds.next(), this.#headStartMs)
-    record.clientIp = this.client.peerAddress
-    record.status = traitsOf(code).status
-    record.end = endCauseOf(code)
-    record.detail = detail
-    record.bytesIn = this.#held.size > 0 ? this.#held.size : this.#end
-    const { client } = this
-    this.#host.refused({ request: REFUSED_REQUEST, client, record, answered: false, bodyDone: false })
-    return record.requestId
+    const requestId = this.#host.requestIds.next()
+    const bytesIn = this.#held.size > 0 ? this.#held.size : this.#end
+    const startMs = this.#headStartMs
+    this.#host.refused(refusedFacts(this.client, { requestId, startMs, code, detail, bytesIn }))
+    return requestId
   }
 
   /** Sends the rest, then FIN, and drops what the client still sends: a reset would take the answer from its hands. */

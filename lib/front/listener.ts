@@ -1,5 +1,11 @@
-import { createServer, type Server, type Socket } from 'node:net'
-import { LISTENER_BLOCK, REJECTIONS, type Rejection } from '../../metrics/blocks.ts'
+import { createServer, isIP, type Server, type Socket } from 'node:net'
+import {
+  HANDSHAKE_RESULTS,
+  type HandshakeResult,
+  LISTENER_BLOCK,
+  REJECTIONS,
+  type Rejection,
+} from '../../metrics/blocks.ts'
 import { protocolErrorIndex } from '../../metrics/protocol-errors.ts'
 import { HttpDate } from '../base/clock.ts'
 import type { ThreadEnv } from '../base/thread-env.ts'
@@ -7,12 +13,15 @@ import type { Address, ListenerConfig } from '../config/model.ts'
 import { type CidrSet, parseCidrs } from '../http/cidr.ts'
 import type { ClientFacts, Exchange, ExchangeFacts } from '../http/exchange.ts'
 import { RequestIds } from '../http/request-ids.ts'
+import type { ProxyPeer } from '../wire/proxy-protocol.ts'
 import type { HeadLimits } from '../wire/refusal.ts'
 import type { ClientConnection } from './connection-host.ts'
 import { Entrance, type EntranceHost } from './entrance.ts'
 import { Http1Connection } from './http1-connection.ts'
 import { Opening } from './opening.ts'
 import { refusalText } from './refusal.ts'
+import { TlsContexts } from './tls-contexts.ts'
+import type { TlsState } from './tls-state.ts'
 
 /** What a listener hands its exchanges to. */
 export interface ListenerHooks {
@@ -39,6 +48,7 @@ export class Listener implements EntranceHost {
   headLimits: HeadLimits
   trusted: CidrSet
   draining = false
+  tls: TlsContexts | undefined = undefined
   readonly #row: number
   readonly #hooks: ListenerHooks
   readonly #server: Server
@@ -100,6 +110,12 @@ export class Listener implements EntranceHost {
     this.trusted = parseCidrs(config.trustedProxies)
   }
 
+  /** New certificates; connections that are open keep theirs. */
+  updateTls(state: TlsState): void {
+    const certificates = state.listeners.find(({ listener }) => listener === this.config.name)
+    this.tls = certificates === undefined ? undefined : new TlsContexts(certificates, state)
+  }
+
   /** Stops accepting; idle connections go now, the others with `Connection: close` after their answer. */
   drain(): void {
     this.draining = true
@@ -116,6 +132,10 @@ export class Listener implements EntranceHost {
   // ConnectionHost.
 
   route(exchange: Exchange): void {
+    const { tls } = exchange.client
+    // RFC 9110 15.5.20. What the client has proved was asked for in another host's name.
+    if (tls?.bound === true && isForAnother(tls.serverName, exchange.request.hostname))
+      return exchange.fail('MISDIRECTED', `the handshake was for ${tls.serverName ?? 'no host'}`)
     this.#hooks.route(exchange)
   }
 
@@ -141,9 +161,19 @@ export class Listener implements EntranceHost {
     if (this.#connections.delete(connection)) this.env.cells.add(this.#row + AT.active, -1)
   }
 
-  entered(opening: Opening, connection: ClientConnection): void {
-    this.#connections.delete(opening)
+  // EntranceHost.
+
+  entered(before: ClientConnection, connection: ClientConnection): void {
+    this.#connections.delete(before)
     this.#connections.add(connection)
+  }
+
+  clientBehind(proxy: ClientFacts, { address, port }: ProxyPeer): ClientFacts {
+    return { ...proxy, peerAddress: address, peerPort: port, trusted: this.trusted.has(address) }
+  }
+
+  handshakeEnded(result: HandshakeResult): void {
+    this.env.cells.add(this.#row + AT.handshakes + HANDSHAKE_RESULTS.indexOf(result), 1)
   }
 
   #accept(socket: Socket): void {
@@ -187,6 +217,7 @@ export class Listener implements EntranceHost {
           : this.trusted.has(peerAddress),
       listener: this.config.name,
       scheme: 'http',
+      localAddress: bareAddress(socket.localAddress ?? ''),
       localPort: address.kind === 'tcp' ? address.port : 0,
       tls: undefined,
     }
@@ -204,6 +235,12 @@ export class Listener implements EntranceHost {
 function forget(socket: Socket): void {
   socket.on('error', () => {})
   socket.destroy()
+}
+
+/** An address cannot be asked for in a handshake (RFC 6066 3), so it stands for no name. */
+function isForAnother(serverName: string | undefined, hostname: string): boolean {
+  if (serverName === undefined && isIP(hostname.replace(/^\[|\]$/g, '')) !== 0) return false
+  return serverName !== hostname
 }
 
 function headLimitsOf({ limits }: ListenerConfig): HeadLimits {

@@ -27,6 +27,7 @@ export class Opening implements ClientConnection, Deadline {
   slot: number | undefined = undefined
   readonly socket: Socket
   readonly client: ClientFacts
+  readonly startMs: number
   readonly #host: ConnectionHost
   readonly #reader: OpeningReader
   #bytes: Buffer = Buffer.alloc(0)
@@ -37,6 +38,7 @@ export class Opening implements ClientConnection, Deadline {
   constructor(socket: Socket, client: ClientFacts, host: ConnectionHost, reader: OpeningReader) {
     this.socket = socket
     this.client = client
+    this.startMs = host.env.clock.now()
     this.#host = host
     this.#reader = reader
     host.env.timers.arm(this, host.config.timeouts.handshakeMs)

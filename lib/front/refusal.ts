@@ -1,7 +1,9 @@
-import { type ErrorCode, traitsOf } from '../base/errors.ts'
+import { type ErrorCode, endCauseOf, traitsOf } from '../base/errors.ts'
+import type { ClientFacts, ExchangeFacts } from '../http/exchange.ts'
 import { FieldList } from '../http/field-list.ts'
 import type { RequestHead } from '../http/message.ts'
 import { phraseOf, statusLine } from '../http/phrases.ts'
+import { ExchangeRecord } from '../http/record.ts'
 
 /** Stands in logs for a request whose head was refused: nothing in it can be trusted to be what it seems. */
 export const REFUSED_REQUEST: RequestHead = {
@@ -29,4 +31,26 @@ export function refusalText(code: ErrorCode, requestId: string, date: string): s
     `${statusLine(status, '')}Content-Type: text/plain; charset=utf-8\r\nDate: ${date}\r\n` +
     `Content-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`
   )
+}
+
+export interface Refused {
+  readonly requestId: string
+  readonly startMs: number
+  readonly code: ErrorCode
+  readonly detail: string
+  readonly bytesIn: number
+}
+
+/** What the log is told of a client that was refused before there was any exchange. */
+export function refusedFacts(
+  client: ClientFacts,
+  { requestId, startMs, code, detail, bytesIn }: Refused,
+): ExchangeFacts {
+  const record = new ExchangeRecord(requestId, startMs)
+  record.clientIp = client.peerAddress
+  record.status = traitsOf(code).status
+  record.end = endCauseOf(code)
+  record.detail = detail
+  record.bytesIn = bytesIn
+  return { request: REFUSED_REQUEST, client, record, answered: false, bodyDone: false }
 }

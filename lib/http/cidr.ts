@@ -65,7 +65,8 @@ function unmapRange(ip: Ip, bits: number): [Ip, number] {
   return [ip, bits]
 }
 
-function parseIp(text: string, unmap = true): Ip | undefined {
+/** The address that `text` stands for, an IPv4-mapped one as IPv4 unless told otherwise; undefined for anything else. */
+export function parseIp(text: string, unmap = true): Ip | undefined {
   if (ipaddr.IPv4.isValidFourPartDecimal(text)) return ipaddr.IPv4.parse(text)
   if (!text.includes(':') || !ipaddr.IPv6.isValid(text)) return undefined
   const ip = ipaddr.IPv6.parse(text)

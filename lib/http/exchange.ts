@@ -121,6 +121,8 @@ export interface ClientFacts {
   readonly listener: string
   /** What this listener itself speaks. */
   readonly scheme: 'http' | 'https'
+  /** Address of the socket's own end. '' on a unix socket. */
+  readonly localAddress: string
   /** Port the listener is bound to; 0 on a unix socket. */
   readonly localPort: number
   /** undefined without TLS. */
@@ -134,6 +136,8 @@ export interface TlsFacts {
   /** `TLSv1.3` */
   readonly version: string
   readonly cipher: string
+  /** An earlier session was taken up again, which spares both sides most of the work. */
+  readonly resumed: boolean
   /** The certificate that the client has shown, and that is good; undefined if it has shown none. */
   readonly certificate: ClientCertificate | undefined
   /** The listener asks for client certificates, so a request for another host than `serverName` is not for this connection (421). */

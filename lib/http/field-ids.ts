@@ -7,6 +7,8 @@ const NAMES = [
   'alt-svc',
   'authorization',
   'cache-control',
+  'client-cert',
+  'client-cert-chain',
   'connection',
   'content-encoding',
   'content-length',
@@ -65,6 +67,12 @@ const NAMES = [
   'x-request-id',
   'x-script-name',
   'x-sendfile',
+  'x-ssl-client-cert',
+  'x-ssl-client-fingerprint',
+  'x-ssl-client-i-dn',
+  'x-ssl-client-s-dn',
+  'x-ssl-client-serial',
+  'x-ssl-client-verify',
 ] as const
 
 export type FieldName = (typeof NAMES)[number]

@@ -16,6 +16,8 @@ const HOP_BY_HOP: readonly FieldName[] = [
 
 /** What a client may not tell an app: who it is and how it came is for us to say, httpoxy and X-Accel are attacks. */
 const NEVER_FROM_CLIENTS: readonly FieldName[] = [
+  'client-cert',
+  'client-cert-chain',
   'expect',
   'forwarded',
   'host',
@@ -38,6 +40,12 @@ const NEVER_FROM_CLIENTS: readonly FieldName[] = [
   'x-request-id',
   'x-script-name',
   'x-sendfile',
+  'x-ssl-client-cert',
+  'x-ssl-client-fingerprint',
+  'x-ssl-client-i-dn',
+  'x-ssl-client-s-dn',
+  'x-ssl-client-serial',
+  'x-ssl-client-verify',
 ]
 
 /** Instructions to the proxy in front of the app: not for the client's eyes. */
@@ -49,6 +57,27 @@ const NEVER_TO_CLIENTS: readonly FieldName[] = [
   'x-accel-redirect',
   'x-sendfile',
 ]
+
+/**
+ * Not in trailers (RFC 9110 6.5.1): what frames or routes the message, asks for something, proves somebody, says how the body is to be read or kept.
+ * A client that folds trailers into the fields before the body would believe them too late, or not as we did.
+ */
+const NEVER_IN_TRAILERS: ReadonlySet<string> = new Set([
+  ...HOP_BY_HOP,
+  ...NEVER_FROM_CLIENTS,
+  ...['age', 'allow', 'authorization', 'cache-control', 'content-disposition', 'content-encoding'],
+  ...['content-language', 'content-location', 'content-range', 'content-security-policy', 'content-type'],
+  ...['cookie', 'date', 'expires', 'location', 'max-forwards', 'pragma', 'proxy-authenticate', 'range'],
+  ...[
+    'refresh',
+    'retry-after',
+    'set-cookie',
+    'strict-transport-security',
+    'vary',
+    'warning',
+    'www-authenticate',
+  ],
+])
 
 const REQUEST_DROPS = table([...HOP_BY_HOP, ...NEVER_FROM_CLIENTS])
 const RESPONSE_DROPS = table([...HOP_BY_HOP, ...NEVER_TO_CLIENTS])
@@ -75,6 +104,13 @@ export function dropFromResponse(fields: FieldList, connectionNamed: ReadonlySet
     if (RESPONSE_DROPS[mark & ID_MASK] === 1) marks[at] = mark | DROPPED
   }
   if (connectionNamed !== undefined) dropNamed(fields, connectionNamed)
+}
+
+/** Marks which of an answer's trailers may not travel on. */
+export function dropFromTrailers(fields: FieldList): void {
+  for (let i = 0; i < fields.count; i += 1) {
+    if (NEVER_IN_TRAILERS.has(fields.name(i).toLowerCase())) fields.drop(i)
+  }
 }
 
 function dropNamed(fields: FieldList, named: ReadonlySet<string>): void {

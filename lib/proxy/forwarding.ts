@@ -3,12 +3,14 @@ import type { ErrorCode } from '../base/errors.ts'
 import type { Priority } from '../config/model.ts'
 import type { Exchange, ExchangeOwner } from '../http/exchange.ts'
 import type { FieldList } from '../http/field-list.ts'
-import { dropFromResponse } from '../http/hop-by-hop.ts'
+import { dropFromResponse, dropFromTrailers } from '../http/hop-by-hop.ts'
 import { isIdempotent } from '../http/idempotent.ts'
 import type { ResponseHead } from '../http/message.ts'
 import type { ExchangeRecord } from '../http/record.ts'
 import type { PacketRefusal } from '../wire/uwsgi-packet.ts'
 import type { BodySource } from './body-source.ts'
+import { clientHeader } from './client-header.ts'
+import { http2Request } from './http2-request.ts'
 import { isLive, ReadAhead } from './read-ahead.ts'
 import { requestText } from './request-text.ts'
 import type { ProxySite } from './site.ts'
@@ -65,6 +67,14 @@ export class Forwarding implements Job, ExchangeOwner {
     return uwsgiRequest(this.#exchange, this.#site.mount, this.#body?.length)
   }
 
+  http2Fields(scheme: 'http' | 'https'): string[] {
+    return http2Request(this.#exchange, this.#site.mount, this.#body?.length, scheme)
+  }
+
+  proxyHeader(version: 'v1' | 'v2'): string {
+    return clientHeader(this.#exchange.client, version)
+  }
+
   waitsIn(line: WaitingLine | undefined): void {
     this.#line = line
   }
@@ -117,18 +127,19 @@ export class Forwarding implements Job, ExchangeOwner {
     else this.#ahead.flush()
   }
 
-  answerEnd(): void {
+  answerEnd(trailers?: FieldList): void {
     this.#over()
     if (this.#handedOver) return
-    if (this.#ahead === undefined) this.#exchange.end()
-    else this.#ahead.end(undefined, '')
+    if (trailers !== undefined) dropFromTrailers(trailers)
+    if (this.#ahead === undefined) this.#exchange.end(trailers)
+    else this.#ahead.end(trailers)
   }
 
   failed(code: ErrorCode, detail: string): void {
     this.#over()
     if (this.#handedOver) return
     if (this.#ahead === undefined) this.#exchange.fail(code, detail)
-    else this.#ahead.end(code, detail)
+    else this.#ahead.fail(code, detail)
   }
 
   // ExchangeOwner: the client's side.

@@ -1,6 +1,7 @@
 import type { Upstream } from '../../upstreams/upstream.ts'
-import type { UpstreamConfig } from '../config/model.ts'
+import type { EndpointProtocol, UpstreamConfig } from '../config/model.ts'
 import type { Exchange } from '../http/exchange.ts'
+import { FIELD } from '../http/field-ids.ts'
 import type { Handler } from '../http/handler.ts'
 import { websocketKey } from '../http/websocket.ts'
 import { balanceKey } from './balance-key.ts'
@@ -17,12 +18,15 @@ export class ProxyHandler implements Handler, Collector {
   readonly #upstream: Upstream
   readonly #site: ProxySite
   readonly #mirror: Mirror | undefined
-  /** uwsgi cannot switch: there a request for a WebSocket is an ordinary one, and the app says what it thinks of it. */
+  /** uwsgi cannot switch, and HTTP/2 not in this way: there a request for a WebSocket is an ordinary one, and the app says what it thinks of it. */
   readonly #tunnels: boolean
+  /** No endpoint needs the length of a body before its first byte. */
+  readonly #streams: boolean
 
   constructor(upstream: Upstream, site: ProxySite, mirror?: Mirror) {
     this.#upstream = upstream
     this.#tunnels = canTunnel(upstream.config)
+    this.#streams = !speaks(upstream.config, 'uwsgi')
     this.#site = site
     this.#mirror = mirror
   }
@@ -31,9 +35,16 @@ export class ProxyHandler implements Handler, Collector {
     const { config } = this.#upstream
     exchange.record.upstream = config.name
     if (exchange.request.framing === 'none') return this.#carry(exchange, undefined)
-    if (config.body === 'stream') return this.#carry(exchange, new BodyStream(exchange))
+    if (config.body === 'stream' || this.#isCall(exchange))
+      return this.#carry(exchange, new BodyStream(exchange))
     const { spool, env } = this.#site.room
     new BodyCollecting(exchange, spool, env.clock, this).start()
+  }
+
+  /** A gRPC call may go on for hours, both sides speaking in turn: it cannot be taken whole first. */
+  #isCall({ request }: Exchange): boolean {
+    const type = request.fields.first(FIELD['content-type'])
+    return type !== undefined && this.#streams && /^application\/grpc(?:$|[+;\s])/i.test(type)
   }
 
   /** The body of a request is here: from now on it is one like any other. */
@@ -57,6 +68,11 @@ export class ProxyHandler implements Handler, Collector {
   }
 }
 
-function canTunnel({ endpoints, run }: UpstreamConfig): boolean {
-  return endpoints.every(({ protocol }) => protocol === 'http1') && run?.protocol !== 'uwsgi'
+function canTunnel(config: UpstreamConfig): boolean {
+  return !speaks(config, 'uwsgi') && !speaks(config, 'h2') && !speaks(config, 'h2c')
+}
+
+/** Some of its endpoints speak it. */
+function speaks({ endpoints, run }: UpstreamConfig, wanted: EndpointProtocol): boolean {
+  return run?.protocol === wanted || endpoints.some(({ protocol }) => protocol === wanted)
 }

@@ -4,7 +4,9 @@ import type { Exchange } from '../http/exchange.ts'
 import type { ResponseHead } from '../http/message.ts'
 import { ExchangeRecord } from '../http/record.ts'
 import type { PacketRefusal } from '../wire/uwsgi-packet.ts'
+import { clientHeader } from './client-header.ts'
 import type { Forwarding } from './forwarding.ts'
+import { http2Request } from './http2-request.ts'
 import type { MirrorResult } from './mirror-measures.ts'
 import type { MirrorSite } from './mirror-site.ts'
 import { isLive } from './read-ahead.ts'
@@ -59,6 +61,14 @@ export class MirrorJob implements Job, Deadline {
 
   uwsgiPacket(): string | PacketRefusal {
     return uwsgiRequest(this.#exchange, this.#site.mount, this.#body?.length)
+  }
+
+  http2Fields(scheme: 'http' | 'https'): string[] {
+    return http2Request(this.#exchange, this.#site.mount, this.#body?.length, scheme)
+  }
+
+  proxyHeader(version: 'v1' | 'v2'): string {
+    return clientHeader(this.#exchange.client, version)
   }
 
   waitsIn(line: WaitingLine | undefined): void {

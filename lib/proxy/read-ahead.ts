@@ -25,7 +25,9 @@ const PATIENCE_MS = 3
  * here.
  */
 type State = 'through' | 'waiting' | 'holding'
-type Ending = { readonly code: ErrorCode | undefined; readonly detail: string }
+type Ending =
+  | { readonly code: undefined; readonly trailers: FieldList | undefined }
+  | { readonly code: ErrorCode; readonly detail: string }
 
 /**
  * An answer on its way to a client that has shown itself slow: taken from the app as fast as it comes, so that slot, connection and worker
@@ -101,10 +103,19 @@ export class ReadAhead implements SpoolSink, SpoolLogOwner, Deadline {
     }
   }
 
-  /** The app's answer has ended: well, or with an error that the client has to notice behind what is held. */
-  end(code: ErrorCode | undefined, detail: string): void {
+  /** The app's answer is whole. */
+  end(trailers: FieldList | undefined): void {
+    this.#ends({ code: undefined, trailers })
+  }
+
+  /** It has ended with an error, which the client has to notice behind what is held. */
+  fail(code: ErrorCode, detail: string): void {
+    this.#ends({ code, detail })
+  }
+
+  #ends(ending: Ending): void {
     this.#attempt = undefined
-    this.#ending = { code, detail }
+    this.#ending = ending
     this.#log.settle()
     if (this.#reader.at === this.#log.end) this.#finish(this.#ending)
   }
@@ -157,12 +168,12 @@ export class ReadAhead implements SpoolSink, SpoolLogOwner, Deadline {
     this.#refused = true
   }
 
-  #finish({ code, detail }: Ending): void {
+  #finish(ending: Ending): void {
     if (this.#held && !this.#refused)
       this.#room.spool.count('response', this.#log.usedFile ? 'file' : 'memory')
     this.#close()
-    if (code === undefined) this.#exchange.end()
-    else this.#exchange.fail(code, detail)
+    if (ending.code === undefined) this.#exchange.end(ending.trailers)
+    else this.#exchange.fail(ending.code, ending.detail)
   }
 
   #close(): void {

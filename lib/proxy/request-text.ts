@@ -1,8 +1,10 @@
+import { clientCertificateText } from '../http/client-certificate.ts'
 import type { Exchange } from '../http/exchange.ts'
 import { FIELD } from '../http/field-ids.ts'
 import { DROPPED, type FieldList } from '../http/field-list.ts'
 import { originText } from '../http/forwarded.ts'
 import { dropFromRequest } from '../http/hop-by-hop.ts'
+import type { RequestHead } from '../http/message.ts'
 import type { Mount } from './mount.ts'
 
 /**
@@ -15,14 +17,27 @@ export function requestText(
   mount: Mount | undefined,
   bodyLength: number | undefined,
 ): string {
-  const { request, origin, record } = exchange
+  const { request } = exchange
   const { fields } = request
   dropFromRequest(fields, request.connectionNamed)
   const cookies = oneCookieLine(fields)
   return (
-    `${request.method} ${mount === undefined ? request.target : mount.targetOf(request)} HTTP/1.1\r\nHost: ${request.host}\r\n` +
-    `${fields.toText()}${cookies}${originText(origin)}${mount?.fieldsText ?? ''}X-Request-Id: ${record.requestId}\r\n${framingText(exchange, bodyLength)}\r\n`
+    `${request.method} ${targetFor(request, mount)} HTTP/1.1\r\nHost: ${request.host}\r\n` +
+    `${fields.toText()}${cookies}${ownLines(exchange, mount)}${framingText(exchange, bodyLength)}\r\n`
   )
+}
+
+/** What the app is asked for. */
+export function targetFor(request: RequestHead, mount: Mount | undefined): string {
+  return mount === undefined ? request.target : mount.targetOf(request)
+}
+
+/** The lines that we say ourselves: whence the request came and with which certificate, where the app is mounted, what the request is called. */
+export function ownLines(
+  { origin, client, record }: Pick<Exchange, 'origin' | 'client' | 'record'>,
+  mount: Mount | undefined,
+): string {
+  return `${originText(origin)}${clientCertificateText(client.tls)}${mount?.fieldsText ?? ''}X-Request-Id: ${record.requestId}\r\n`
 }
 
 /** Several Cookie lines are one to HTTP/2 clients, but apps join them with a comma: RFC 9113 8.2.3. */

@@ -1,9 +1,12 @@
 import type { IncomingMessage } from 'node:http'
-import { Socket } from 'node:net'
+import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
 import type { Attempt, AttemptOwner, Job, PooledEndpoint } from '../../upstreams/job.ts'
 import type { AttemptError } from '../../upstreams/measures.ts'
 import { reasonOf } from '../../upstreams/transport/socket-error.ts'
+import { refusesHandshake } from '../../upstreams/transport/tls-error.ts'
 import type { ErrorCode } from '../base/errors.ts'
+import { SocketOpening } from '../base/peer-socket.ts'
 import type { ThreadEnv } from '../base/thread-env.ts'
 import type { Deadline } from '../base/timers.ts'
 import type { BodyReader, ClientTunnel, Exchange } from '../http/exchange.ts'
@@ -41,7 +44,9 @@ export class TunnelAttempt implements Attempt, BodyReader, Deadline, LegOwner, T
   readonly #endpoint: PooledEndpoint
   readonly #owner: AttemptOwner
   readonly #env: ThreadEnv
-  readonly #socket = new Socket({ allowHalfOpen: true })
+  readonly #opening: SocketOpening
+  /** Once connected. */
+  #socket: Socket | undefined = undefined
   readonly #leg = new TunnelLeg(this)
   readonly #startMs: number
   #state: State = 'connecting'
@@ -64,16 +69,18 @@ export class TunnelAttempt implements Attempt, BodyReader, Deadline, LegOwner, T
     endpoint.countActive(1)
     question.job.attempting(this)
     env.timers.arm(this, owner.timeouts.connectMs)
-    const socket = this.#socket
-    socket.once('connect', () => this.#connected())
-    socket.once('end', () => this.#sideEnded('app'))
-    socket.on('error', error => {
-      this.#error ??= error
-    })
-    socket.once('close', () => this.#socketClosed())
     this.#leg.once('close', () => this.#legClosed())
-    socket.setNoDelay(true)
-    if (this.#ask()) socket.connect(endpoint.peer)
+    const { proxyProtocol: version } = endpoint
+    const greeting = version === undefined ? undefined : question.job.proxyHeader(version)
+    this.#opening = new SocketOpening(endpoint.peer(greeting), {
+      socketReady: socket => this.#connected(socket),
+      socketFailed: error =>
+        this.#fail(
+          'CONNECT_FAILED',
+          'connect',
+          error === undefined ? 'closed the connection' : reasonOf(error),
+        ),
+    })
   }
 
   // Attempt: what the job calls. A request to switch has no body.
@@ -101,7 +108,7 @@ export class TunnelAttempt implements Attempt, BodyReader, Deadline, LegOwner, T
       case 'open':
         // A shutdown is nobody's fault; all else reaches the app as the break that it is.
         if (this.#question.job.record.end === 'shutdown') this.#sayGoodbye()
-        else this.#socket.resetAndDestroy()
+        else resetSocket(this.#socket)
         this.#tunnelEnded()
         return this.#close()
       case 'closing':
@@ -203,19 +210,26 @@ export class TunnelAttempt implements Attempt, BodyReader, Deadline, LegOwner, T
     }
   }
 
-  /** False if the library, or Node behind it, does not take our head: a mistake of ours, and not worth a thread. */
-  #ask(): boolean {
+  /** That the library, or Node behind it, does not take our head is a mistake of ours, and not worth a thread. */
+  #ask(socket: Socket): void {
     try {
-      openTunnel(this.#leg, this.#question.head, this.#socket, this)
-      return true
+      openTunnel(this.#leg, this.#question.head, socket, this)
     } catch (error) {
       this.#fail('INTERNAL', 'protocol', error instanceof Error ? error.message : String(error))
-      return false
     }
   }
 
-  #connected(): void {
-    if (this.#state !== 'connecting') return
+  #connected(socket: Socket): void {
+    if (this.#state !== 'connecting') {
+      socket.destroy()
+      return
+    }
+    this.#socket = socket
+    socket.once('end', () => this.#sideEnded('app'))
+    socket.on('error', error => {
+      this.#error ??= error
+    })
+    socket.once('close', () => this.#socketClosed())
     const { record } = this.#question.job
     const now = this.#env.clock.now()
     record.connectMs += now - this.#startMs
@@ -224,14 +238,17 @@ export class TunnelAttempt implements Attempt, BodyReader, Deadline, LegOwner, T
     this.#state = 'asked'
     this.#env.timers.disarm(this)
     this.#env.timers.arm(this, this.#owner.timeouts.responseMs)
+    this.#ask(socket)
   }
 
   #socketClosed(): void {
     const reason = this.#error === undefined ? 'closed the connection' : reasonOf(this.#error)
     switch (this.#state) {
       case 'connecting':
-        return this.#fail('CONNECT_FAILED', 'connect', reason)
+        return
       case 'asked':
+        if (this.#error !== undefined && refusesHandshake(this.#error))
+          return this.#fail('CONNECT_FAILED', 'connect', reason)
         return this.#fail('UPSTREAM_CLOSED', 'reset', `${reason} before its answer`)
       case 'answer':
         // Its body tells how it ended.
@@ -277,7 +294,7 @@ export class TunnelAttempt implements Attempt, BodyReader, Deadline, LegOwner, T
   get #limitMs(): number {
     const { tunnelMs } = this.#owner.timeouts
     // Behind the app's end only what it has said is still on its way.
-    const toApp = this.#state === 'open' ? this.#leg.readableLength + this.#socket.writableLength : 0
+    const toApp = this.#state === 'open' ? this.#leg.readableLength + (this.#socket?.writableLength ?? 0) : 0
     const queued = this.#leg.writableLength + toApp
     return this.#firstEnd === undefined || queued > 0 ? tunnelMs : Math.min(tunnelMs, HALF_CLOSED_MS)
   }
@@ -317,7 +334,7 @@ export class TunnelAttempt implements Attempt, BodyReader, Deadline, LegOwner, T
   #sayGoodbye(): void {
     if (this.#firstEnd !== undefined) return
     if (this.#fromApp.between) this.#client?.write(GOING_AWAY_TO_CLIENT)
-    if (this.#fromClient.between && this.#leg.readableLength === 0) this.#socket.write(GOING_AWAY_TO_APP)
+    if (this.#fromClient.between && this.#leg.readableLength === 0) this.#socket?.write(GOING_AWAY_TO_APP)
   }
 
   /** The slot comes free. How a tunnel ends says nothing about the endpoint's health. */
@@ -340,6 +357,14 @@ export class TunnelAttempt implements Attempt, BodyReader, Deadline, LegOwner, T
     if (before === 'connecting' || before === 'asked' || before === 'answer') this.#endpoint.countActive(-1)
     this.#env.timers.disarm(this)
     this.#leg.destroy()
-    this.#socket.destroy()
+    this.#opening.destroy()
+    this.#socket?.destroy()
   }
+}
+
+/** The app has to see a break; only a plain connection can be reset. */
+function resetSocket(socket: Socket | undefined): void {
+  if (socket === undefined) return
+  if (socket instanceof TLSSocket) socket.destroy()
+  else socket.resetAndDestroy()
 }

@@ -1,3 +1,4 @@
+import { clientCertificateText } from '../http/client-certificate.ts'
 import type { Exchange } from '../http/exchange.ts'
 import { FIELD } from '../http/field-ids.ts'
 import { DROPPED } from '../http/field-list.ts'
@@ -41,7 +42,7 @@ export function uwsgiRequest(
   all.set('SERVER_NAME', request.hostname === '' ? 'localhost' : request.hostname)
   all.set('HTTP_HOST', request.host)
   addFields(all, request)
-  all.addLines(originText(origin))
+  all.addLines(originText(origin) + clientCertificateText(client.tls))
   all.addField('X-Request-Id', record.requestId)
   // gunicorn's uwsgi would wait for another packet on the connection.
   all.addField('Connection', 'close')

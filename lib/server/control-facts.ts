@@ -1,4 +1,5 @@
 import type { ControlFacts, HealthFacts, ThreadKind, UncaughtKind } from '../../metrics/facts.ts'
+import type { CertificateKeeping } from './certificate-keeping.ts'
 import type { Logs } from './logs.ts'
 import type { Reloader } from './reloader.ts'
 import type { ThreadPool } from './thread-pool.ts'
@@ -13,6 +14,7 @@ export interface FactSources {
   /** Functions, because these parts are made after the scrape that reads the facts. */
   reloader(): Reloader
   readonly pool: ThreadPool
+  readonly certificates: CertificateKeeping
   readonly logs: Logs
   readonly uncaught: UncaughtCounts
   readonly health: HealthFacts
@@ -39,6 +41,9 @@ export function controlFacts(from: FactSources): ControlFacts {
     },
     get workers() {
       return from.pool.facts
+    },
+    get certificates() {
+      return from.certificates.facts
     },
     get logLinesDropped() {
       return from.logs.dropped

@@ -11,6 +11,7 @@ import { AccessCollector } from './access-collector.ts'
 import { addressText } from './address-text.ts'
 import { Admin } from './admin.ts'
 import { within } from './alarm.ts'
+import { CertificateKeeping } from './certificate-keeping.ts'
 import { controlFacts, type UncaughtCounts } from './control-facts.ts'
 import { maxConnections, scarceDescriptors } from './descriptors.ts'
 import type { HealthBoard } from './health-board.ts'
@@ -85,6 +86,7 @@ export class ControlThread {
   readonly #pool: ThreadPool
   readonly #managed: ManagedWorkers
   readonly #membership: Membership
+  readonly #certificates: CertificateKeeping
   readonly #scrape: Scrape
   readonly #rollout: Rollout
   readonly #admin: Admin
@@ -155,7 +157,13 @@ export class ControlThread {
       random: Math.random,
       changed: () => void this.#rollout.refresh(),
     })
+    this.#certificates = new CertificateKeeping({
+      ...parts,
+      source: undefined,
+      changed: () => void this.#rollout.refresh(),
+    })
     const facts = controlFacts({
+      certificates: this.#certificates,
       version: this.#version,
       hash: () => this.#snapshot.hash,
       reloader: () => this.#reloader,
@@ -173,6 +181,7 @@ export class ControlThread {
       scrape: this.#scrape,
       prober: this.#health.prober,
       pool: this.#pool,
+      certificates: this.#certificates,
       ...parts,
     })
     const pages = new OperatorPages({
@@ -330,6 +339,7 @@ export class ControlThread {
     this.#access.stop()
     this.#spool.stop()
     this.#load.stop()
+    this.#certificates.stop()
     if (cut.exchanges > 0) logger.warn(cut, 'requests cut')
     this.#phase = 'stopped'
     await this.#health.stop()
@@ -368,6 +378,7 @@ export class ControlThread {
       reloader: this.#reloader,
       rollout: this.#rollout,
       spool: this.#spool,
+      certificates: this.#certificates,
       snapshot: () => this.#snapshot,
     })
   }

@@ -1,5 +1,5 @@
 import type { Snapshot } from '../config/model.ts'
-import type { AcmeConfig } from '../config/tls-model.ts'
+import type { AcmeConfig, UpstreamTls } from '../config/tls-model.ts'
 import { addressText } from './address-text.ts'
 
 const MASK = '***'
@@ -24,6 +24,7 @@ export function maskedConfig(snapshot: Snapshot): object {
           ? undefined
           : { ...upstream.health, headers: masked(upstream.health.headers) },
       sticky: upstream.sticky === undefined ? undefined : { ...upstream.sticky, secret: MASK },
+      tls: tlsFiles(upstream.tls),
       run: upstream.run === undefined ? undefined : { ...upstream.run, env: masked(upstream.run.env) },
     })),
   }
@@ -31,6 +32,11 @@ export function maskedConfig(snapshot: Snapshot): object {
 
 function maskedAccount(account: AcmeConfig['externalAccount']): AcmeConfig['externalAccount'] {
   return account === undefined ? undefined : { ...account, hmacKey: MASK }
+}
+
+/** Where certificates and keys stand, not what they say. */
+function tlsFiles({ ca, certificate, key, ...same }: UpstreamTls): object {
+  return { ...same, ca: ca?.path, certificate: certificate?.path, key: key?.path }
 }
 
 /** Fields of probes and workers' environments often carry credentials. */

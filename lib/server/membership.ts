@@ -5,6 +5,7 @@ import type { Member, Wanted } from '../../upstreams/discovery/name-watch.ts'
 import { NameWatches } from '../../upstreams/discovery/name-watches.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Timers } from '../base/timers.ts'
+import { misfit } from '../config/endpoint-fit.ts'
 import type { EndpointList } from '../config/endpoints-file.ts'
 import type { EndpointConfig, NamedEndpoints, Snapshot, UpstreamConfig } from '../config/model.ts'
 import { addressText } from './address-text.ts'
@@ -120,11 +121,14 @@ export class Membership {
     return this.#sourcesOf(config).flatMap(source => {
       const { endpointsFile: file } = source
       const names = this.#namesOf(source).map(({ name }) => [name, this.#names.of(upstream, name)?.problem])
-      const barred = this.#listOf(source).endpoints.filter(endpoint => !mayTake(config, endpoint))
+      const barred = this.#listOf(source).endpoints.map(({ name, protocol }) => [
+        name,
+        misfit(protocol, config),
+      ])
       return [
         ...(file === undefined ? [] : [[file, this.#files.get(file)?.problem]]),
         ...names,
-        ...barred.map(({ name }) => [name, 'the uwsgi protocol needs body = "spool"']),
+        ...barred,
       ].flatMap(([what, problem]) => (problem === undefined ? [] : [`${what}: ${problem}`]))
     })
   }
@@ -153,7 +157,7 @@ export class Membership {
   endpointsFrom(upstream: UpstreamConfig, source: EndpointSource = upstream): readonly EndpointConfig[] {
     const taken = new Set<string>()
     return this.#listed(upstream.name, source).filter(endpoint => {
-      return mayTake(upstream, endpoint) && isNew(taken, endpoint)
+      return misfit(endpoint.protocol, upstream) === undefined && isNew(taken, endpoint)
     })
   }
 
@@ -175,7 +179,7 @@ export class Membership {
     const taken = new Set<string>()
     return this.#sourcesOf(upstream).flatMap((source, i) => {
       return this.#listed(upstream.name, source)
-        .filter(endpoint => mayTake(upstream, endpoint) && isNew(taken, endpoint))
+        .filter(endpoint => misfit(endpoint.protocol, upstream) === undefined && isNew(taken, endpoint))
         .map(endpoint => ({ endpoint, isQuiet: i > 0 }))
     })
   }
@@ -275,11 +279,6 @@ export class Membership {
       this.#parts.log.info({ upstream: name }, 'deploy is over: other endpoints are configured')
     }
   }
-}
-
-/** The uwsgi protocol wants the length of a body before its first byte. The configuration itself has been checked for that. */
-export function mayTake({ body }: UpstreamConfig, { protocol }: Pick<EndpointConfig, 'protocol'>): boolean {
-  return body === 'spool' || protocol !== 'uwsgi'
 }
 
 /** Each address once in an upstream, and each name. */

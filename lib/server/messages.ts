@@ -2,6 +2,7 @@ import type { CellMemory } from '../base/cells.ts'
 import type { LineRingMemory } from '../base/line-ring.ts'
 import type { SharedStateMemory } from '../base/shared-state.ts'
 import type { Snapshot } from '../config/model.ts'
+import type { TlsState } from '../front/tls-state.ts'
 import type { Placement } from './placement.ts'
 
 /** What a data thread is born with. */
@@ -24,6 +25,7 @@ export interface SnapshotMessage {
   readonly generation: number
   readonly snapshot: Snapshot
   readonly placement: Placement
+  readonly tls: TlsState
 }
 
 /** Control thread to data thread. */

@@ -5,6 +5,7 @@ import type { SharedState } from '../base/shared-state.ts'
 import type { Snapshot } from '../config/model.ts'
 import { SPOOL_BLOCK } from '../proxy/spool-measures.ts'
 import type { Admin } from './admin.ts'
+import type { CertificateKeeping } from './certificate-keeping.ts'
 import type { HealthBoard } from './health-board.ts'
 import type { ManagedWorkers } from './managed-workers.ts'
 import type { Membership } from './membership.ts'
@@ -28,6 +29,7 @@ export interface OverviewParts {
   readonly reloader: Reloader
   readonly rollout: Rollout
   readonly spool: SpoolWatch
+  readonly certificates: CertificateKeeping
   /** What runs, or shall. */
   snapshot(): Snapshot
 }
@@ -63,6 +65,8 @@ export class Overview {
       warnings: reloader.warnings,
       tunnels: (upstream, endpoint) => tunnels.get(`${upstream}\n${endpoint}`) ?? 0,
       spool: this.#spool(),
+      certificates: this.#parts.certificates.facts,
+      certificateProblems: this.#parts.certificates.problems,
     })
   }
 

@@ -7,6 +7,7 @@ import type { Snapshot, UpstreamConfig } from '../config/model.ts'
 import { AddressTaken } from './address-claim.ts'
 import { addressText } from './address-text.ts'
 import { pause, within } from './alarm.ts'
+import type { CertificateKeeping } from './certificate-keeping.ts'
 import type { HealthBoard } from './health-board.ts'
 import { type Addressed, ListenerAddresses } from './listener-addresses.ts'
 import type { ManagedWorkers } from './managed-workers.ts'
@@ -32,6 +33,7 @@ export interface RolloutParts {
   readonly scrape: Scrape
   readonly prober: Prober
   readonly pool: ThreadPool
+  readonly certificates: CertificateKeeping
   readonly shared: SharedState
   readonly timers: Timers
   readonly clock: Clock
@@ -115,7 +117,7 @@ export class Rollout {
   }
 
   /**
-   * The members of the running configuration are others: all threads get them, and nothing else changes. Changes that come while one is
+   * The members or the certificates of the running configuration are others: all threads get them, and nothing else changes. Changes that come while one is
    * on its way go together with the next. Resolves when the threads run it, or take long. Never rejects.
    */
   refresh(): Promise<void> {
@@ -151,13 +153,14 @@ export class Rollout {
 
   /** Nothing waits in here until the threads have it in their hands: no change of members comes between. */
   #adopt(configured: Snapshot, base: Snapshot): Promise<ListenFailure[]> {
-    const { managed, membership } = this.#parts
+    const { managed, membership, certificates } = this.#parts
     const members = membership.membersOf(base)
     const placement = this.#place(members.snapshot)
     this.#addresses.adopt(configured, base)
     this.#generation += 1
     this.#base = base
     membership.adopt(base)
+    certificates.take(base)
     this.#settle(members, placement)
     managed.adopt()
     return this.#handOut(members.snapshot, placement)
@@ -207,9 +210,10 @@ export class Rollout {
 
   #handOut(snapshot: Snapshot, placement: Placement): Promise<ListenFailure[]> {
     this.#serial += 1
-    const { pool } = this.#parts
+    const { pool, certificates } = this.#parts
     const serial = this.#serial
-    return pool.apply({ type: 'snapshot', serial, generation: this.#generation, snapshot, placement })
+    const tls = certificates.state
+    return pool.apply({ type: 'snapshot', serial, generation: this.#generation, snapshot, placement, tls })
   }
 }
 

@@ -53,6 +53,7 @@ export class Runtime implements ListenerHooks {
   #challenges = new ChallengeAnswers(NO_TLS.challenges)
   #upstreams: ReadonlyMap<string, Upstream> = new Map()
   #placement: Placement | undefined
+  #tls: TlsState = NO_TLS
   #spool: Spool | undefined
   #store: FileStore | undefined
   #routes: RouteTable | undefined
@@ -82,7 +83,7 @@ export class Runtime implements ListenerHooks {
   }
 
   /** Takes a configuration. What could not be bound is reported; all else goes on. */
-  async apply({ snapshot, placement }: SnapshotMessage): Promise<ListenFailure[]> {
+  async apply({ snapshot, placement, tls }: SnapshotMessage): Promise<ListenFailure[]> {
     this.#rows.learn(placement)
     const upstreams = this.#buildUpstreams(snapshot, placement)
     const spool = this.#configureSpool(snapshot, placement)
@@ -108,6 +109,7 @@ export class Runtime implements ListenerHooks {
       const successor = upstreams.get(name)
       if (successor !== upstream) upstream.retire(successor)
     }
+    this.#tls = tls
     return this.#applyListeners(snapshot, placement)
   }
 
@@ -250,6 +252,7 @@ export class Runtime implements ListenerHooks {
       const open = this.#listeners.get(config.name)
       if (open !== undefined && isDeepStrictEqual(open.config.address, config.address)) {
         open.listener.update(config)
+        open.listener.updateTls(this.#tls)
         this.#listeners.set(config.name, { config, listener: open.listener })
         leaving.delete(config.name)
         continue
@@ -266,6 +269,7 @@ export class Runtime implements ListenerHooks {
 
   async #open(config: ListenerConfig, row: number): Promise<ListenFailure | undefined> {
     const listener = new Listener(config, { row }, this.#env, this)
+    listener.updateTls(this.#tls)
     try {
       await listener.listen()
     } catch (error) {

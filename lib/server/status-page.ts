@@ -22,7 +22,7 @@ ${warningsText(status)}
 ${status.upstreams.map(upstream => upstreamText(upstream, status)).join('\n')}
 <section><h2>Routes</h2>${routesTable(status)}</section>
 <div class="pair">
-<section><h2>Bodies of slow clients</h2>${spoolTable(status)}</section>
+${certificatesSection(status)}<section><h2>Bodies of slow clients</h2>${spoolTable(status)}</section>
 <section><h2>Listeners</h2>${listenersTable(status)}</section>
 <section><h2>Data threads</h2>${threadsTable(status)}</section>
 </div>
@@ -108,6 +108,19 @@ function routeCells({ name, hosts, path, leads_to: leadsTo, closed }: RouteStatu
     cell(path),
     `<td class="words">${text(leadsTo)}</td>`,
   ]
+}
+
+/** Nothing where no listener speaks TLS. */
+function certificatesSection({ certificates }: StatusDocument): string {
+  if (certificates.length === 0) return ''
+  const rows = certificates.map(it => [
+    cell(it.listener),
+    `<td class="words">${text(it.names.join(', '))}</td>`,
+    cell(it.key),
+    cell(it.not_after),
+    number(String(it.days_left)),
+  ])
+  return `<section><h2>Certificates</h2>${table(['listener', 'names', 'key', 'not after', '#days left'], rows)}</section>\n`
 }
 
 function spoolTable({ spool }: StatusDocument): string {

@@ -1,4 +1,4 @@
-import type { RestartReason, WorkerFacts } from '../../metrics/facts.ts'
+import type { CertificateFacts, RestartReason, WorkerFacts } from '../../metrics/facts.ts'
 import type { Address, RouteConfig, Snapshot } from '../config/model.ts'
 import { addressText } from './address-text.ts'
 import type { EndpointStatus } from './endpoint-entry.ts'
@@ -28,6 +28,9 @@ export interface StatusFacts {
   /** Tunnels that are open to an endpoint. */
   tunnels(upstream: string, endpoint: string): number
   readonly spool: SpoolFacts
+  readonly certificates: readonly CertificateFacts[]
+  /** What is wrong with their files, one sentence each. */
+  readonly certificateProblems: readonly string[]
 }
 
 /** What waits for slow clients now. */
@@ -54,6 +57,9 @@ export interface StatusDocument {
   readonly upstreams: readonly UpstreamStatus[]
   readonly routes: readonly RouteStatus[]
   readonly spool: SpoolStatus
+  readonly certificates: readonly CertificateStatus[]
+  /** Files of certificates that are not good: what they held before stays in force. */
+  readonly certificate_problems: readonly string[]
   readonly workers: readonly WorkerStatus[]
   /** Of the running configuration: taken, but somebody should look. */
   readonly warnings: readonly string[]
@@ -96,6 +102,16 @@ export interface RouteStatus {
   readonly closed: boolean
 }
 
+export interface CertificateStatus {
+  readonly listener: string
+  readonly names: readonly string[]
+  /** `ec`, `rsa`. */
+  readonly key: string
+  readonly not_after: string
+  /** Negative once it has expired. */
+  readonly days_left: number
+}
+
 export interface SpoolStatus {
   readonly folder: string
   /** Null while files can be written. */
@@ -105,6 +121,8 @@ export interface SpoolStatus {
   readonly file_bytes: number
   readonly file_limit_bytes: number
 }
+
+const DAY_MS = 86_400_000
 
 /** Everything that an operator asks first, of one moment. */
 export function statusDocument(facts: StatusFacts): StatusDocument {
@@ -130,6 +148,8 @@ export function statusDocument(facts: StatusFacts): StatusDocument {
     })),
     routes: snapshot.routes.map(routeStatus),
     spool: spoolStatus(snapshot, facts.spool),
+    certificates: facts.certificates.map(it => certificateStatus(it, facts.nowWallMs)),
+    certificate_problems: facts.certificateProblems,
     workers: facts.managed,
     warnings: facts.warnings,
     last_reload: facts.reload ?? null,
@@ -139,6 +159,14 @@ export function statusDocument(facts: StatusFacts): StatusDocument {
 function routeStatus({ name, hosts, path, action, maintenance }: RouteConfig): RouteStatus {
   const leadsTo = action.kind === 'static' ? `static ${action.root}` : `upstream ${action.upstream}`
   return { name, hosts, path, leads_to: leadsTo, closed: maintenance !== undefined }
+}
+
+function certificateStatus(
+  { listener, names, keyType, notAfterMs }: CertificateFacts,
+  nowWallMs: number,
+): CertificateStatus {
+  const daysLeft = Math.floor((notAfterMs - nowWallMs) / DAY_MS)
+  return { listener, names, key: keyType, not_after: new Date(notAfterMs).toISOString(), days_left: daysLeft }
 }
 
 function spoolStatus({ server }: Snapshot, { memoryBytes, fileBytes, problem }: SpoolFacts): SpoolStatus {

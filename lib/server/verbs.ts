@@ -1,9 +1,9 @@
+import { misfit } from '../config/endpoint-fit.ts'
 import { endpointList, parseWrittenEndpoint, type WrittenEndpoint } from '../config/endpoints-file.ts'
 import type { Snapshot, UpstreamConfig } from '../config/model.ts'
 import { type DeployParts, type DeployResult, Deploys } from './deploys.ts'
 import type { EndpointStatus } from './endpoint-entry.ts'
 import type { HealthBoard } from './health-board.ts'
-import { mayTake } from './membership.ts'
 import type { EndpointSource } from './overlay.ts'
 import type { DeployVerb, UpstreamVerb } from './upstream-request.ts'
 
@@ -101,8 +101,8 @@ function readSource(
   for (const text of texts) {
     const reading = parseWrittenEndpoint(text)
     if ('fault' in reading) return reading
-    if (!mayTake(upstream, reading.value))
-      return { fault: `${text}: the uwsgi protocol needs body = "spool" in the upstream` }
+    const why = misfit(reading.value.protocol, upstream)
+    if (why !== undefined) return { fault: `${text}: ${why} in the upstream` }
     if (written.some(({ name }) => name === text)) return { fault: `${text} is named twice` }
     written.push(reading.value)
   }

@@ -1,5 +1,5 @@
 import type { EndpointStatus } from './endpoint-entry.ts'
-import type { StatusDocument, UpstreamStatus } from './status.ts'
+import type { CertificateStatus, StatusDocument, UpstreamStatus } from './status.ts'
 
 /** Is it fine? `bad`: clients notice; `doubtful`: somebody should look. */
 export interface Verdict {
@@ -26,6 +26,8 @@ function worstOf(status: StatusDocument): Verdict {
   if (spool.problem !== null) {
     return { kind: 'bad', sentence: `uploads that do not fit into memory get a 503: ${spool.problem}` }
   }
+  const expired = status.certificates.find(it => it.days_left < 0)
+  if (expired !== undefined) return { kind: 'bad', sentence: `${certificateText(expired)} has expired` }
   const ended = threads.filter(thread => thread.state !== 'running').length
   if (ended > 0)
     return { kind: 'doubtful', sentence: `${ended} of ${threads.length} data threads do not run` }
@@ -33,11 +35,27 @@ function worstOf(status: StatusDocument): Verdict {
   if (notUp.length > 0) return { kind: 'doubtful', sentence: notUpText(notUp, upstreams) }
   const problem = upstreams.flatMap(it => (it.problems ?? []).map(text => `upstream ${it.name}: ${text}`))[0]
   if (problem !== undefined) return { kind: 'doubtful', sentence: problem }
+  const broken = status.certificate_problems[0]
+  if (broken !== undefined)
+    return {
+      kind: 'doubtful',
+      sentence: `a certificate is not taken, the one before stays in force: ${broken}`,
+    }
+  const soon = status.certificates.find(it => it.days_left < SOON_DAYS)
+  if (soon !== undefined)
+    return { kind: 'doubtful', sentence: `${certificateText(soon)} expires in ${soon.days_left} days` }
   if (last?.ok === false) {
     return { kind: 'doubtful', sentence: 'the newest configuration is refused; the one before goes on' }
   }
   const ups = upstreams.length === 0 ? '' : ': every endpoint is up'
   return { kind: 'good', sentence: `all is well${ups}` }
+}
+
+/** Whoever renews by ACME or by a timer has done it by then. */
+const SOON_DAYS = 14
+
+function certificateText({ listener, names }: CertificateStatus): string {
+  return `the certificate of listener ${listener} for ${names[0] ?? 'no name'}`
 }
 
 function lostText({ name, endpoints, problems }: UpstreamStatus): string {

@@ -86,6 +86,14 @@ export class SimulatedRequest implements VisitingJob {
     return ''
   }
 
+  http2Fields(): string[] {
+    return []
+  }
+
+  proxyHeader(): string {
+    return ''
+  }
+
   bodyWanted(): void {}
 
   sendDrained(): void {}

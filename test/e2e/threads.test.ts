@@ -4,6 +4,7 @@ import { systemClock } from '../../lib/base/clock.ts'
 import { createSharedState, SharedState } from '../../lib/base/shared-state.ts'
 import { Timers } from '../../lib/base/timers.ts'
 import { loadConfig } from '../../lib/config/load.ts'
+import { NO_TLS } from '../../lib/front/tls-state.ts'
 import { AccessCollector } from '../../lib/server/access-collector.ts'
 import { ListenerAddresses } from '../../lib/server/listener-addresses.ts'
 import type { FromDataThread, SnapshotMessage } from '../../lib/server/messages.ts'
@@ -58,7 +59,10 @@ async function startThreads(t: Test, count: number) {
     access.stop()
     timers.stop()
   })
-  t.same(await pool.apply({ type: 'snapshot', serial: 1, generation: 1, snapshot, placement }), [])
+  t.same(
+    await pool.apply({ type: 'snapshot', serial: 1, generation: 1, snapshot, placement, tls: NO_TLS }),
+    [],
+  )
   release()
   const address = snapshot.listeners[0]?.address
   const port = address?.kind === 'tcp' ? address.port : 0

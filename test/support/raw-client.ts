@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net'
+import { type ConnectionOptions, connect as connectTls } from 'node:tls'
 import { ResponseReader } from './strict-response.ts'
 import { PATIENCE_MS, until, within } from './until.ts'
 
@@ -41,6 +42,22 @@ export class RawClient {
     await within(
       () => `a connection to port ${port}`,
       new Promise<void>((done, failed) => socket.once('connect', done).once('error', failed)),
+    )
+    return new RawClient(socket)
+  }
+
+  /** The same over TLS: connected once the handshake is done; rejects with what TLS says. */
+  static async connectTls(port: number, options: ConnectionOptions = {}): Promise<RawClient> {
+    const way: ConnectionOptions & { readonly allowHalfOpen: true } = {
+      port,
+      host: '127.0.0.1',
+      allowHalfOpen: true,
+      ...options,
+    }
+    const socket = connectTls(way)
+    await within(
+      () => `a TLS connection to port ${port}`,
+      new Promise<void>((done, failed) => socket.once('secureConnect', done).once('error', failed)),
     )
     return new RawClient(socket)
   }

@@ -20,6 +20,7 @@ const CLIENT: ClientFacts = {
   trusted: false,
   listener: 'web',
   scheme: 'http',
+  localAddress: '127.0.0.1',
   localPort: 8080,
   tls: undefined,
 }

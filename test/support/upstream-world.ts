@@ -8,6 +8,7 @@ import { Timers } from '../../lib/base/timers.ts'
 import type { UpstreamConfig } from '../../lib/config/model.ts'
 import type { ResponseHead } from '../../lib/http/message.ts'
 import { ExchangeRecord } from '../../lib/http/record.ts'
+import { proxyHeaderV1, proxyHeaderV2 } from '../../lib/wire/proxy-protocol.ts'
 import { type PacketRefusal, uwsgiPacket } from '../../lib/wire/uwsgi-packet.ts'
 import type { Attempt, Job, WaitingLine } from '../../upstreams/job.ts'
 import { ENDPOINT_BLOCK, UPSTREAM_BLOCK } from '../../upstreams/measures.ts'
@@ -32,6 +33,8 @@ export class TestJob implements Job {
   afterwards: (() => void) | undefined = undefined
   /** For the uwsgi form only: makes the packet as large as wanted. */
   cookie = ''
+  /** Further fields of an HTTP/2 request. */
+  more: readonly string[] = []
   /** Why it failed, in words. */
   detail = ''
   /** The body of its answer as far as it has come, in latin1. */
@@ -87,6 +90,22 @@ export class TestJob implements Job {
       ['CONTENT_LENGTH', this.#body === undefined ? '' : String(this.#body.length)],
       ['HTTP_COOKIE', this.cookie],
     ])
+  }
+
+  http2Fields(scheme: 'http' | 'https'): string[] {
+    const length = this.#body === undefined ? [] : ['content-length', String(this.#body.length)]
+    const pseudo = [':method', this.method, ':scheme', scheme, ':path', this.name]
+    return [...pseudo, ':authority', 'example.test', ...this.more, ...length]
+  }
+
+  proxyHeader(version: 'v1' | 'v2'): string {
+    const [source, destination] = [
+      { address: '192.0.2.7', port: 4711 },
+      { address: '192.0.2.1', port: 443 },
+    ]
+    return version === 'v1'
+      ? proxyHeaderV1(source, destination)
+      : proxyHeaderV2(source, destination).toString('latin1')
   }
 
   sendDrained(): void {}

@@ -10,6 +10,7 @@ import { isBodyCertain } from './body-certain.ts'
 import { keepAliveTimeout } from './keep-alive-field.ts'
 import type { RequestForm } from './request-form.ts'
 import { reasonOf } from './socket-error.ts'
+import { refusesHandshake } from './tls-error.ts'
 
 /** `abandoned`: nobody waits for the answer any more, but the app still works on it. */
 type State = 'connecting' | 'idle' | 'head' | 'body' | 'abandoned' | 'closed'
@@ -29,6 +30,8 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
   readonly #stream: ByteStream
   readonly #answer: AnswerReader
   readonly #startMs: number
+  /** It began with the name of one client. */
+  readonly #named: boolean
   #state: State = 'connecting'
   #job: Job | undefined
   /** Attempts begun on this connection. */
@@ -52,7 +55,10 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
     this.#answer = new AnswerReader(this)
     this.#startMs = env.clock.now()
     const stallMs = owner.timeouts.responseMs
-    this.#stream = ByteStream.connect(endpoint.peer, this, env.timers, stallMs, () => this.#connected())
+    const { proxyProtocol } = endpoint
+    this.#named = proxyProtocol !== undefined
+    const peer = endpoint.peer(proxyProtocol === undefined ? undefined : job.proxyHeader(proxyProtocol))
+    this.#stream = ByteStream.connect(peer, this, env.timers, stallMs, () => this.#connected())
     env.timers.arm(this, owner.timeouts.connectMs)
     endpoint.countActive(1)
     job.attempting(this)
@@ -185,7 +191,8 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
     if (was === 'idle') this.#closedWhileIdle()
     if (this.#job === undefined) return
     const reason = error === undefined ? 'closed the connection' : reasonOf(error)
-    if (was === 'connecting') this.#fail('CONNECT_FAILED', 'connect', reason)
+    const unread = this.#answer.silent && error !== undefined && refusesHandshake(error)
+    if (was === 'connecting' || unread) this.#fail('CONNECT_FAILED', 'connect', reason)
     else this.#lost(reason, was)
   }
 
@@ -253,7 +260,8 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
     const job = this.#job
     const { head } = this.#answer
     if (job === undefined || head === undefined) return this.#stream.destroy()
-    const reusable = clean && this.#form.reusable && head.keepAlive && this.#allSent && isBodyCertain(head)
+    const mayBe = this.#form.reusable && !this.#named
+    const reusable = clean && mayBe && head.keepAlive && this.#allSent && isBodyCertain(head)
     const nowMs = this.#env.clock.now()
     job.record.upstreamEndAtMs = nowMs
     this.#restingSinceMs = nowMs

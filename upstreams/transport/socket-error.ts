@@ -1,5 +1,9 @@
+import { tlsReasonOf } from './tls-error.ts'
+
 /** What a socket's error means, in words for the log. */
 export function reasonOf(error: Error): string {
+  const handshake = tlsReasonOf(error)
+  if (handshake !== undefined) return handshake
   switch ('code' in error ? error.code : undefined) {
     case 'ECONNREFUSED':
       return 'connection refused'

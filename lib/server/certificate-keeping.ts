@@ -1,0 +1,209 @@
+import { randomBytes } from 'node:crypto'
+import { stat } from 'node:fs/promises'
+import type { CertificateFacts } from '../../metrics/facts.ts'
+import { type KeyPair, readAuthorities, readKeyPair } from '../base/key-pair.ts'
+import type { Timers } from '../base/timers.ts'
+import type { ListenerConfig, Snapshot } from '../config/model.ts'
+import type { AcmeChallenges, ListenerCertificates, TlsState } from '../front/tls-state.ts'
+import { Alarm } from './alarm.ts'
+import type { ServerLog } from './server-log.ts'
+
+/** How often the files are looked at. By stat(2), so that a link that leads elsewhere (Kubernetes) is seen, too. */
+const LOOK_MS = 1000
+/** Changed files are read once they have kept still for so long: whoever writes them may be in the middle of it. */
+const STILL_MS = 200
+/** Session tickets of more than two such times are not taken any more: their keys could give away what was said (RFC 5077 5.5). */
+const TICKET_KEYS_MS = 12 * 3_600_000
+
+const TICKET_KEY_BYTES = 48
+const NO_CHALLENGES: AcmeChallenges = { http: [], alpn: [] }
+
+/** Where the certificates of listeners with `tls = "auto"` come from. */
+export interface CertificateSource {
+  readonly pairs: readonly KeyPair[]
+  readonly challenges: AcmeChallenges
+}
+
+export interface CertificateKeepingOptions {
+  readonly timers: Timers
+  readonly log: ServerLog
+  readonly source: CertificateSource | undefined
+  /** `state` is another now. */
+  changed(): void
+}
+
+/** Certificates of one listener, as its files were when they were last good. */
+interface Kept extends ListenerCertificates {
+  readonly config: ListenerConfig
+  /** What stat(2) said of all its files. */
+  readonly stamp: string
+  /** What is wrong with the files now. */
+  readonly problem: string | undefined
+}
+
+/**
+ * Keeps what listeners need to speak TLS: reads certificates with the configuration and whenever their files change. A file that is not good is said
+ * once, and what it held before stays in force.
+ */
+export class CertificateKeeping {
+  readonly #options: CertificateKeepingOptions
+  readonly #look: Alarm
+  readonly #rotation: Alarm
+  #kept: readonly Kept[] = []
+  #autos: readonly ListenerConfig[] = []
+  #ticketKeys: Uint8Array = randomBytes(TICKET_KEY_BYTES)
+  /** What the last look saw, by listener. */
+  #seen: ReadonlyMap<string, string> = new Map()
+
+  constructor(options: CertificateKeepingOptions) {
+    this.#options = options
+    this.#look = new Alarm(options.timers, () => void this.#lookAtFiles())
+    this.#rotation = new Alarm(options.timers, () => this.#rotate())
+  }
+
+  /** All that data threads need. */
+  get state(): TlsState {
+    const { source } = this.#options
+    const pairs = source?.pairs ?? []
+    const autos = this.#autos.map(({ name, mtls }) => ({
+      listener: name,
+      pairs,
+      clientCa: this.#clientCaOf(mtls),
+    }))
+    return {
+      listeners: [
+        ...this.#kept.map(({ listener, pairs, clientCa }) => ({ listener, pairs, clientCa })),
+        ...autos,
+      ],
+      ticketKeys: this.#ticketKeys,
+      challenges: source?.challenges ?? NO_CHALLENGES,
+    }
+  }
+
+  get facts(): CertificateFacts[] {
+    return this.state.listeners.flatMap(({ listener, pairs }) =>
+      pairs.map(({ names, keyType, notAfterMs }) => ({
+        listener,
+        name: names[0] ?? '',
+        names,
+        keyType,
+        notAfterMs,
+      })),
+    )
+  }
+
+  /** What is wrong with files now, by listener, as one sentence each. */
+  get problems(): string[] {
+    return this.#kept.flatMap(({ listener, problem }) =>
+      problem === undefined ? [] : [`listener "${listener}": ${problem}`],
+    )
+  }
+
+  /** The configuration is another: its certificates count from now on. Reads files. */
+  take({ listeners }: Snapshot): void {
+    const before = new Map(this.#kept.map(kept => [kept.listener, kept]))
+    this.#kept = listeners
+      .filter(({ tls }) => tls?.kind === 'files')
+      .map(config => this.#read(config, before.get(config.name), ''))
+    this.#autos = listeners.filter(({ tls }) => tls?.kind === 'auto')
+    this.#look.set(LOOK_MS)
+    if (!this.#rotation.pending) this.#rotation.set(TICKET_KEYS_MS)
+  }
+
+  stop(): void {
+    this.#look.clear()
+    this.#rotation.clear()
+  }
+
+  /** What can be read of the listener's files; where they are not good, what was in force. */
+  #read(config: ListenerConfig, before: Kept | undefined, stamp: string): Kept {
+    const faults: string[] = []
+    const files = config.tls?.kind === 'files' ? config.tls.certificates : []
+    const pairs = files.flatMap(pair => {
+      const reading = readKeyPair(pair)
+      if (!('fault' in reading)) return [reading]
+      faults.push(`${pair[reading.file]} ${reading.fault}`)
+      return []
+    })
+    const authorities = config.mtls === undefined ? undefined : readAuthorities(config.mtls.ca)
+    if (authorities !== undefined && 'fault' in authorities)
+      faults.push(`${config.mtls?.ca} ${authorities.fault}`)
+    const problem = faults.length === 0 ? undefined : faults.join('; ')
+    const same = { listener: config.name, config, stamp, problem }
+    if (problem !== undefined && before !== undefined)
+      return { ...same, pairs: before.pairs, clientCa: before.clientCa }
+    const clientCa = authorities !== undefined && 'text' in authorities ? authorities.text : undefined
+    return { ...same, pairs, clientCa }
+  }
+
+  async #lookAtFiles(): Promise<void> {
+    const kept = this.#kept
+    const stamps = new Map<string, string>()
+    for (const { listener, config } of kept) stamps.set(listener, await stampOf(config))
+    // A reload came between: it has read them all.
+    if (kept !== this.#kept) return
+    const moved = kept.some(({ listener }) => stamps.get(listener) !== this.#seen.get(listener))
+    this.#seen = stamps
+    this.#look.set(moved ? STILL_MS : LOOK_MS)
+    if (!moved) this.#readChanged(stamps)
+  }
+
+  #readChanged(stamps: ReadonlyMap<string, string>): void {
+    let changed = false
+    this.#kept = this.#kept.map(before => {
+      const stamp = stamps.get(before.listener) as string
+      if (stamp === before.stamp) return before
+      const now = this.#read(before.config, before, stamp)
+      const replaced = now.pairs !== before.pairs && !sameMaterial(now, before)
+      changed ||= replaced
+      this.#tell(before, now, replaced)
+      return now
+    })
+    if (changed) this.#options.changed()
+  }
+
+  #tell(before: Kept, now: Kept, replaced: boolean): void {
+    const { log } = this.#options
+    const { listener, problem } = now
+    if (problem !== undefined && problem !== before.problem)
+      log.warn({ listener, problem }, 'certificate not taken: the one before stays in force')
+    if (problem !== undefined || !replaced) return
+    for (const { names, notAfterMs } of now.pairs)
+      log.info({ listener, names, not_after: new Date(notAfterMs).toISOString() }, 'certificate taken')
+  }
+
+  #clientCaOf(mtls: ListenerConfig['mtls']): string | undefined {
+    if (mtls === undefined) return undefined
+    const authorities = readAuthorities(mtls.ca)
+    return 'text' in authorities ? authorities.text : ''
+  }
+
+  #rotate(): void {
+    this.#ticketKeys = randomBytes(TICKET_KEY_BYTES)
+    this.#rotation.set(TICKET_KEYS_MS)
+    this.#options.changed()
+  }
+}
+
+function sameMaterial(a: ListenerCertificates, b: ListenerCertificates): boolean {
+  return (
+    a.clientCa === b.clientCa &&
+    a.pairs.length === b.pairs.length &&
+    a.pairs.every((pair, i) => pair.certificate === b.pairs[i]?.certificate && pair.key === b.pairs[i]?.key)
+  )
+}
+
+/** Tells one state of a listener's files from another. */
+async function stampOf({ tls, mtls }: ListenerConfig): Promise<string> {
+  const files =
+    tls?.kind === 'files' ? tls.certificates.flatMap(({ certificate, key }) => [certificate, key]) : []
+  const stamps = [...files, ...(mtls === undefined ? [] : [mtls.ca])].map(async file => {
+    try {
+      const { dev, ino, size, mtimeMs, ctimeMs } = await stat(file)
+      return `${dev} ${ino} ${size} ${mtimeMs} ${ctimeMs}`
+    } catch (error) {
+      return String((error as NodeJS.ErrnoException).code)
+    }
+  })
+  return (await Promise.all(stamps)).join('\n')
+}

@@ -1,0 +1,117 @@
+import { execFileSync } from 'node:child_process'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+/** What a certificate is to say. */
+export interface CertificateWish {
+  /** DNS names and IP addresses that it is for. */
+  readonly names: readonly string[]
+  /** Made so that it is over, or begins tomorrow. Default: good now. */
+  readonly valid?: 'now' | 'expired' | 'not-yet'
+  readonly keyType?: 'ecdsa' | 'rsa'
+}
+
+/** A certificate with its key, as files and as text. */
+export interface MadeCertificate {
+  readonly certificateFile: string
+  readonly keyFile: string
+  readonly certificate: string
+  readonly key: string
+}
+
+const DAY_MS = 86_400_000
+const SECTIONS = (folder: string) => `
+[ca]
+default_ca = it
+[it]
+dir = ${folder}
+database = ${folder}/index.txt
+serial = ${folder}/serial
+new_certs_dir = ${folder}
+certificate = ${folder}/ca.pem
+private_key = ${folder}/ca.key
+default_md = sha256
+policy = any
+copy_extensions = copy
+unique_subject = no
+[any]
+commonName = supplied
+[req]
+distinguished_name = any
+`
+
+/** An authority of a test, in a folder of its own (`t.testdir()`). Needs the `openssl` command. */
+export class TestAuthority {
+  readonly #folder: string
+  #made = 0
+
+  constructor(folder: string, name = 'Causeway test authority') {
+    this.#folder = folder
+    writeFileSync(join(folder, 'ca.cnf'), SECTIONS(folder))
+    writeFileSync(join(folder, 'index.txt'), '')
+    writeFileSync(join(folder, 'serial'), '1000\n')
+    const self = ['req', '-x509', ...newKey('ecdsa', this.#path('ca.key')), '-subj', `/CN=${name}`]
+    openssl([...self, '-days', '30', '-config', this.#path('ca.cnf'), '-out', this.file, ...CA_EXTENSIONS])
+  }
+
+  /** Its own certificate. */
+  get file(): string {
+    return this.#path('ca.pem')
+  }
+
+  get certificate(): string {
+    return readFileSync(this.file, 'utf8')
+  }
+
+  issue({ names, valid = 'now', keyType = 'ecdsa' }: CertificateWish): MadeCertificate {
+    this.#made += 1
+    const [keyFile, certificateFile] = ['key', 'pem'].map(end => this.#path(`${this.#made}.${end}`)) as [
+      string,
+      string,
+    ]
+    const request = this.#path(`${this.#made}.csr`)
+    const config = ['-config', this.#path('ca.cnf')]
+    const wanted = ['-subj', `/CN=${names[0]}`, '-addext', `subjectAltName=${alternatives(names)}`]
+    openssl(['req', '-new', ...newKey(keyType, keyFile), ...config, ...wanted, '-out', request])
+    const [from, to] = TERMS[valid]
+    const dates = ['-startdate', stamp(from), '-enddate', stamp(to)]
+    openssl(['ca', ...config, '-batch', '-notext', '-in', request, '-out', certificateFile, ...dates])
+    return {
+      certificateFile,
+      keyFile,
+      certificate: readFileSync(certificateFile, 'utf8'),
+      key: readFileSync(keyFile, 'utf8'),
+    }
+  }
+
+  #path(name: string): string {
+    return join(this.#folder, name)
+  }
+}
+
+const CA_EXTENSIONS = [
+  ...['-addext', 'basicConstraints=critical,CA:TRUE'],
+  ...['-addext', 'keyUsage=critical,keyCertSign,cRLSign'],
+]
+
+/** Days from now. */
+const TERMS = { now: [-1, 30], expired: [-10, -1], 'not-yet': [1, 30] } as const
+
+function newKey(type: 'ecdsa' | 'rsa', file: string): string[] {
+  const kind = type === 'rsa' ? ['rsa:2048'] : ['ec', '-pkeyopt', 'ec_paramgen_curve:P-256']
+  return ['-newkey', ...kind, '-nodes', '-keyout', file]
+}
+
+function alternatives(names: readonly string[]): string {
+  return names.map(name => (/^[\d.]+$|:/.test(name) ? `IP:${name}` : `DNS:${name}`)).join(',')
+}
+
+/** `YYYYMMDDHHMMSSZ`. */
+function stamp(days: number): string {
+  const iso = new Date(Date.now() + days * DAY_MS).toISOString()
+  return `${iso.slice(0, 19).replace(/[-:T]/g, '')}Z`
+}
+
+function openssl(args: readonly string[]): void {
+  execFileSync('openssl', args, { stdio: ['ignore', 'ignore', 'pipe'] })
+}

@@ -1,0 +1,73 @@
+/** What a failed TLS handshake means, in words that say where to look; undefined if the error is not one of TLS. */
+export function tlsReasonOf(error: Error): string | undefined {
+  const code = 'code' in error ? String(error.code) : ''
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return misnamed(error)
+  const words = WORDS[code]
+  if (words !== undefined) return words
+  if (code === 'ECONNRESET' && 'host' in error) return 'closed the connection during the TLS handshake'
+  const alert = alertOf(error)
+  if (alert !== undefined) return ALERTS.get(alert) ?? `refuses the TLS handshake (alert ${alert})`
+  return code.startsWith('ERR_SSL_') ? `the TLS handshake failed: ${error.message}` : undefined
+}
+
+/**
+ * Is this the endpoint's refusal of our part of the handshake? Under TLS 1.3 that arrives behind our first bytes, which it has then not read: it has
+ * no keys for them before it takes our certificate.
+ */
+export function refusesHandshake(error: Error): boolean {
+  const alert = alertOf(error)
+  return alert !== undefined && ALERTS.has(alert)
+}
+
+/** The endpoint's alert (RFC 8446 6). The codes of Node are called otherwise from one version of OpenSSL to the next. */
+function alertOf(error: Error): number | undefined {
+  const alert = /SSL alert number (\d+)/.exec(error.message)?.[1]
+  return alert === undefined ? undefined : Number(alert)
+}
+
+const UNTRUSTED = 'comes from an authority that is not trusted here: name it with tls.ca'
+const CLIENT_CERTIFICATE = 'set tls.certificate and tls.key'
+
+const WORDS: Readonly<Record<string, string>> = {
+  CERT_HAS_EXPIRED: 'its certificate has expired',
+  CERT_NOT_YET_VALID: 'its certificate is not valid yet',
+  CERT_REVOKED: 'its certificate has been revoked',
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'its certificate is self-signed: name it with tls.ca',
+  SELF_SIGNED_CERT_IN_CHAIN: `its certificate ${UNTRUSTED}`,
+  UNABLE_TO_GET_ISSUER_CERT: `its certificate ${UNTRUSTED}`,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: `its certificate ${UNTRUSTED}`,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: `its certificate ${UNTRUSTED}, or does not send what leads to it`,
+  CERT_SIGNATURE_FAILURE: 'the signature of its certificate is wrong',
+  CERT_UNTRUSTED: `its certificate ${UNTRUSTED}`,
+  INVALID_CA: 'its certificate was issued by one that may not issue any',
+  INVALID_PURPOSE: 'its certificate is not for servers',
+  ERR_SSL_WRONG_VERSION_NUMBER: 'does not speak TLS',
+  ERR_SSL_PACKET_LENGTH_TOO_LONG: 'does not speak TLS',
+  ERR_SSL_RECORD_LAYER_FAILURE: 'does not speak TLS',
+  ERR_SSL_UNSUPPORTED_PROTOCOL: 'speaks no TLS newer than 1.1',
+}
+
+/** Those of a handshake. */
+const ALERTS: ReadonlyMap<number, string> = new Map([
+  [40, `refuses the TLS handshake; if it wants a certificate of us, ${CLIENT_CERTIFICATE}`],
+  [42, 'refuses our certificate (tls.certificate)'],
+  [43, 'refuses our certificate (tls.certificate): it is of a kind that it does not take'],
+  [44, 'refuses our certificate (tls.certificate), which has been revoked'],
+  [45, 'refuses our certificate (tls.certificate), which has expired'],
+  [46, 'refuses our certificate (tls.certificate)'],
+  [48, 'does not trust who issued our certificate (tls.certificate)'],
+  [49, 'does not let us in with our certificate (tls.certificate)'],
+  [70, 'speaks none of the TLS versions that we speak: 1.2 and 1.3'],
+  [71, 'wants better ciphers than we offer'],
+  [112, 'has no certificate for the name that we ask for: set tls.server_name'],
+  [116, `wants a certificate of us: ${CLIENT_CERTIFICATE}`],
+  [120, 'does not speak this version of HTTP over TLS (ALPN)'],
+])
+
+function misnamed(error: Error): string {
+  const asked = 'host' in error ? ` ${String(error.host)}` : ' that we ask for'
+  const certificate = 'cert' in error ? (error.cert as { readonly subjectaltname?: string }) : undefined
+  const names = certificate?.subjectaltname?.replaceAll(/DNS:|IP Address:/g, '').slice(0, 200)
+  const instead = names === undefined || names === '' ? '' : `, but for ${names}`
+  return `its certificate is not for the name${asked}${instead}: set tls.server_name`
+}
