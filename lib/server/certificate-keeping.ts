@@ -1,10 +1,15 @@
 import { randomBytes } from 'node:crypto'
 import { stat } from 'node:fs/promises'
 import type { CertificateFacts } from '../../metrics/facts.ts'
+import { AcmeKeeper } from '../acme/keeper.ts'
+import type { NameFacts } from '../acme/name-keeper.ts'
+import { STAND_IN_NAME } from '../acme/stand-in.ts'
+import type { Clock } from '../base/clock.ts'
 import { type KeyPair, readAuthorities, readKeyPair } from '../base/key-pair.ts'
 import type { Timers } from '../base/timers.ts'
+import { acmeHosts } from '../config/acme-hosts.ts'
 import type { ListenerConfig, Snapshot } from '../config/model.ts'
-import type { AcmeChallenges, ListenerCertificates, TlsState } from '../front/tls-state.ts'
+import type { ListenerCertificates, TlsState } from '../front/tls-state.ts'
 import { Alarm } from './alarm.ts'
 import type { ServerLog } from './server-log.ts'
 
@@ -16,20 +21,13 @@ const STILL_MS = 200
 const TICKET_KEYS_MS = 12 * 3_600_000
 
 const TICKET_KEY_BYTES = 48
-const NO_CHALLENGES: AcmeChallenges = { http: [], alpn: [] }
-
-/** Where the certificates of listeners with `tls = "auto"` come from. */
-export interface CertificateSource {
-  readonly pairs: readonly KeyPair[]
-  readonly challenges: AcmeChallenges
-}
 
 export interface CertificateKeepingOptions {
+  readonly clock: Clock
   readonly timers: Timers
   readonly log: ServerLog
-  readonly source: CertificateSource | undefined
-  /** `state` is another now. */
-  changed(): void
+  /** `state` is another now. Resolves once the data threads have taken it. */
+  changed(): Promise<void>
 }
 
 /** Certificates of one listener, as its files were when they were last good. */
@@ -49,6 +47,7 @@ export class CertificateKeeping {
   readonly #options: CertificateKeepingOptions
   readonly #look: Alarm
   readonly #rotation: Alarm
+  readonly #acme: AcmeKeeper
   #kept: readonly Kept[] = []
   #autos: readonly ListenerConfig[] = []
   #ticketKeys: Uint8Array = randomBytes(TICKET_KEY_BYTES)
@@ -59,12 +58,12 @@ export class CertificateKeeping {
     this.#options = options
     this.#look = new Alarm(options.timers, () => void this.#lookAtFiles())
     this.#rotation = new Alarm(options.timers, () => this.#rotate())
+    this.#acme = new AcmeKeeper({ ...options, random: Math.random, publish: () => options.changed() })
   }
 
   /** All that data threads need. */
   get state(): TlsState {
-    const { source } = this.#options
-    const pairs = source?.pairs ?? []
+    const { pairs, challenges } = this.#acme
     const autos = this.#autos.map(({ name, mtls }) => ({
       listener: name,
       pairs,
@@ -76,13 +75,13 @@ export class CertificateKeeping {
         ...autos,
       ],
       ticketKeys: this.#ticketKeys,
-      challenges: source?.challenges ?? NO_CHALLENGES,
+      challenges,
     }
   }
 
   get facts(): CertificateFacts[] {
     return this.state.listeners.flatMap(({ listener, pairs }) =>
-      pairs.map(({ names, keyType, notAfterMs }) => ({
+      pairs.filter(isNoStandIn).map(({ names, keyType, notAfterMs }) => ({
         listener,
         name: names[0] ?? '',
         names,
@@ -92,15 +91,17 @@ export class CertificateKeeping {
     )
   }
 
-  /** What is wrong with files now, by listener, as one sentence each. */
+  /** What is wrong now with files, by listener, and with orders, by name, as one sentence each. */
   get problems(): string[] {
-    return this.#kept.flatMap(({ listener, problem }) =>
+    const ofFiles = this.#kept.flatMap(({ listener, problem }) =>
       problem === undefined ? [] : [`listener "${listener}": ${problem}`],
     )
+    return [...ofFiles, ...this.#acme.facts.flatMap(orderProblem)]
   }
 
   /** The configuration is another: its certificates count from now on. Reads files. */
-  take({ listeners }: Snapshot): void {
+  take(snapshot: Snapshot): void {
+    const { listeners } = snapshot
     const before = new Map(this.#kept.map(kept => [kept.listener, kept]))
     this.#kept = listeners
       .filter(({ tls }) => tls?.kind === 'files')
@@ -108,11 +109,19 @@ export class CertificateKeeping {
     this.#autos = listeners.filter(({ tls }) => tls?.kind === 'auto')
     this.#look.set(LOOK_MS)
     if (!this.#rotation.pending) this.#rotation.set(TICKET_KEYS_MS)
+    const problem = this.#acme.configure(snapshot.acme, acmeHosts(snapshot))
+    if (problem !== undefined) this.#options.log.error({ problem }, 'certificates are not kept')
   }
 
-  stop(): void {
+  /** Listeners accept: what is missing can be ordered. */
+  begin(): void {
+    this.#acme.start()
+  }
+
+  async stop(): Promise<void> {
     this.#look.clear()
     this.#rotation.clear()
+    await this.#acme.stop()
   }
 
   /** What can be read of the listener's files; where they are not good, what was in force. */
@@ -159,7 +168,7 @@ export class CertificateKeeping {
       this.#tell(before, now, replaced)
       return now
     })
-    if (changed) this.#options.changed()
+    if (changed) void this.#options.changed()
   }
 
   #tell(before: Kept, now: Kept, replaced: boolean): void {
@@ -181,8 +190,18 @@ export class CertificateKeeping {
   #rotate(): void {
     this.#ticketKeys = randomBytes(TICKET_KEY_BYTES)
     this.#rotation.set(TICKET_KEYS_MS)
-    this.#options.changed()
+    void this.#options.changed()
   }
+}
+
+function isNoStandIn({ names }: KeyPair): boolean {
+  return !names.includes(STAND_IN_NAME)
+}
+
+function orderProblem({ name, lastError, nextTryMs }: NameFacts): string[] {
+  if (lastError === undefined) return []
+  const again = nextTryMs === undefined ? '' : `, tried again at ${new Date(nextTryMs).toISOString()}`
+  return [`${name}: certificate not obtained: ${lastError}${again}`]
 }
 
 function sameMaterial(a: ListenerCertificates, b: ListenerCertificates): boolean {

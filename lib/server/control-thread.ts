@@ -159,8 +159,7 @@ export class ControlThread {
     })
     this.#certificates = new CertificateKeeping({
       ...parts,
-      source: undefined,
-      changed: () => void this.#rollout.refresh(),
+      changed: () => this.#rollout.refresh(),
     })
     const facts = controlFacts({
       certificates: this.#certificates,
@@ -339,7 +338,7 @@ export class ControlThread {
     this.#access.stop()
     this.#spool.stop()
     this.#load.stop()
-    this.#certificates.stop()
+    await this.#certificates.stop()
     if (cut.exchanges > 0) logger.warn(cut, 'requests cut')
     this.#phase = 'stopped'
     await this.#health.stop()

@@ -98,13 +98,15 @@ export class Rollout {
 
   /** Throws RolloutRefused. Resolves when all threads run it, with what they could not bind. */
   async take(configured: Snapshot): Promise<ListenFailure[]> {
-    const { managed, membership } = this.#parts
+    const { managed, membership, certificates } = this.#parts
     let addressed: Addressed | undefined
     try {
       const prepared = await managed.prepare(configured)
       await Promise.all([this.#waitForWorkers(), membership.prepare(prepared)])
       addressed = await this.#addresses.resolve(prepared)
-      return await this.#adopt(configured, addressed.snapshot)
+      const failures = await this.#adopt(configured, addressed.snapshot)
+      certificates.begin()
+      return failures
     } catch (error) {
       await managed.abandon()
       membership.abandon()

@@ -49,7 +49,6 @@ export class Runtime implements ListenerHooks {
   readonly #listeners = new Map<string, OpenListener>()
   readonly #retired = new Set<Listener>()
   readonly #secured = new SecuredHosts()
-  #tls = NO_TLS
   #challenges = new ChallengeAnswers(NO_TLS.challenges)
   #upstreams: ReadonlyMap<string, Upstream> = new Map()
   #placement: Placement | undefined
@@ -104,20 +103,14 @@ export class Runtime implements ListenerHooks {
     this.#recorder = recorder
     this.#placement = placement
     this.#overload.configure(snapshot.server.overload)
-    this.#secure(snapshot.listeners)
     for (const [name, upstream] of before) {
       const successor = upstreams.get(name)
       if (successor !== upstream) upstream.retire(successor)
     }
     this.#tls = tls
-    return this.#applyListeners(snapshot, placement)
-  }
-
-  /** Takes certificates and challenges. */
-  applyTls(tls: TlsState): void {
-    this.#tls = tls
     this.#challenges = new ChallengeAnswers(tls.challenges)
-    this.#secure([...this.#listeners.values()].map(open => open.config))
+    this.#secure(snapshot.listeners)
+    return this.#applyListeners(snapshot, placement)
   }
 
   // ListenerHooks. Hot.

@@ -2,10 +2,10 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { request } from 'node:https'
-import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
+import { freePorts } from '../bench/ports.ts'
 import { NameServer } from './name-server.ts'
 import { until, within } from './until.ts'
 
@@ -42,7 +42,7 @@ export class Pebble {
     t.teardown(() => rmSync(folder, { recursive: true, force: true }))
     makeCertificate(folder)
     const names = await NameServer.start(t)
-    const [port = 0, managementPort = 0] = await freePorts()
+    const [port = 0, managementPort = 0] = await freePorts(2) // it cannot choose them itself
     writeFileSync(join(folder, 'pebble.json'), configText(options, folder, port, managementPort))
     const args = ['-config', join(folder, 'pebble.json'), '-dnsserver', names.address, '-strict']
     const env = {
@@ -125,18 +125,4 @@ function makeCertificate(folder: string): void {
   const args = ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', ...files, ...subject]
   const made = spawnSync('openssl', args)
   if (made.status !== 0) throw new Error(`openssl: ${made.stderr}`)
-}
-
-/** Pebble cannot choose its ports itself. Both are held before either is let go, so that they differ. */
-async function freePorts(): Promise<number[]> {
-  const servers = await Promise.all(
-    [0, 1].map(async () => {
-      const server = createServer().listen(0, '127.0.0.1')
-      await once(server, 'listening')
-      return server
-    }),
-  )
-  const ports = servers.map(server => (server.address() as AddressInfo).port)
-  await Promise.all(servers.map(server => new Promise(done => server.close(done))))
-  return ports
 }
