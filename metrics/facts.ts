@@ -47,6 +47,8 @@ export interface CertificateFacts {
   /** All of them. */
   readonly names: readonly string[]
   readonly keyType: string
+  /** It is renewed without anybody's doing. */
+  readonly renewed: boolean
   /** Wall clock, milliseconds. */
   readonly notAfterMs: number
 }

@@ -35,6 +35,7 @@ class Facts implements ControlFacts {
       name: 'a.test',
       names: ['a.test', 'b.test'],
       keyType: 'ec',
+      renewed: false,
       notAfterMs: 1_800_000_000_000,
     },
   ]

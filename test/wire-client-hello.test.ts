@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import { type AddressInfo, createServer } from 'node:net'
+import { type AddressInfo, createServer, isIP } from 'node:net'
 import { connect } from 'node:tls'
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
@@ -189,16 +189,21 @@ const badNames = [
   'a/b',
   'a\0.example',
   'example.com:443',
-  '127.0.0.1',
-  '127.0.0.1.',
   '1.2.3.4.5',
-  '::1',
   '[::1]',
   'b\xfccher.example',
   '*.example.com',
   `${'a.'.repeat(127)}a`,
   'a'.repeat(5000),
 ]
+
+t.test(
+  'an address in the place of a name names nobody: RFC 6066 3 forbids it, and many clients send it',
+  async t => {
+    for (const name of ['127.0.0.1', '127.0.0.1.', '::1', '2001:db8::1'])
+      t.match(read(hello(serverName(name))), { serverName: undefined }, name)
+  },
+)
 
 t.test('who does not speak TLS is known by the first byte or two', async t => {
   t.same(read(Buffer.from('G')), { refused: 'not-tls' })
@@ -262,7 +267,7 @@ t.test('what names a server is always a host name', async t => {
       text => {
         const answer = read(hello(serverName(text)))
         if (answer === undefined || 'refused' in answer) t.same(answer, { refused: 'hello-server-name' })
-        else t.equal(answer.serverName, text.toLowerCase().replace(/\.$/, ''))
+        else t.equal(answer.serverName, isIP(text) === 0 ? text.toLowerCase().replace(/\.$/, '') : undefined)
       },
     ),
     { numRuns: 1000 },

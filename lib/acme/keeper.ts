@@ -2,12 +2,13 @@ import { readFileSync } from 'node:fs'
 import { isDeepStrictEqual } from 'node:util'
 import type { Clock } from '../base/clock.ts'
 import type { KeyPair } from '../base/key-pair.ts'
+import type { ServerLog } from '../base/server-log.ts'
 import type { Deadline, Timers } from '../base/timers.ts'
 import { whyNoCertificate } from '../config/acme-hosts.ts'
 import type { AcmeConfig } from '../config/tls-model.ts'
 import type { AcmeChallenges } from '../http/acme-challenge.ts'
 import { ChallengeBoard } from './challenge-board.ts'
-import { type AcmeLog, type NameFacts, NameKeeper, type NameParts } from './name-keeper.ts'
+import { type NameFacts, NameKeeper, type NameParts } from './name-keeper.ts'
 import { pause } from './pause.ts'
 import { Session } from './session.ts'
 import { makeStandIn } from './stand-in.ts'
@@ -17,7 +18,7 @@ export interface KeeperParts {
   readonly clock: Clock
   readonly timers: Timers
   readonly random: () => number
-  readonly log: AcmeLog
+  readonly log: ServerLog
   /** Certificates or challenges have changed. Resolves once all data threads have taken them: before that no challenge may be tried. */
   publish(): Promise<void>
 }

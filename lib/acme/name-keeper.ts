@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto'
 import type { KeyPair } from '../base/key-pair.ts'
+import type { ServerLog } from '../base/server-log.ts'
 import type { AcmeChallenge, AcmeConfig } from '../config/tls-model.ts'
 import { type IssuanceParts, issue } from './issuance.ts'
 import {
@@ -17,20 +18,12 @@ import { AcmeProblem, remedyFor } from './problem.ts'
 import { certificateId } from './renewal-info.ts'
 import type { AcmeStore } from './store.ts'
 
-/** Flat fields, then the event in a few fixed words. */
-export interface AcmeLog {
-  debug(fields: object, event: string): void
-  info(fields: object, event: string): void
-  warn(fields: object, event: string): void
-  error(fields: object, event: string): void
-}
-
 /** What a name is kept with. */
 export interface NameParts extends IssuanceParts {
   readonly config: AcmeConfig
   readonly store: AcmeStore
   readonly random: () => number
-  readonly log: AcmeLog
+  readonly log: ServerLog
   readonly signal: AbortSignal
   /** The certificate is another one. */
   changed(): Promise<void>

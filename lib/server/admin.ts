@@ -1,9 +1,9 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { ServerLog } from '../base/server-log.ts'
 import type { Address, AdminConfig } from '../config/model.ts'
 import { AddressTaken, bindErrorText, claimAddress } from './address-claim.ts'
 import { refuseAdmin } from './admin-guard.ts'
 import type { ReloadResult } from './reloads.ts'
-import type { ServerLog } from './server-log.ts'
 import { isUpstreamPath, readUpstreamRequest, type UpstreamRequest } from './upstream-request.ts'
 import type { VerbAnswer } from './verbs.ts'
 

@@ -6,12 +6,12 @@ import type { NameFacts } from '../acme/name-keeper.ts'
 import { STAND_IN_NAME } from '../acme/stand-in.ts'
 import type { Clock } from '../base/clock.ts'
 import { type KeyPair, readAuthorities, readKeyPair } from '../base/key-pair.ts'
+import type { ServerLog } from '../base/server-log.ts'
 import type { Timers } from '../base/timers.ts'
 import { acmeHosts } from '../config/acme-hosts.ts'
 import type { ListenerConfig, Snapshot } from '../config/model.ts'
 import type { ListenerCertificates, TlsState } from '../front/tls-state.ts'
 import { Alarm } from './alarm.ts'
-import type { ServerLog } from './server-log.ts'
 
 /** How often the files are looked at. By stat(2), so that a link that leads elsewhere (Kubernetes) is seen, too. */
 const LOOK_MS = 1000
@@ -26,8 +26,8 @@ export interface CertificateKeepingOptions {
   readonly clock: Clock
   readonly timers: Timers
   readonly log: ServerLog
-  /** `state` is another now. Resolves once the data threads have taken it. */
-  changed(): Promise<void>
+  /** `state` is another now. Resolves once all data threads have it. */
+  publish(): Promise<void>
 }
 
 /** Certificates of one listener, as its files were when they were last good. */
@@ -45,20 +45,21 @@ interface Kept extends ListenerCertificates {
  */
 export class CertificateKeeping {
   readonly #options: CertificateKeepingOptions
+  readonly #acme: AcmeKeeper
   readonly #look: Alarm
   readonly #rotation: Alarm
-  readonly #acme: AcmeKeeper
   #kept: readonly Kept[] = []
   #autos: readonly ListenerConfig[] = []
   #ticketKeys: Uint8Array = randomBytes(TICKET_KEY_BYTES)
+  #folderTrouble: string | undefined
   /** What the last look saw, by listener. */
   #seen: ReadonlyMap<string, string> = new Map()
 
   constructor(options: CertificateKeepingOptions) {
     this.#options = options
+    this.#acme = new AcmeKeeper({ ...options, random: Math.random })
     this.#look = new Alarm(options.timers, () => void this.#lookAtFiles())
     this.#rotation = new Alarm(options.timers, () => this.#rotate())
-    this.#acme = new AcmeKeeper({ ...options, random: Math.random, publish: () => options.changed() })
   }
 
   /** All that data threads need. */
@@ -80,23 +81,31 @@ export class CertificateKeeping {
   }
 
   get facts(): CertificateFacts[] {
+    const renewed = new Set(this.#autos.map(({ name }) => name))
     return this.state.listeners.flatMap(({ listener, pairs }) =>
       pairs.filter(isNoStandIn).map(({ names, keyType, notAfterMs }) => ({
         listener,
         name: names[0] ?? '',
         names,
         keyType,
+        renewed: renewed.has(listener),
         notAfterMs,
       })),
     )
   }
 
-  /** What is wrong now with files, by listener, and with orders, by name, as one sentence each. */
+  /** What is wrong with files, and with orders, now: one sentence each. */
   get problems(): string[] {
-    const ofFiles = this.#kept.flatMap(({ listener, problem }) =>
+    const files = this.#kept.flatMap(({ listener, problem }) =>
       problem === undefined ? [] : [`listener "${listener}": ${problem}`],
     )
-    return [...ofFiles, ...this.#acme.facts.flatMap(orderProblem)]
+    const orders = this.#acme.facts.flatMap(orderProblem)
+    return [...files, ...orders, ...(this.#folderTrouble === undefined ? [] : [this.#folderTrouble])]
+  }
+
+  /** Why certificates that are ordered cannot be kept; undefined if they can. */
+  get folderTrouble(): string | undefined {
+    return this.#folderTrouble
   }
 
   /** The configuration is another: its certificates count from now on. Reads files. */
@@ -107,17 +116,20 @@ export class CertificateKeeping {
       .filter(({ tls }) => tls?.kind === 'files')
       .map(config => this.#read(config, before.get(config.name), ''))
     this.#autos = listeners.filter(({ tls }) => tls?.kind === 'auto')
+    const trouble = this.#acme.configure(snapshot.acme, acmeHosts(snapshot))
+    this.#folderTrouble = trouble === undefined ? undefined : `certificates cannot be kept: ${trouble}`
+    if (this.#folderTrouble !== undefined)
+      this.#options.log.error({ problem: trouble }, 'certificates cannot be kept')
     this.#look.set(LOOK_MS)
     if (!this.#rotation.pending) this.#rotation.set(TICKET_KEYS_MS)
-    const problem = this.#acme.configure(snapshot.acme, acmeHosts(snapshot))
-    if (problem !== undefined) this.#options.log.error({ problem }, 'certificates are not kept')
   }
 
-  /** Listeners accept: what is missing can be ordered. */
-  begin(): void {
+  /** From now on certificates may be ordered: the listeners accept, where challenges are tried. */
+  start(): void {
     this.#acme.start()
   }
 
+  /** Resolves once nothing is under way. */
   async stop(): Promise<void> {
     this.#look.clear()
     this.#rotation.clear()
@@ -168,7 +180,7 @@ export class CertificateKeeping {
       this.#tell(before, now, replaced)
       return now
     })
-    if (changed) void this.#options.changed()
+    if (changed) void this.#options.publish()
   }
 
   #tell(before: Kept, now: Kept, replaced: boolean): void {
@@ -190,10 +202,11 @@ export class CertificateKeeping {
   #rotate(): void {
     this.#ticketKeys = randomBytes(TICKET_KEY_BYTES)
     this.#rotation.set(TICKET_KEYS_MS)
-    void this.#options.changed()
+    void this.#options.publish()
   }
 }
 
+/** What serves until there is a certificate is none that anybody would want to hear of. */
 function isNoStandIn({ names }: KeyPair): boolean {
   return !names.includes(STAND_IN_NAME)
 }

@@ -6,7 +6,7 @@ import { type CellMemory, CellReader, createCellMemory, DEFAULT_ROWS } from '../
 import { type Clock, systemClock } from '../base/clock.ts'
 import { createSharedState, SharedState } from '../base/shared-state.ts'
 import { Timers } from '../base/timers.ts'
-import type { Address, Snapshot } from '../config/model.ts'
+import type { Snapshot } from '../config/model.ts'
 import { AccessCollector } from './access-collector.ts'
 import { addressText } from './address-text.ts'
 import { Admin } from './admin.ts'
@@ -29,6 +29,7 @@ import { failureText, type LoadedWell, problemText, Reloader } from './reloader.
 import type { ReloadResult } from './reloads.ts'
 import { Rollout } from './rollout.ts'
 import { SpoolWatch } from './spool-watch.ts'
+import { type ControlOptions, type Started, StartFailed } from './start.ts'
 import { ThreadPool } from './thread-pool.ts'
 import { ThreadReports } from './thread-reports.ts'
 import { Verbs } from './verbs.ts'
@@ -39,30 +40,6 @@ const MAX_THREADS = 64
 const LINGER_MS = 250
 /** A Ctrl-C under `npm start` arrives twice: from the terminal, and passed on by npm. That is one signal. */
 const SAME_SIGNAL_MS = 200
-
-export interface ControlOptions {
-  /** Configuration file or folder, read again at each reload. */
-  readonly path: string
-  readonly env: NodeJS.ProcessEnv
-  /** Where the data threads may keep compiled code; undefined for nowhere. */
-  readonly compileCache: string | undefined
-  /** For tests: how long a data thread may be silent. */
-  readonly stuckMs?: number
-}
-
-/** Where a started process is found. */
-export interface Started {
-  readonly listeners: Readonly<Record<string, string>>
-  readonly admin: string
-  readonly adminAddress: Address
-  /** With real ports and managed workers. */
-  readonly snapshot: Snapshot
-}
-
-/** The process could not start. The message says why. */
-export class StartFailed extends Error {
-  override readonly name = 'StartFailed'
-}
 
 type Phase = 'starting' | 'ready' | 'draining' | 'stopped'
 
@@ -159,7 +136,7 @@ export class ControlThread {
     })
     this.#certificates = new CertificateKeeping({
       ...parts,
-      changed: () => this.#rollout.refresh(),
+      publish: () => this.#rollout.refresh(),
     })
     const facts = controlFacts({
       certificates: this.#certificates,
@@ -236,6 +213,8 @@ export class ControlThread {
       const failed = failures[0]
       if (failed !== undefined) throw new StartFailed(failureText(failed))
       if (this.stopping) throw new StartFailed('ended by a signal while it started')
+      const { folderTrouble } = this.#certificates
+      if (folderTrouble !== undefined) throw new StartFailed(folderTrouble)
     } catch (error) {
       if (!this.stopping) await this.#stopAll()
       throw new StartFailed(error instanceof Error ? error.message : String(error), { cause: error })
@@ -258,6 +237,7 @@ export class ControlThread {
     )
     this.#spool.look()
     this.#load.start()
+    this.#certificates.start()
     this.#reloader.takeWarnings([
       ...this.#firstWarnings,
       ...scarceDescriptors(started.snapshot, this.#maxConnections),

@@ -1,6 +1,7 @@
 import type { Probe } from '../../upstreams/health/health.ts'
 import { probeTcp } from '../../upstreams/health/tcp-probe.ts'
 import type { Clock } from '../base/clock.ts'
+import type { ServerLog } from '../base/server-log.ts'
 import type { Timers } from '../base/timers.ts'
 import type { EndpointConfig, UpstreamConfig } from '../config/model.ts'
 import { addressText } from './address-text.ts'
@@ -10,7 +11,6 @@ import type { HealthBoard } from './health-board.ts'
 import type { Membership } from './membership.ts'
 import { configuredText, type EndpointSource, type Overlay } from './overlay.ts'
 import type { Rollout } from './rollout.ts'
-import type { ServerLog } from './server-log.ts'
 
 /** How often it is looked whether the new endpoints are ready, or the old ones empty. */
 const LOOK_MS = 100

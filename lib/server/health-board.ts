@@ -1,5 +1,6 @@
 import type { HealthTally } from '../../metrics/health-tally.ts'
 import type { Clock } from '../base/clock.ts'
+import type { ServerLog } from '../base/server-log.ts'
 import { type SharedState, STATE } from '../base/shared-state.ts'
 import type { Timers } from '../base/timers.ts'
 import type { EndpointConfig, Snapshot, UpstreamConfig } from '../config/model.ts'
@@ -14,7 +15,6 @@ import {
 } from './endpoint-entry.ts'
 import type { Placement } from './placement.ts'
 import { Revival } from './revival.ts'
-import type { ServerLog } from './server-log.ts'
 import { SlowStart } from './slow-start.ts'
 
 /** What the health board is given. */

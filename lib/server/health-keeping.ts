@@ -2,12 +2,12 @@ import type { HealthTally } from '../../metrics/health-tally.ts'
 import { Prober } from '../../upstreams/health/prober.ts'
 import type { CellReader } from '../base/cells.ts'
 import type { Clock } from '../base/clock.ts'
+import type { ServerLog } from '../base/server-log.ts'
 import type { SharedState } from '../base/shared-state.ts'
 import type { Timers } from '../base/timers.ts'
 import { HealthBoard } from './health-board.ts'
 import { OutlierWatch } from './outlier-watch.ts'
 import type { RunningPool } from './running-pool.ts'
-import type { ServerLog } from './server-log.ts'
 
 /** What the keeping of health is made with. */
 export interface HealthKeepingOptions {

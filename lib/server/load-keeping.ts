@@ -1,11 +1,11 @@
 import type { CellReader } from '../base/cells.ts'
+import type { ServerLog } from '../base/server-log.ts'
 import type { SharedState } from '../base/shared-state.ts'
 import type { Timers } from '../base/timers.ts'
 import type { OverloadConfig } from '../config/model.ts'
 import { AdaptiveWatch } from './adaptive-watch.ts'
 import { OverloadWatch } from './overload-watch.ts'
 import type { RunningPool } from './running-pool.ts'
-import type { ServerLog } from './server-log.ts'
 
 export interface LoadKeepingParts {
   readonly timers: Timers

@@ -4,6 +4,7 @@ import { type Lookups, ServerLookups, SystemLookups } from '../../upstreams/disc
 import type { Member, Wanted } from '../../upstreams/discovery/name-watch.ts'
 import { NameWatches } from '../../upstreams/discovery/name-watches.ts'
 import type { Clock } from '../base/clock.ts'
+import type { ServerLog } from '../base/server-log.ts'
 import type { Timers } from '../base/timers.ts'
 import { misfit } from '../config/endpoint-fit.ts'
 import type { EndpointList } from '../config/endpoints-file.ts'
@@ -11,7 +12,6 @@ import type { EndpointConfig, NamedEndpoints, Snapshot, UpstreamConfig } from '.
 import { addressText } from './address-text.ts'
 import { within } from './alarm.ts'
 import { configuredText, type EndpointSource, type Overlay, sourcesOf } from './overlay.ts'
-import type { ServerLog } from './server-log.ts'
 
 /** How long a start or a reload waits for new names and files: the usual ones are known by then. */
 const FIRST_MS = 1000

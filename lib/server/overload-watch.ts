@@ -1,9 +1,9 @@
 import { totalmem } from 'node:os'
+import type { ServerLog } from '../base/server-log.ts'
 import type { SharedState } from '../base/shared-state.ts'
 import type { Timers } from '../base/timers.ts'
 import type { OverloadConfig } from '../config/model.ts'
 import { Alarm } from './alarm.ts'
-import type { ServerLog } from './server-log.ts'
 
 const LOOK_MS = 1000
 const MIB = 1024 * 1024

@@ -1,6 +1,7 @@
 import type { Scrape } from '../../metrics/scrape.ts'
 import type { Prober } from '../../upstreams/health/prober.ts'
 import type { Clock } from '../base/clock.ts'
+import type { ServerLog } from '../base/server-log.ts'
 import type { SharedState } from '../base/shared-state.ts'
 import type { Timers } from '../base/timers.ts'
 import type { Snapshot, UpstreamConfig } from '../config/model.ts'
@@ -16,7 +17,6 @@ import type { ListenFailure } from './messages.ts'
 import { type Placement, PlacementFull, type Placer } from './placement.ts'
 import { probeTargets } from './probe-targets.ts'
 import type { RunningPool } from './running-pool.ts'
-import type { ServerLog } from './server-log.ts'
 import type { ThreadPool } from './thread-pool.ts'
 
 /** How often it is looked whether old workers have finished their requests. */
@@ -98,15 +98,13 @@ export class Rollout {
 
   /** Throws RolloutRefused. Resolves when all threads run it, with what they could not bind. */
   async take(configured: Snapshot): Promise<ListenFailure[]> {
-    const { managed, membership, certificates } = this.#parts
+    const { managed, membership } = this.#parts
     let addressed: Addressed | undefined
     try {
       const prepared = await managed.prepare(configured)
       await Promise.all([this.#waitForWorkers(), membership.prepare(prepared)])
       addressed = await this.#addresses.resolve(prepared)
-      const failures = await this.#adopt(configured, addressed.snapshot)
-      certificates.begin()
-      return failures
+      return await this.#adopt(configured, addressed.snapshot)
     } catch (error) {
       await managed.abandon()
       membership.abandon()

@@ -49,10 +49,10 @@ export class Runtime implements ListenerHooks {
   readonly #listeners = new Map<string, OpenListener>()
   readonly #retired = new Set<Listener>()
   readonly #secured = new SecuredHosts()
+  #tls: TlsState = NO_TLS
   #challenges = new ChallengeAnswers(NO_TLS.challenges)
   #upstreams: ReadonlyMap<string, Upstream> = new Map()
   #placement: Placement | undefined
-  #tls: TlsState = NO_TLS
   #spool: Spool | undefined
   #store: FileStore | undefined
   #routes: RouteTable | undefined
@@ -103,13 +103,11 @@ export class Runtime implements ListenerHooks {
     this.#recorder = recorder
     this.#placement = placement
     this.#overload.configure(snapshot.server.overload)
+    this.#takeTls(tls, snapshot.listeners)
     for (const [name, upstream] of before) {
       const successor = upstreams.get(name)
       if (successor !== upstream) upstream.retire(successor)
     }
-    this.#tls = tls
-    this.#challenges = new ChallengeAnswers(tls.challenges)
-    this.#secure(snapshot.listeners)
     return this.#applyListeners(snapshot, placement)
   }
 
@@ -174,10 +172,12 @@ export class Runtime implements ListenerHooks {
     return true
   }
 
-  /** Which hosts can be sent to https. */
-  #secure(listeners: readonly ListenerConfig[]): void {
+  /** Takes certificates and challenges; from now on it is known which hosts can be sent to https. */
+  #takeTls(tls: TlsState, listeners: readonly ListenerConfig[]): void {
+    this.#tls = tls
+    this.#challenges = new ChallengeAnswers(tls.challenges)
     const names = new Set(listeners.filter(hasAcme).map(({ name }) => name))
-    const pairs = this.#tls.listeners.flatMap(({ listener, pairs }) => (names.has(listener) ? pairs : []))
+    const pairs = tls.listeners.flatMap(({ listener, pairs }) => (names.has(listener) ? pairs : []))
     this.#secured.set(pairs.flatMap(pair => pair.names))
   }
 

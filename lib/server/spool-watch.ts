@@ -1,9 +1,9 @@
 import { resolve } from 'node:path'
+import type { ServerLog } from '../base/server-log.ts'
 import type { Timers } from '../base/timers.ts'
 import { type WriteTrouble, writeTroubleOf } from '../base/writable-folder.ts'
 import { SpoolFile } from '../proxy/spool-file.ts'
 import { Alarm } from './alarm.ts'
-import type { ServerLog } from './server-log.ts'
 
 /** How often the folder is tried, and how long one try may take before that is the trouble. */
 const LOOK_MS = 10_000

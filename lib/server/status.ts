@@ -108,6 +108,8 @@ export interface CertificateStatus {
   /** `ec`, `rsa`. */
   readonly key: string
   readonly not_after: string
+  /** By ACME. */
+  readonly renewed: boolean
   /** Negative once it has expired. */
   readonly days_left: number
 }
@@ -162,11 +164,12 @@ function routeStatus({ name, hosts, path, action, maintenance }: RouteConfig): R
 }
 
 function certificateStatus(
-  { listener, names, keyType, notAfterMs }: CertificateFacts,
+  { listener, names, keyType, renewed, notAfterMs }: CertificateFacts,
   nowWallMs: number,
 ): CertificateStatus {
   const daysLeft = Math.floor((notAfterMs - nowWallMs) / DAY_MS)
-  return { listener, names, key: keyType, not_after: new Date(notAfterMs).toISOString(), days_left: daysLeft }
+  const notAfter = new Date(notAfterMs).toISOString()
+  return { listener, names, key: keyType, renewed, not_after: notAfter, days_left: daysLeft }
 }
 
 function spoolStatus({ server }: Snapshot, { memoryBytes, fileBytes, problem }: SpoolFacts): SpoolStatus {

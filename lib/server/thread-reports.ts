@@ -1,9 +1,9 @@
 import type { RestartReason, UncaughtKind } from '../../metrics/facts.ts'
 import type { Scrape } from '../../metrics/scrape.ts'
 import { CellColumn, type CellMemory } from '../base/cells.ts'
+import type { ServerLog } from '../base/server-log.ts'
 import type { HealthBoard } from './health-board.ts'
 import type { FromDataThread } from './messages.ts'
-import type { ServerLog } from './server-log.ts'
 import type { PoolObserver } from './thread-pool.ts'
 
 /** Whom the reports concern. */

@@ -41,7 +41,7 @@ function worstOf(status: StatusDocument): Verdict {
       kind: 'doubtful',
       sentence: `a certificate is not taken, the one before stays in force: ${broken}`,
     }
-  const soon = status.certificates.find(it => it.days_left < SOON_DAYS)
+  const soon = status.certificates.find(it => !it.renewed && it.days_left < SOON_DAYS)
   if (soon !== undefined)
     return { kind: 'doubtful', sentence: `${certificateText(soon)} expires in ${soon.days_left} days` }
   if (last?.ok === false) {
@@ -51,7 +51,7 @@ function worstOf(status: StatusDocument): Verdict {
   return { kind: 'good', sentence: `all is well${ups}` }
 }
 
-/** Whoever renews by ACME or by a timer has done it by then. */
+/** Whoever renews by a timer has done it by then; of what we renew ourselves, a failure is told. */
 const SOON_DAYS = 14
 
 function certificateText({ listener, names }: CertificateStatus): string {

@@ -1,10 +1,10 @@
-import { isIPv4 } from 'node:net'
+import { isIP, isIPv6 } from 'node:net'
 import { latin1Slice } from '../base/latin1.ts'
 import { hostAt } from '../http/host.ts'
 
 /** What a TLS client asks for in its first message. */
 export interface ClientHello {
-  /** Lower-case, without final dot; undefined where the client names nobody. With an encrypted hello it is the outer name. */
+  /** Lower-case, without final dot; undefined where the client names nobody, or an address. With an encrypted hello it is the outer name. */
   readonly serverName: string | undefined
   /** ALPN names in the client's order, as latin1 text; GREASE ones too (RFC 8701 3.1). */
   readonly protocols: readonly string[]
@@ -163,8 +163,9 @@ function wishesIn(extensions: VectorReader): ClientHello | HelloDetail {
     if (seen.has(type)) return 'hello-extension-repeated'
     seen.add(type)
     if (type === SERVER_NAME) {
-      serverName = serverNameIn(data)
-      if (serverName === undefined) return 'hello-server-name'
+      const name = serverNameIn(data)
+      if (name === undefined) return 'hello-server-name'
+      serverName = isAddress(name) ? undefined : name
     } else if (type === ALPN) {
       const names = protocolsIn(data)
       if (names === undefined) return 'hello-alpn'
@@ -188,11 +189,17 @@ function serverNameIn(data: VectorReader): string | undefined {
   return list.short || data.short || data.left > 0 || text === undefined ? undefined : hostName(text)
 }
 
-/** A DNS name and no address (RFC 6066 3). Clients do send the final dot. */
+/** A DNS name or an address. Clients do send the final dot. */
 function hostName(text: string): string | undefined {
+  if (isIPv6(text)) return text
   if (text.includes(':')) return undefined
   const name = hostAt(text, 0, text.length)?.hostname
-  return name === undefined || name.length > MAX_NAME || isIPv4(name) ? undefined : name
+  return name === undefined || name.length > MAX_NAME ? undefined : name
+}
+
+/** RFC 6066 3 forbids them, and half of all load generators and health checks send them: they name nobody. */
+function isAddress(name: string): boolean {
+  return isIP(name) !== 0
 }
 
 /** RFC 7301 3.1: at least one name, none of them empty. */

@@ -1,5 +1,6 @@
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
+import type { CertificateFiles } from '../support/authority.ts'
 
 /** Where one instance of a peer finds everything. */
 export interface Place {
@@ -12,6 +13,10 @@ export interface Place {
   /** Folder that is served under `/static/`. */
   readonly staticRoot: string
   readonly accessLog: string
+  /** Given: the port speaks TLS 1.2 and 1.3, with HTTP/2 and HTTP/1.1 by ALPN. */
+  readonly tls: CertificateFiles | undefined
+  /** Unused connections that are kept to the app. */
+  readonly upstreamIdle: number
 }
 
 export interface Launch {

@@ -11,7 +11,8 @@ const TITLES = {
 
 const number = (value: number, digits: number) => value.toFixed(digits)
 
-function withRange(spread: Spread | undefined, digits: number): string {
+/** The median, and the range where there is one. */
+export function withRange(spread: Spread | undefined, digits: number): string {
   if (spread === undefined) return '-'
   const { median, min, max } = spread
   if (min === max) return number(median, digits)
@@ -19,7 +20,7 @@ function withRange(spread: Spread | undefined, digits: number): string {
 }
 
 /** A Markdown table whose columns also line up in a terminal. */
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = head.map((title, i) => Math.max(title.length, ...rows.map(row => row[i]?.length ?? 0)))
   const line = (cells: readonly string[]) =>
     `| ${cells.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join(' | ')} |`
@@ -51,7 +52,8 @@ function memoryTable(rows: readonly MemoryRow[]): string {
   return table(['proxy', 'idle MiB', 'under load MiB', 'KiB per idle connection'], cells)
 }
 
-function markTable(marks: readonly Mark[]): string {
+/** Marks beside what was measured. */
+export function markTable(marks: readonly Mark[]): string {
   const cells = marks.map(({ name, limit, unit, value, verdict }) => [
     name,
     value === undefined ? '-' : `${number(value, 2)} ${unit}`,

@@ -41,7 +41,8 @@ export interface Summary {
   readonly marks: readonly Mark[]
 }
 
-function spread(values: readonly number[]): Spread | undefined {
+/** The median of some values with their lowest and highest; undefined where there are none. */
+export function spread(values: readonly number[]): Spread | undefined {
   const sorted = [...values].sort((a, b) => a - b)
   const middle = sorted.length / 2
   const low = sorted[Math.ceil(middle) - 1]
@@ -53,10 +54,18 @@ function spread(values: readonly number[]): Spread | undefined {
 }
 
 const NOTHING: Spread = { median: 0, min: 0, max: 0 }
-const unique = <T>(values: readonly T[]): readonly T[] => [...new Set(values)]
+export const unique = <T>(values: readonly T[]): readonly T[] => [...new Set(values)]
+
+/** What one peer spent on one piece of work of a case, in one round. */
+export type Spent = Pick<Traffic, 'round' | 'peer' | 'cpuMicrosPerRequest'> & { readonly case: string }
 
 /** The CPU time of one peer divided by that of another in the same round, over all rounds. */
-function ratio(samples: readonly Traffic[], name: CaseName, peer: string, base: string): Spread | undefined {
+export function ratio(
+  samples: readonly Spent[],
+  name: string,
+  peer: string,
+  base: string,
+): Spread | undefined {
   const quotients = samples.flatMap(one => {
     if (one.case !== name || one.peer !== peer) return []
     const other = samples.find(s => s.case === name && s.peer === base && s.round === one.round)
@@ -93,7 +102,8 @@ function memoryRow(samples: readonly Memory[], peer: string): MemoryRow {
   return { peer, idleMiB: of('idle', 1024), loadMiB: of('load', 1024), connectionKiB: of('connection', 1) }
 }
 
-function mark(name: string, value: number | undefined, limit: number, unit: string): Mark {
+/** Holds a value against its limit. */
+export function mark(name: string, value: number | undefined, limit: number, unit: string): Mark {
   const verdict = value === undefined ? 'not measured' : value <= limit ? 'pass' : 'fail'
   return { name, limit, unit, value, verdict }
 }

@@ -6,9 +6,11 @@ const config = (place: Place) => `{
 	auto_https off
 	servers {
 		metrics
+		protocols h1 h2
 	}
 }
-http://127.0.0.1:${place.port} {
+${place.tls === undefined ? 'http' : 'https'}://127.0.0.1:${place.port} {
+	${place.tls === undefined ? '' : `tls ${place.tls.certificate} ${place.tls.key}`}
 	log {
 		output file ${place.accessLog} {
 			roll_disabled
@@ -25,7 +27,7 @@ http://127.0.0.1:${place.port} {
 			header_up X-Request-Id {http.request.uuid}
 			transport http {
 				compression off
-				keepalive_idle_conns_per_host 64
+				keepalive_idle_conns_per_host ${place.upstreamIdle}
 			}
 		}
 	}

@@ -1,6 +1,9 @@
 import { join } from 'node:path'
 import type { Peer, Place } from '../peer.ts'
 
+const tlsOf = ({ tls }: Place) =>
+  tls === undefined ? '' : `tls = { certificate = "${tls.certificate}", key = "${tls.key}" }`
+
 const config = (place: Place) => `
 [server]
 workers = 1
@@ -13,8 +16,10 @@ address = "127.0.0.1:${place.adminPort}"
 [listeners.web]
 address = "127.0.0.1:${place.port}"
 limits = { connections = 18000 }
+${tlsOf(place)}
 [upstreams.app]
 endpoints = [${place.upstreamPorts.map(port => `"127.0.0.1:${port}"`).join(', ')}]
+${place.tls === undefined ? '' : `keepalive = { max = ${place.upstreamIdle} }`}
 [routes.static]
 path = "/static/"
 static = { root = "${place.staticRoot}" }

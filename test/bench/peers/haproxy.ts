@@ -20,6 +20,8 @@ const LOG_FORMAT = [
   .map(([name, value]) => `\\"${name}\\":\\"${value}\\"`)
   .join(',')
 
+const tlsOf = ({ tls }: Place) => (tls === undefined ? '' : ` ssl crt ${tls.bundle} alpn h2,http/1.1`)
+
 const config = (place: Place) => `
 global
   nbthread 1
@@ -37,14 +39,14 @@ defaults
   timeout http-keep-alive 75s
   timeout server 60s
 frontend web
-  bind 127.0.0.1:${place.port} backlog 4096
+  bind 127.0.0.1:${place.port} backlog 4096${tlsOf(place)}
   maxconn 18000
   unique-id-format %[uuid()]
   unique-id-header X-Request-Id
   capture request header User-Agent len 128
   log-format "{${LOG_FORMAT}}"
   http-request set-header X-Forwarded-For %[src]
-  http-request set-header X-Forwarded-Proto http
+  http-request set-header X-Forwarded-Proto ${place.tls === undefined ? 'http' : 'https'}
   http-request set-header X-Forwarded-Host %[req.hdr(host)]
   http-request set-header X-Forwarded-Port %[dst_port]
   default_backend app

@@ -8,6 +8,14 @@ const LOG_FORMAT = `
     '"dur_s":$request_time,"bytes_in":$request_length,"bytes_out":$bytes_sent,"user_agent":"$http_user_agent",'
     '"endpoint":"$upstream_addr","upstream_s":"$upstream_response_time","upstream_status":"$upstream_status"}';`
 
+// Of the protocols, 1.3 is not in the default of nginx 1.22. Tickets are.
+const tlsOf = ({ tls }: Place) =>
+  tls === undefined
+    ? ''
+    : `ssl_certificate ${tls.certificate};
+    ssl_certificate_key ${tls.key};
+    ssl_protocols TLSv1.2 TLSv1.3;`
+
 const http = (place: Place, logOptions: string) => `${LOG_FORMAT}
   access_log ${place.accessLog} bench${logOptions};
   sendfile on;
@@ -18,11 +26,12 @@ const http = (place: Place, logOptions: string) => `${LOG_FORMAT}
     zone app 128k;
     random two least_conn;
 ${place.upstreamPorts.map(port => `    server 127.0.0.1:${port};`).join('\n')}
-    keepalive 64;
+    keepalive ${place.upstreamIdle};
     keepalive_requests 1000000000;
   }
   server {
-    listen 127.0.0.1:${place.port} backlog=4096;
+    listen 127.0.0.1:${place.port}${place.tls === undefined ? '' : ' ssl http2'} backlog=4096;
+    ${tlsOf(place)}
     location = /stub_status { stub_status; access_log off; }
     location /static/ { alias ${place.staticRoot}/; }
     location / {

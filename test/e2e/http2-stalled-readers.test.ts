@@ -1,0 +1,119 @@
+import t from 'tap'
+import { assertClean, startCauseway } from '../support/causeway.ts'
+import { configText } from '../support/config-text.ts'
+import { Bystander } from '../support/http2-bystander.ts'
+import { RawHttp2Client } from '../support/http2-client.ts'
+import { type Flood, pour } from '../support/http2-floods.ts'
+import { SETTING, settings, windowUpdate } from '../support/http2-frames.ts'
+import { ok, RecordingUpstream } from '../support/recording-upstream.ts'
+import { until } from '../support/until.ts'
+
+// Clients that ask for much over HTTP/2 and take nothing of it: by the window of a stream, of the connection, or of TCP.
+
+t.setTimeout(120_000)
+const MIB = 1024 * 1024
+const CLIENTS = 5
+const STREAMS = 20
+/** The most that a window may hold (RFC 9113 6.9.1); it begins at 64 KiB - 1. */
+const WINDOW_MAX = 2 ** 31 - 1
+const WINDOW_FIRST = 65_535
+
+const app = await RecordingUpstream.start(t)
+app.on('/big', ok('x'.repeat(2 * MIB)))
+const causeway = await startCauseway(t, {
+  config: configText({
+    endpoints: [app.port],
+    listener: 'h2c = true\ntimeouts = { write = "2s" }',
+  }),
+})
+
+const first = await RawHttp2Client.connect(causeway.port())
+for (let n = 0; n < 200; n += 1) await first.ask('/warm')
+first.destroy()
+
+/** Resolves when nobody's answer holds an endpoint any more. */
+const untilFree = () => causeway.metric('causeway_upstream_in_flight', {}, value => value === 0)
+
+async function askForMuch(client: RawHttp2Client): Promise<readonly number[]> {
+  const streams = Array.from({ length: STREAMS }, () => client.get('/big'))
+  await until('the app to be asked', () => app.seen('/big').length > 0)
+  return streams
+}
+
+t.test('windows of nought: streams end by the write time-out, memory stays small', async t => {
+  const clients = await Promise.all(
+    Array.from({ length: CLIENTS }, () =>
+      RawHttp2Client.connect(causeway.port(), [[SETTING.initialWindowSize, 0]]),
+    ),
+  )
+  await Bystander.watch(t, causeway, async () => {
+    for (const client of clients) {
+      const streams = await askForMuch(client)
+      const over = (stream: number) => client.resetOf(stream) !== undefined || client.ended !== undefined
+      await until(
+        () => `the end of all streams: ${client.outcome}`,
+        () => streams.every(over),
+      )
+      t.equal(client.dataBytes, 0, 'no window, no data')
+    }
+    await untilFree()
+  })
+  for (const client of clients) client.destroy()
+})
+
+t.test('wide windows before a socket that nobody reads (CVE-2019-9517)', async t => {
+  const clients = await Promise.all(
+    Array.from({ length: CLIENTS }, () =>
+      RawHttp2Client.connect(causeway.port(), [[SETTING.initialWindowSize, WINDOW_MAX]]),
+    ),
+  )
+  await Bystander.watch(t, causeway, async () => {
+    for (const client of clients) {
+      client.send(windowUpdate(0, WINDOW_MAX - WINDOW_FIRST))
+      client.stall()
+      await askForMuch(client)
+    }
+    await untilFree()
+  })
+  for (const client of clients) {
+    client.resume()
+    await until(
+      () => `the end of the connection: ${client.outcome}`,
+      () => client.ended,
+    )
+  }
+})
+
+t.test('a window that is opened byte by byte is a flood (CVE-2019-9511)', async t => {
+  const dribble: Flood = {
+    name: 'dribble',
+    bound: 50_000,
+    burst: 500,
+    begin: client => client.get('/big'),
+    unit: (_client, stream) => windowUpdate(stream, 1),
+  }
+  const client = await RawHttp2Client.connect(causeway.port(), [[SETTING.initialWindowSize, 1]])
+  t.teardown(() => client.destroy())
+  const { units } = await Bystander.watch(t, causeway, () => pour(client, dribble))
+  t.comment(`ended after ${units}: ${client.outcome}`)
+  await untilFree()
+})
+
+t.test('a window that shrinks below nought is no mistake, and opens again (RFC 9113 6.9.2)', async t => {
+  const client = await RawHttp2Client.connect(causeway.port(), [[SETTING.initialWindowSize, 1_000]])
+  t.teardown(() => client.destroy())
+  const stream = client.get('/big')
+  await until('the window to be used up', () => client.dataBytes === 1_000)
+  client.send(settings([SETTING.initialWindowSize, 0]))
+  client.send(windowUpdate(stream, 1_500))
+  await until(
+    () => `the other 500 bytes: ${client.outcome}`,
+    () => client.dataBytes === 1_500,
+  )
+  t.equal(client.goaway, undefined)
+})
+
+t.test('nothing of all this harmed anybody', async t => {
+  await untilFree()
+  await assertClean(t, causeway, [app])
+})
