@@ -1,7 +1,6 @@
-import { readFileSync } from 'node:fs'
 import { isDeepStrictEqual } from 'node:util'
 import type { Clock } from '../base/clock.ts'
-import type { KeyPair } from '../base/key-pair.ts'
+import { type KeyPair, readAuthorities } from '../base/key-pair.ts'
 import type { ServerLog } from '../base/server-log.ts'
 import type { Deadline, Timers } from '../base/timers.ts'
 import { whyNoCertificate } from '../config/acme-hosts.ts'
@@ -141,12 +140,14 @@ export class AcmeKeeper implements Deadline {
       ({ file, what }) => log.warn({ file, reason: what }, 'certificate folder'),
     )
     const trouble = store.open()
+    const authority = config.ca === undefined ? undefined : readAuthorities(config.ca)
     const session = new Session({
       config,
       store,
       clock,
       signal,
-      ca: config.ca === undefined ? undefined : readFileSync(config.ca, 'latin1'),
+      // Without it no call goes through, which then stands in the log.
+      ca: authority !== undefined && 'text' in authority ? authority.text : undefined,
       accountMade: (url, terms) => log.info({ account: url, terms_agreed: terms }, 'ACME account made'),
     })
     const parts: NameParts = {
