@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { X509Certificate } from 'node:crypto'
+import { randomUUID, X509Certificate } from 'node:crypto'
 import {
   chmodSync,
   existsSync,
@@ -8,6 +8,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs'
 import { hostname } from 'node:os'
@@ -111,6 +112,28 @@ t.test('rights that are too wide are taken away and told; a folder that is none 
   writeFileSync(folder, 'a file')
   t.match(store.open(), { what: /./, hint: /./ })
 })
+
+t.test(
+  'what a crash has left half written is cleared away, but not what another process is writing',
+  async t => {
+    const { store, folder } = open(t)
+    store.writePair(NAME, pairFor(NAME))
+    const [old, young] = [
+      join(folder, NAME, `.${randomUUID()}.draft`),
+      join(folder, `.${randomUUID()}.draft`),
+    ]
+    for (const [draft, ageMs] of [
+      [old, 3_700_000],
+      [young, 60_000],
+    ] as const) {
+      writeFileSync(draft, '')
+      utimesSync(draft, (NOW_MS - ageMs) / 1000, (NOW_MS - ageMs) / 1000)
+    }
+    t.equal(store.open(), undefined)
+    t.notOk(existsSync(old))
+    t.ok(existsSync(young))
+  },
+)
 
 t.test('a record is dates and words for people, and comes back as it was', async t => {
   const record = {

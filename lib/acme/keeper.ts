@@ -47,7 +47,8 @@ export class AcmeKeeper implements Deadline {
   readonly #board: ChallengeBoard
   #term: Term | undefined
   #standIn: KeyPair | undefined
-  #leftOut = new Map<string, string>()
+  /** With the reason; the check of the configuration has told it. */
+  #leftOut: ReadonlyMap<string, string> = new Map()
   #started = false
   #round: Promise<void> | undefined
 
@@ -119,15 +120,8 @@ export class AcmeKeeper implements Deadline {
   }
 
   #leaveOut(hosts: readonly string[]): void {
-    const before = this.#leftOut
-    this.#leftOut = new Map()
-    for (const host of hosts) {
-      const reason = whyNoCertificate(host)
-      if (reason === undefined) continue
-      this.#leftOut.set(host, reason)
-      if (!before.has(host))
-        this.#parts.log.warn({ name: host, reason }, 'no certificate will be had for a host')
-    }
+    const all = hosts.map(host => [host, whyNoCertificate(host)] as const)
+    this.#leftOut = new Map(all.flatMap(([host, reason]) => (reason === undefined ? [] : [[host, reason]])))
   }
 
   #begin(config: AcmeConfig): { readonly term: Term; readonly trouble: string | undefined } {

@@ -1,5 +1,16 @@
 import { X509Certificate } from 'node:crypto'
-import { chmodSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { Caller } from '../../lib/acme/caller.ts'
 import { callingBy, loadLibrary } from '../../lib/acme/library.ts'
@@ -64,14 +75,18 @@ t.test(
   },
 )
 
-t.test('half of all nonces refused: every order ends well all the same (RFC 8555 6.5)', { skip }, async t => {
-  const world = await AcmeWorld.start(t, { refusedNonces: 50 })
-  const names = ['a.site.test', 'b.site.test', 'c.site.test']
-  t.match(world.pebble.output, /Configured to reject 50% of good nonces/)
-  const under = world.start(names)
-  for (const name of names) await under.untilState(name, 'valid')
-  t.equal(under.said('certificate not obtained').length, 0)
-})
+t.test(
+  'three of four nonces refused: every order ends well all the same (RFC 8555 6.5)',
+  { skip },
+  async t => {
+    const world = await AcmeWorld.start(t, { refusedNonces: 75 })
+    const names = ['a.site.test', 'b.site.test']
+    t.match(world.pebble.output, /Configured to reject 75% of good nonces/)
+    const under = world.start(names)
+    for (const name of names) await under.untilState(name, 'valid')
+    t.equal(under.said('certificate not obtained').length, 0)
+  },
+)
 
 t.test('a restart takes what the folder has and orders nothing', { skip }, async t => {
   const world = await AcmeWorld.start(t)
@@ -145,6 +160,46 @@ t.test(
     t.equal(again.facts('lost.site.test').failures, 0)
   },
 )
+
+t.test('who comes second to a shared folder takes what the first has had', { skip }, async t => {
+  const world = await AcmeWorld.start(t)
+  const first = world.start([NAME], { folder: world.path('first') })
+  await first.untilState(NAME, 'valid')
+  const shared = world.path('shared')
+  mkdirSync(shared, { recursive: true })
+  // Another process that runs: it is at it.
+  const lock = { id: 'another', pid: process.ppid, host: hostname(), at: new Date().toISOString() }
+  writeFileSync(join(shared, 'lock'), JSON.stringify(lock))
+  const second = world.start([NAME], { folder: shared })
+  await until('it to wait', () => Number.isFinite(second.keeper.dueMs))
+  t.equal(second.facts(NAME).state, 'none')
+  cpSync(world.path('first', NAME), join(shared, NAME), { recursive: true })
+  rmSync(join(shared, 'lock'))
+  second.clock.aheadMs = 31_000
+  await second.untilState(NAME, 'valid')
+  t.equal(serial(second.keeper.pairs[0]), serial(first.keeper.pairs[0]))
+  t.equal(serial(second.published.at(-1)?.[0]), serial(first.keeper.pairs[0]), 'and the data threads have it')
+  t.equal(world.orders, 1)
+})
+
+t.test('an end, or another configuration, in the middle of an order', { skip }, async t => {
+  const world = await AcmeWorld.start(t)
+  const ended = world.start([NAME])
+  await until('an order', () => world.orders === 1)
+  await world.end(ended)
+  t.match(ended.facts(NAME), { failures: 0, lastError: undefined }, 'that is no failure')
+  const moved = world.start([NAME])
+  await until('another order', () => world.orders === 2)
+  const config = world.config({ folder: world.path('elsewhere') })
+  t.equal(moved.keeper.configure(config, [NAME, 'two.site.test', '*.site.test']), undefined)
+  world.pebble.names.set('two.site.test', '127.0.0.1')
+  await moved.untilState('two.site.test', 'valid')
+  await moved.untilState(NAME, 'valid')
+  t.same(readdirSync(world.path('elsewhere')).sort(), ['account.json', 'two.site.test', NAME])
+  t.same([...moved.keeper.leftOut.keys()], ['*.site.test'])
+  t.equal(moved.keeper.configure(config, []), undefined)
+  t.same(moved.keeper.pairs, [], 'nobody asks for certificates any more')
+})
 
 t.test('a server that wants accounts bound to one of its own (RFC 8555 7.3.4)', { skip }, async t => {
   const key = 'zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W'
