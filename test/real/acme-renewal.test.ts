@@ -67,6 +67,15 @@ t.test('a rate limit is kept to for as long as the server says (RFC 8555 6.6)', 
   await under.untilState(NAME, 'valid')
 })
 
+t.test('a server that will not have the name costs no account', { skip }, async t => {
+  const world = await AcmeWorld.start(t)
+  const front = await AcmeFront.start(t, world.pebble)
+  front.refusal = { path: /order-plz/, status: 403, kind: 'unauthorized', detail: 'not your name' }
+  const under = world.start([NAME], { directory: front.directory })
+  t.equal((await under.untilState(NAME, 'failed')).lastError, 'not your name (unauthorized)')
+  t.equal(world.accounts, 1)
+})
+
 t.test('a server that cannot be reached is no reason to lose a certificate', { skip }, async t => {
   const world = await AcmeWorld.start(t)
   const under = world.start([NAME])
