@@ -24,11 +24,11 @@ const TRAITS = {
   TARGET_TOO_LONG: { status: 414, fault: 'client', retry: 'never' },
   HEAD_TOO_LARGE: { status: 431, fault: 'client', retry: 'never' },
   LENGTH_REQUIRED: { status: 411, fault: 'operator', retry: 'never' },
-  MISDIRECTED: { status: 421, fault: 'client', retry: 'never' },
   BODY_TOO_LARGE: { status: 413, fault: 'client', retry: 'never' },
   // Refused here.
   NO_ROUTE: { status: 404, fault: 'client', retry: 'never' },
   NOT_FOUND: { status: 404, fault: 'client', retry: 'never' },
+  MISDIRECTED: { status: 421, fault: 'client', retry: 'never' },
   METHOD_NOT_ALLOWED: { status: 405, fault: 'client', retry: 'never' },
   TOO_MANY_CONNECTIONS: { status: 503, fault: 'operator', retry: 'never' },
   SPOOL_FAILED: { status: 503, fault: 'operator', retry: 'never' },

@@ -6,7 +6,7 @@ import { phraseOf, statusLine } from '../http/phrases.ts'
 import { ExchangeRecord } from '../http/record.ts'
 
 /** Stands in logs for a request whose head was refused: nothing in it can be trusted to be what it seems. */
-export const REFUSED_REQUEST: RequestHead = {
+const REFUSED_REQUEST: RequestHead = {
   method: '',
   target: '',
   path: '',
@@ -39,12 +39,13 @@ export interface Refused {
   readonly code: ErrorCode
   readonly detail: string
   readonly bytesIn: number
+  readonly protocol?: RequestHead['protocol']
 }
 
 /** What the log is told of a client that was refused before there was any exchange. */
 export function refusedFacts(
   client: ClientFacts,
-  { requestId, startMs, code, detail, bytesIn }: Refused,
+  { requestId, startMs, code, detail, bytesIn, protocol = 'HTTP/1.1' }: Refused,
 ): ExchangeFacts {
   const record = new ExchangeRecord(requestId, startMs)
   record.clientIp = client.peerAddress
@@ -52,5 +53,5 @@ export function refusedFacts(
   record.end = endCauseOf(code)
   record.detail = detail
   record.bytesIn = bytesIn
-  return { request: REFUSED_REQUEST, client, record, answered: false, bodyDone: false }
+  return { request: { ...REFUSED_REQUEST, protocol }, client, record, answered: false, bodyDone: false }
 }
