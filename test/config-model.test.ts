@@ -5,6 +5,7 @@ import t, { type Test } from 'tap'
 import { loadConfig } from '../lib/config/load.ts'
 import type { Snapshot } from '../lib/config/model.ts'
 import { formatProblems } from '../lib/config/problem.ts'
+import { TestAuthority } from './support/certificates.ts'
 import { FULL } from './support/full-config.ts'
 
 const SMALL = `
@@ -164,7 +165,8 @@ const DEFAULT_SPOOL = {
 }
 
 /** What a route says when nothing is written. */
-const PLAIN = { redirectHttps: false, hsts: undefined, errorPages: [], maintenance: undefined }
+const authority = new TestAuthority(t.testdir())
+const PLAIN = { redirectHttps: undefined, hsts: undefined, errorPages: [], maintenance: undefined }
 
 /** What a listener says when nothing is written. */
 const PLAIN_LISTENER = { tls: undefined, mtls: undefined, http2: true, h2c: false, proxyProtocol: false }
@@ -266,8 +268,8 @@ t.test('every word of the configuration reaches the snapshot', async t => {
   t.strictSame(acme, {
     directory: 'https://127.0.0.1:14000/dir',
     email: 'admin@example.com',
-    folder: '/var/lib/causeway/acme',
-    ca: resolve('pebble.pem'),
+    folder: resolve('certificates'),
+    ca: authority.file,
     challenges: ['http-01'],
     keyType: 'rsa',
     externalAccount: { keyId: 'kid-1', hmacKey: 'c2VjcmV0' },
@@ -334,7 +336,7 @@ t.test('every word of the configuration reaches the snapshot', async t => {
         mirror: { upstream: 'demo', share: 0.01 },
         mount: { stripPrefix: '/shop', scriptName: '/store', rewriteAnswers: true },
       },
-      redirectHttps: false,
+      redirectHttps: undefined,
       hsts: undefined,
       errorPages: [
         page(502, 502, 'application/json; charset=utf-8', 'package.json'),
@@ -367,7 +369,8 @@ function page(from: number, to: number, type: string, file: string) {
 }
 
 async function snapshotOf(t: Test, text: string): Promise<Snapshot> {
-  const loaded = await loadConfig(join(t.testdir({ 'c.toml': text }), 'c.toml'), {})
+  const env = { PEBBLE_CA: authority.file }
+  const loaded = await loadConfig(join(t.testdir({ 'c.toml': text }), 'c.toml'), env)
   if (!loaded.ok) throw new Error(formatProblems(loaded.problems))
   return loaded.snapshot
 }

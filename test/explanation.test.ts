@@ -30,8 +30,8 @@ redirect_https = true
 upstream = "app"
 `
 
-async function asked(t: Test, method: string, url: string) {
-  const loaded = await loadConfig(join(t.testdir({ 'c.toml': SITE }), 'c.toml'), {})
+async function asked(t: Test, method: string, url: string, site = SITE) {
+  const loaded = await loadConfig(join(t.testdir({ 'c.toml': site }), 'c.toml'), {})
   const question = readQuestion(method, url)
   if (!loaded.ok || question === undefined) throw new Error('the test itself is wrong')
   return explain(loaded.snapshot, question)
@@ -90,3 +90,20 @@ t.test('what is no method and no URL is not read', async t => {
     t.equal(readQuestion(method ?? '', url ?? ''), undefined, `${method} ${url}`)
   }
 })
+
+t.test(
+  'a host that has its certificate by ACME is sent to https by itself, unless its route says no',
+  async t => {
+    const auto = `${SITE.replace('redirect_https = true', '')}[listeners.tls]\naddress = "127.0.0.1:8443"\ntls = "auto"\n`
+    const steps = async (url: string, site: string) => (await asked(t, 'GET', url, site)).steps.join('\n')
+    t.match(
+      await steps('http://shop.example.com/shop/', auto),
+      /redirected to https once the host has its certificate/,
+    )
+    t.notMatch(await steps('https://shop.example.com/shop/', auto), /redirected/)
+    t.notMatch(await steps('http://a.shop.example.com/shop/', auto), /redirected/, 'a wildcard has none')
+    t.notMatch(await steps('http://other.example.com/', auto), /redirected/)
+    const off = auto.replace('priority = "high"', 'redirect_https = false')
+    t.notMatch(await steps('http://shop.example.com/shop/', off), /redirected/)
+  },
+)

@@ -1,7 +1,6 @@
-import { readFileSync } from 'node:fs'
 import { isDeepStrictEqual } from 'node:util'
 import type { Clock } from '../base/clock.ts'
-import type { KeyPair } from '../base/key-pair.ts'
+import { type KeyPair, readAuthorities } from '../base/key-pair.ts'
 import type { ServerLog } from '../base/server-log.ts'
 import type { Deadline, Timers } from '../base/timers.ts'
 import { whyNoCertificate } from '../config/acme-hosts.ts'
@@ -48,7 +47,8 @@ export class AcmeKeeper implements Deadline {
   readonly #board: ChallengeBoard
   #term: Term | undefined
   #standIn: KeyPair | undefined
-  #leftOut = new Map<string, string>()
+  /** With the reason; the check of the configuration has told it. */
+  #leftOut: ReadonlyMap<string, string> = new Map()
   #started = false
   #round: Promise<void> | undefined
 
@@ -83,10 +83,11 @@ export class AcmeKeeper implements Deadline {
     this.#wake()
   }
 
-  /** Ends what runs; resolves once nothing does. What was ordered half is ordered anew by the next process. */
+  /** Ends what runs; resolves once nothing does. What was ordered half is ordered anew by the next process. What serves goes on serving. */
   async stop(): Promise<void> {
     this.#started = false
-    this.#endTerm()
+    this.#term?.end.abort()
+    this.#parts.timers.disarm(this)
     await this.#round
   }
 
@@ -119,15 +120,8 @@ export class AcmeKeeper implements Deadline {
   }
 
   #leaveOut(hosts: readonly string[]): void {
-    const before = this.#leftOut
-    this.#leftOut = new Map()
-    for (const host of hosts) {
-      const reason = whyNoCertificate(host)
-      if (reason === undefined) continue
-      this.#leftOut.set(host, reason)
-      if (!before.has(host))
-        this.#parts.log.warn({ name: host, reason }, 'no certificate will be had for a host')
-    }
+    const all = hosts.map(host => [host, whyNoCertificate(host)] as const)
+    this.#leftOut = new Map(all.flatMap(([host, reason]) => (reason === undefined ? [] : [[host, reason]])))
   }
 
   #begin(config: AcmeConfig): { readonly term: Term; readonly trouble: string | undefined } {
@@ -140,12 +134,14 @@ export class AcmeKeeper implements Deadline {
       ({ file, what }) => log.warn({ file, reason: what }, 'certificate folder'),
     )
     const trouble = store.open()
+    const authority = config.ca === undefined ? undefined : readAuthorities(config.ca)
     const session = new Session({
       config,
       store,
       clock,
       signal,
-      ca: config.ca === undefined ? undefined : readFileSync(config.ca, 'latin1'),
+      // Without it no call goes through, which then stands in the log.
+      ca: authority !== undefined && 'text' in authority ? authority.text : undefined,
       accountMade: (url, terms) => log.info({ account: url, terms_agreed: terms }, 'ACME account made'),
     })
     const parts: NameParts = {

@@ -151,7 +151,10 @@ export class NameKeeper {
     throw new AcmeProblem(message, { kind: 'challengeFailed', occasion: 'challenge' })
   }
 
-  /** A closed account, or one that the server does not know, is made anew, once an order. */
+  /**
+   * A closed account, or one that the server does not know, is made anew, once an order. Not one that is good: `unauthorized` may be about the name, and
+   * servers count new accounts.
+   */
   async #issuedBy(challenge: AcmeChallenge): Promise<KeyPair> {
     const { session } = this.#parts
     const replaces = this.#pair === undefined ? undefined : await this.#replaced(this.#pair)
@@ -159,6 +162,7 @@ export class NameKeeper {
       return await issue(this.name, challenge, replaces, this.#parts)
     } catch (error) {
       if (!(error instanceof AcmeProblem) || remedyFor(error) !== 'new-account') throw error
+      if (await session.accountIsGood()) throw error
       session.forgetAccount()
       return issue(this.name, challenge, undefined, this.#parts)
     }

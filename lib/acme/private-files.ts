@@ -6,6 +6,7 @@ import {
   linkSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -15,6 +16,9 @@ import {
 import { dirname, join } from 'node:path'
 
 const OTHERS = 0o077
+const DRAFT = /^\.[0-9a-f-]{36}\.draft$/
+/** Whoever writes for longer is gone. */
+const DRAFT_LIFE_MS = 3_600_000
 
 /** A file's text; undefined if there is none. */
 export function readPrivate(path: string): string | undefined {
@@ -42,6 +46,15 @@ export function createPrivate(path: string, text: string): boolean {
     throw error
   } finally {
     rmSync(draft, { force: true })
+  }
+}
+
+/** Takes away what a process has left that ended while it wrote. */
+export function removeDrafts(folder: string, nowMs: number): void {
+  for (const name of readdirSync(folder).filter(name => DRAFT.test(name))) {
+    const path = join(folder, name)
+    const { mtimeMs = nowMs } = statSync(path, { throwIfNoEntry: false }) ?? {}
+    if (nowMs - mtimeMs > DRAFT_LIFE_MS) rmSync(path, { force: true })
   }
 }
 

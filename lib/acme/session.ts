@@ -2,7 +2,7 @@ import type { Client } from 'acme-client'
 import type { AcmeConfig } from '../config/tls-model.ts'
 import { Caller, type CallerOptions, jsonOf } from './caller.ts'
 import { callingBy, type Library, loadLibrary } from './library.ts'
-import { AcmeProblem } from './problem.ts'
+import { AcmeProblem, remedyFor } from './problem.ts'
 import { type Advice, readAdvice } from './renewal-info.ts'
 import type { Account, AcmeStore } from './store.ts'
 
@@ -39,6 +39,19 @@ export class Session {
   /** How long the last answer wants us to wait. */
   get retryAfterMs(): number | undefined {
     return this.#caller.retryAfterMs
+  }
+
+  /** False if the server says that it does not know the account, or has closed it. */
+  async accountIsGood(): Promise<boolean> {
+    const { config } = this.#parts
+    try {
+      // An update that changes nothing: servers differ in how an account is read.
+      const { status } = await this.ask(client => client.updateAccount({ contact: contactOf(config) }))
+      return status === 'valid'
+    } catch (error) {
+      if (error instanceof AcmeProblem && remedyFor(error) === 'new-account') return false
+      throw error
+    }
   }
 
   /** The account is gone: the next request makes another one. */

@@ -5,7 +5,7 @@ import { type KeyPair, keyPairOf } from '../base/key-pair.ts'
 import { type WriteTrouble, writeTrouble, writeTroubleOf } from '../base/writable-folder.ts'
 import { FolderLock } from './folder-lock.ts'
 import type { NameRecord } from './plan.ts'
-import { closeToOthers, makePrivateFolder, readPrivate, writePrivate } from './private-files.ts'
+import { closeToOthers, makePrivateFolder, readPrivate, removeDrafts, writePrivate } from './private-files.ts'
 import { readRecord, recordText } from './record-file.ts'
 
 /** An account with an ACME server. */
@@ -40,18 +40,22 @@ export class AcmeStore {
   readonly folder: string
   /** Held by the process that orders: several may share the folder. */
   readonly lock: FolderLock
+  readonly #nowMs: () => number
   readonly #tell: (news: StoreNews) => void
 
   constructor(folder: string, nowMs: () => number, tell: (news: StoreNews) => void) {
     this.folder = folder
+    this.#nowMs = nowMs
     this.lock = new FolderLock(join(folder, 'lock'), randomUUID(), nowMs)
     this.#tell = tell
   }
 
-  /** Makes the folder, takes others' rights away. Says what stands in the way of writing there. */
+  /** Makes the folder, takes others' rights away, clears away what a crash has left. Says what stands in the way of writing there. */
   open(): WriteTrouble | undefined {
     try {
       makePrivateFolder(this.folder)
+      for (const folder of [this.folder, ...this.#names().map(name => join(this.folder, name))])
+        removeDrafts(folder, this.#nowMs())
       for (const file of ['.', 'account.json', ...this.#names().flatMap(filesOf)]) this.#close(file)
     } catch (error) {
       return writeTroubleOf(error as NodeJS.ErrnoException)

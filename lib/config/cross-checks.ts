@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import { writeTrouble } from '../base/writable-folder.ts'
 import { isLoopback } from '../http/cidr.ts'
+import { checkAcme } from './acme-checks.ts'
 import { addressText } from './address.ts'
 import { checkEndpointsFile } from './endpoints-file-checks.ts'
 import type { Address } from './model.ts'
@@ -31,6 +32,7 @@ export function crossCheck(subject: Subject, whole: boolean): void {
   }
   checkSameRoutes(subject)
   checkTls(subject, whole)
+  checkAcme(subject)
   if (whole) checkPresence(subject)
 }
 

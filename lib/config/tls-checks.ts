@@ -1,4 +1,5 @@
 import { readAuthorities, readKeyPair } from '../base/key-pair.ts'
+import { whyNoCertificate } from './acme-hosts.ts'
 import { isHttp2 } from './endpoint-fit.ts'
 import { didYouMean } from './nearest.ts'
 import { checkReference, namesOf, type Subject } from './references.ts'
@@ -49,7 +50,12 @@ function checkListener(subject: Subject, name: string, listener: Listener, whole
       'write trusted_proxies = ["10.0.0.0/8"], the addresses of the load balancer in front',
     )
   if (!whole) return
-  if (tls?.kind === 'auto' && ![...settings.routes.values()].some(({ hosts }) => hosts.some(isPlainName)))
+  if (
+    tls?.kind === 'auto' &&
+    ![...settings.routes.values()].some(({ hosts }) =>
+      hosts.some(host => whyNoCertificate(host) === undefined),
+    )
+  )
     report.error(
       placeOf(root, [...path, 'tls']),
       'tls = "auto" asks for certificates of the hosts of routes, and no route has one',
@@ -137,11 +143,6 @@ function checkSameTunnels({ settings, root, report }: Subject): void {
       }
     }
   }
-}
-
-/** A certificate can be had for it without a DNS challenge. */
-function isPlainName(host: string): boolean {
-  return !host.startsWith('*.') && !host.startsWith('[') && !/^[\d.]+$/.test(host)
 }
 
 function serves(tunnel: Tunnel, listener: string): boolean {

@@ -114,14 +114,14 @@ export const externalAccountSection = {
 /** [acme] */
 export const acmeSection = {
   directory: text(
-    'Where the issuer is asked.',
+    'Where the issuer is asked. To ask there is to agree to its terms of service.',
     'URL',
     readDirectory,
     'https://acme-v02.api.letsencrypt.org/directory',
   ),
   email: optional(text('Whom the issuer may write to.', 'address', readEmail)),
   folder: text(
-    'Where account and certificates are kept, readable by nobody else; must outlive the process.',
+    'Where account and certificates are kept, readable by nobody else; must outlive the process. Several processes may share it.',
     'path',
     readFile,
     'state/acme',
@@ -135,7 +135,7 @@ export const acmeSection = {
   ),
   challenges: list(
     choice<AcmeChallenge>(
-      'How a name is proved, the first that works.',
+      'How a name is proved: `http-01` asks port 80 of the name, `tls-alpn-01` port 443. The first that works.',
       ['http-01', 'tls-alpn-01'],
       undefined,
     ),

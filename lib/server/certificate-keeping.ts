@@ -2,8 +2,10 @@ import { randomBytes } from 'node:crypto'
 import { stat } from 'node:fs/promises'
 import type { CertificateFacts } from '../../metrics/facts.ts'
 import { AcmeKeeper } from '../acme/keeper.ts'
+import type { NameFacts } from '../acme/name-keeper.ts'
+import { STAND_IN_NAME } from '../acme/stand-in.ts'
 import type { Clock } from '../base/clock.ts'
-import { readAuthorities, readKeyPair } from '../base/key-pair.ts'
+import { type KeyPair, readAuthorities, readKeyPair } from '../base/key-pair.ts'
 import type { ServerLog } from '../base/server-log.ts'
 import type { Timers } from '../base/timers.ts'
 import { acmeHosts } from '../config/acme-hosts.ts'
@@ -81,7 +83,7 @@ export class CertificateKeeping {
   get facts(): CertificateFacts[] {
     const renewed = new Set(this.#autos.map(({ name }) => name))
     return this.state.listeners.flatMap(({ listener, pairs }) =>
-      pairs.map(({ names, keyType, notAfterMs }) => ({
+      pairs.filter(isNoStandIn).map(({ names, keyType, notAfterMs }) => ({
         listener,
         name: names[0] ?? '',
         names,
@@ -97,9 +99,7 @@ export class CertificateKeeping {
     const files = this.#kept.flatMap(({ listener, problem }) =>
       problem === undefined ? [] : [`listener "${listener}": ${problem}`],
     )
-    const orders = this.#acme.facts.flatMap(({ name, lastError }) =>
-      lastError === undefined ? [] : [`${name}: ${lastError}`],
-    )
+    const orders = this.#acme.facts.flatMap(orderProblem)
     return [...files, ...orders, ...(this.#folderTrouble === undefined ? [] : [this.#folderTrouble])]
   }
 
@@ -204,6 +204,17 @@ export class CertificateKeeping {
     this.#rotation.set(TICKET_KEYS_MS)
     void this.#options.publish()
   }
+}
+
+/** What serves until there is a certificate is none that anybody would want to hear of. */
+function isNoStandIn({ names }: KeyPair): boolean {
+  return !names.includes(STAND_IN_NAME)
+}
+
+function orderProblem({ name, lastError, nextTryMs }: NameFacts): string[] {
+  if (lastError === undefined) return []
+  const again = nextTryMs === undefined ? '' : `, tried again at ${new Date(nextTryMs).toISOString()}`
+  return [`${name}: certificate not obtained: ${lastError}${again}`]
 }
 
 function sameMaterial(a: ListenerCertificates, b: ListenerCertificates): boolean {

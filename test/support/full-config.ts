@@ -1,4 +1,4 @@
-/** A configuration that uses every word there is. */
+/** A configuration that uses every word there is. PEBBLE_CA: file of an authority. */
 export const FULL = `
 [server]
 workers = 4
@@ -16,8 +16,8 @@ token = "s3cret"
 [acme]
 directory = "https://127.0.0.1:14000/dir"
 email = "admin@example.com"
-folder = "/var/lib/causeway/acme"
-ca = "pebble.pem"
+folder = "certificates"
+ca = "$\{PEBBLE_CA}"
 challenges = ["http-01"]
 key_type = "rsa"
 external_account = { key_id = "kid-1", hmac_key = "c2VjcmV0" }
