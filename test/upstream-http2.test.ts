@@ -1,89 +1,15 @@
-import {
-  createSecureServer,
-  createServer,
-  constants as H2,
-  type Http2Server,
-  type ServerHttp2Session,
-  type ServerHttp2Stream,
-} from 'node:http2'
+import { createSecureServer, createServer, constants as H2, type ServerHttp2Stream } from 'node:http2'
 import { type AddressInfo, createServer as createPlainServer } from 'node:net'
-import t, { type Test } from 'tap'
-import type { EndpointProtocol, UpstreamConfig } from '../lib/config/model.ts'
+import t from 'tap'
 import { TestAuthority } from './support/certificates.ts'
+import { echo, Http2App, h2, NO_RETRY, start, submit } from './support/http2-app.ts'
 import { END_STREAM, FRAME, RawHttp2Server } from './support/raw-http2.ts'
 import { until } from './support/until.ts'
-import { configOf, Process, TestJob } from './support/upstream-world.ts'
-
-const NO_RETRY = { attempts: 0, budgetShare: 0, statuses: [] }
-
-type Serve = (stream: ServerHttp2Stream, path: string, raw: readonly string[]) => void
-
-/** An app on node:http2. */
-class App {
-  readonly server: Http2Server
-  readonly sessions: ServerHttp2Session[] = []
-  readonly requests: { readonly path: string; readonly raw: readonly string[]; readonly session: number }[] =
-    []
-
-  constructor(server: Http2Server, serve: Serve) {
-    this.server = server
-    server.on('session', session => {
-      session.on('error', () => {})
-      this.sessions.push(session)
-    })
-    server.on('stream', (stream, headers, _flags, raw: readonly string[] = []) => {
-      stream.on('error', () => {})
-      const path = String(headers[':path'])
-      const session = this.sessions.indexOf(stream.session as ServerHttp2Session)
-      this.requests.push({ path, raw, session })
-      serve(stream, path, raw)
-    })
-  }
-
-  get port(): number {
-    return (this.server.address() as AddressInfo).port
-  }
-
-  async listen(t: Test): Promise<this> {
-    await new Promise<void>(done => this.server.listen(0, '127.0.0.1', done))
-    t.teardown(() => {
-      for (const session of this.sessions) session.destroy()
-      this.server.close()
-    })
-    return this
-  }
-}
-
-const echo: Serve = (stream, path) => {
-  stream.respond({ ':status': 200 })
-  stream.write(`${path}\n`)
-  stream.pipe(stream)
-}
-
-function h2(
-  ports: readonly number[],
-  changes: Partial<UpstreamConfig> = {},
-  protocol: EndpointProtocol = 'h2c',
-) {
-  const config = configOf(ports, changes)
-  return { ...config, endpoints: config.endpoints.map(it => ({ ...it, protocol })) }
-}
-
-function start(t: Test, config: UpstreamConfig) {
-  const world = new Process(t)
-  const upstream = world.upstream(world.env(0), config)
-  t.teardown(() => upstream.retire())
-  return { world, upstream }
-}
-
-function submit(upstream: { submit(job: TestJob): void }, job: TestJob): TestJob {
-  upstream.submit(job)
-  return job
-}
+import { TestJob } from './support/upstream-world.ts'
 
 t.test('requests to an h2c endpoint share one connection, and slots are counted as always', async t => {
   const gates = new Map<string, ServerHttp2Stream>()
-  const app = await new App(createServer(), (stream, path) => gates.set(path, stream)).listen(t)
+  const app = await new Http2App(createServer(), (stream, path) => gates.set(path, stream)).listen(t)
   const { world, upstream } = start(t, h2([app.port], { maxInflight: 3 }))
   const jobs = Array.from({ length: 6 }, (_, n) => submit(upstream, new TestJob(`/${n}`)))
   for (const [n, job] of jobs.entries()) {
@@ -114,7 +40,7 @@ t.test('h2 is spoken over TLS, and only if the endpoint agrees to it (ALPN)', as
     },
     retry: NO_RETRY,
   }
-  const app = await new App(createSecureServer({ cert, key }), echo).listen(t)
+  const app = await new Http2App(createSecureServer({ cert, key }), echo).listen(t)
   const { upstream } = start(t, h2([app.port], secured, 'h2'))
   const job = submit(upstream, new TestJob('/tls', Buffer.from('body')))
   t.equal(await job.end(), 200)
@@ -154,7 +80,7 @@ t.test('an h2c endpoint that speaks HTTP/1.1, or nothing, is a connect that fail
 })
 
 t.test('fields, interim answers, set-cookie and trailers come as they were sent', async t => {
-  const app = await new App(createServer(), stream => {
+  const app = await new Http2App(createServer(), stream => {
     stream.additionalHeaders({ ':status': 103, link: '</a.css>; rel=preload' })
     const fields = { ':status': 200, 'set-cookie': ['a=1', 'b=2'], 'content-type': 'application/grpc' }
     stream.respond(fields, { waitForTrailers: true })
@@ -185,7 +111,7 @@ t.test('fields, interim answers, set-cookie and trailers come as they were sent'
 })
 
 t.test('HEAD, 204 and 304 have no body', async t => {
-  const app = await new App(createServer(), (stream, path) => {
+  const app = await new Http2App(createServer(), (stream, path) => {
     const length = path === '/head' ? { 'content-length': 10 } : {}
     stream.respond(
       { ':status': path === '/head' ? 200 : Number(path.slice(1)), ...length },
@@ -203,7 +129,7 @@ t.test('both directions have back-pressure', async t => {
   const size = 4 * 1024 * 1024
   let taken = 0
   let upload: ServerHttp2Stream | undefined
-  const app = await new App(createServer(), (stream, path) => {
+  const app = await new Http2App(createServer(), (stream, path) => {
     if (path === '/down') {
       stream.respond({ ':status': 200 })
       stream.end(Buffer.alloc(size))
@@ -270,211 +196,9 @@ t.test(
   },
 )
 
-t.test('a request that was refused has not been acted on: a POST goes to another endpoint', async t => {
-  const refusing = await new App(createServer(), stream => stream.close(H2.NGHTTP2_REFUSED_STREAM)).listen(t)
-  const fine = await new App(createServer(), echo).listen(t)
-  const { upstream } = start(t, h2([refusing.port, fine.port]))
-  for (let n = 0; n < 4; n += 1) {
-    const job = new TestJob('/', Buffer.from('once'))
-    job.bodyWanted = () => {
-      job.attempt?.sendBody(Buffer.from('once'), 0, 4)
-      job.attempt?.endBody()
-    }
-    t.equal(await submit(upstream, job).end(), 200)
-  }
-  t.equal(fine.requests.length, 4)
-  t.ok(refusing.requests.length > 0)
-})
-
-t.test(
-  'GOAWAY: streams above its last one are sent elsewhere, those below finish, new ones take a new connection',
-  async t => {
-    const app = await RawHttp2Server.start(t)
-    const { upstream } = start(t, h2([app.port]))
-    const jobs = [1, 2].map(n => {
-      const job = new TestJob(`/${n}`, Buffer.from('x'))
-      job.bodyWanted = () => {
-        job.attempt?.sendBody(Buffer.from('x'), 0, 1)
-        job.attempt?.endBody()
-      }
-      return submit(upstream, job)
-    }) as [TestJob, TestJob]
-    const line = await app.line()
-    const first = await line.request(1)
-    await line.request(2)
-    line.goaway(first)
-    const second = await app.line(2)
-    const again = await second.request(1)
-    second.fields(again, [[':status', '202']], END_STREAM)
-    t.equal(await jobs[1].end(), 202)
-    line.fields(first, [[':status', '201']], END_STREAM)
-    t.equal(await jobs[0].end(), 201)
-    await until('the first connection to be closed', () => line.closed)
-  },
-)
-
-t.test('GOAWAY with an error: what may have been acted on is not repeated', async t => {
-  const app = await RawHttp2Server.start(t)
-  const { upstream } = start(t, h2([app.port]))
-  const jobs = [1, 2].map(n => {
-    const job = new TestJob(`/${n}`, Buffer.from('x'))
-    job.bodyWanted = () => void job.attempt?.endBody()
-    return submit(upstream, job)
-  }) as [TestJob, TestJob]
-  const line = await app.line()
-  const first = await line.request(1)
-  await line.request(2)
-  line.goaway(first, H2.NGHTTP2_ENHANCE_YOUR_CALM)
-  t.equal(await jobs[0].end(), 'UPSTREAM_CLOSED')
-  const second = await app.line(2)
-  second.fields(await second.request(1), [[':status', '202']], END_STREAM)
-  t.equal(await jobs[1].end(), 202)
-})
-
-t.test('a connection that is lost: a GET is repeated, a POST is not', async t => {
-  const app = await RawHttp2Server.start(t)
-  const { upstream } = start(t, h2([app.port]))
-  const post = new TestJob('/post', Buffer.from('x'))
-  const get = new TestJob('/get')
-  submit(upstream, post)
-  submit(upstream, get)
-  const line = await app.line()
-  await line.request(2)
-  line.socket.destroy()
-  t.equal(await post.end(), 'UPSTREAM_CLOSED')
-  const second = await app.line(2)
-  second.fields(await second.request(1), [[':status', '200']], END_STREAM)
-  t.equal(await get.end(), 200)
-})
-
-t.test('half an answer is never taken for a whole one', async t => {
-  const ends: readonly [
-    string,
-    (line: Awaited<ReturnType<RawHttp2Server['line']>>, stream: number) => void,
-  ][] = [
-    ['a reset with an error', (line, stream) => line.reset(stream, H2.NGHTTP2_INTERNAL_ERROR)],
-    ['a reset without one', (line, stream) => line.reset(stream, H2.NGHTTP2_NO_ERROR)],
-    ['a cancel', (line, stream) => line.reset(stream, H2.NGHTTP2_CANCEL)],
-    ['the end of the connection', line => line.socket.end()],
-    ['a reset of the connection', line => line.socket.resetAndDestroy()],
-    [
-      'GOAWAY and the end',
-      line => {
-        line.goaway(1)
-        line.socket.end()
-      },
-    ],
-    ['GOAWAY with an error', line => line.goaway(1, H2.NGHTTP2_INTERNAL_ERROR)],
-  ]
-  for (const [name, end] of ends) {
-    const app = await RawHttp2Server.start(t)
-    const { world, upstream } = start(t, h2([app.port]))
-    const job = submit(upstream, new TestJob('/'))
-    const line = await app.line()
-    const stream = await line.request()
-    line.fields(stream, [[':status', '200']])
-    line.data(stream, 'half')
-    await until('the half', () => job.received === 'half')
-    end(line, stream)
-    t.equal(await job.end(), 'UPSTREAM_TRUNCATED', name)
-    t.ok(
-      world.gauges().every(gauge => gauge === 0),
-      name,
-    )
-  }
-})
-
-t.test('content-length is held to', async t => {
-  for (const [length, body] of [
-    ['4', 'abc'],
-    ['2', 'abc'],
-  ] as const) {
-    const app = await RawHttp2Server.start(t)
-    const { upstream } = start(t, h2([app.port], { retry: NO_RETRY }))
-    const job = submit(upstream, new TestJob('/'))
-    const line = await app.line()
-    const stream = await line.request()
-    line.fields(stream, [
-      [':status', '200'],
-      ['content-length', length],
-    ])
-    line.data(stream, body, END_STREAM)
-    t.match(await job.end(), /^UPSTREAM_(?:TRUNCATED|BAD)$/, `${body.length} of ${length}`)
-  }
-})
-
-t.test('heads that break HTTP/2 reach nobody', async t => {
-  const bad: readonly (readonly (readonly [string, string])[])[] = [
-    [['x', 'y']],
-    [
-      [':status', '200'],
-      [':status', '201'],
-    ],
-    [[':status', '099']],
-    [
-      [':status', '200'],
-      [':path', '/'],
-    ],
-    [
-      ['x', 'y'],
-      [':status', '200'],
-    ],
-    [
-      [':status', '200'],
-      ['connection', 'close'],
-    ],
-    [
-      [':status', '200'],
-      ['transfer-encoding', 'chunked'],
-    ],
-    [
-      [':status', '200'],
-      ['content-length', '1'],
-      ['content-length', '2'],
-    ],
-    [
-      [':status', '200'],
-      ['content-length', '+1'],
-    ],
-    [[':status', '101']],
-  ]
-  for (const fields of bad) {
-    const app = await RawHttp2Server.start(t)
-    const { upstream } = start(t, h2([app.port], { retry: NO_RETRY }))
-    const job = submit(upstream, new TestJob('/'))
-    const line = await app.line()
-    line.fields(await line.request(), fields)
-    t.equal(await job.end(), 'UPSTREAM_BAD', JSON.stringify(fields))
-  }
-})
-
-t.test('a field with a line end in it goes no further', async t => {
-  for (const fields of [
-    [['x', 'a\r\nset-cookie: b=c']],
-    [['x', 'a\0b']],
-    [['X-Upper', 'a']],
-    [['x y', 'a']],
-  ] as const) {
-    const app = await RawHttp2Server.start(t)
-    const { upstream } = start(t, h2([app.port], { retry: NO_RETRY }))
-    const job = new TestJob('/')
-    let text = ''
-    const { answered } = job
-    job.answered = head => {
-      text = head.fields.toText()
-      answered.call(job, head)
-    }
-    upstream.submit(job)
-    const line = await app.line()
-    line.fields(await line.request(), [[':status', '200'], ...fields], END_STREAM)
-    await job.end()
-    t.equal(text, '', 'refused, or the field dropped')
-  }
-})
-
 t.test('MAX_CONCURRENT_STREAMS is held to, and more connections are opened when it is reached', async t => {
   const gates: ServerHttp2Stream[] = []
-  const app = await new App(createServer({ settings: { maxConcurrentStreams: 2 } }), stream =>
+  const app = await new Http2App(createServer({ settings: { maxConcurrentStreams: 2 } }), stream =>
     gates.push(stream),
   ).listen(t)
   const { upstream } = start(t, h2([app.port]))
@@ -488,45 +212,12 @@ t.test('MAX_CONCURRENT_STREAMS is held to, and more connections are opened when 
   for (const job of jobs) t.equal(await job.end(), 200)
 })
 
-t.test(
-  'a connection that has been silent is asked before it gets a request; one that is dead is replaced',
-  async t => {
-    const app = await RawHttp2Server.start(t)
-    const timeouts = { connectMs: 200, responseMs: 5000, idleMs: 5000, tunnelMs: 5000 }
-    const world = new Process(t)
-    let nowMs = 1000
-    const env = { ...world.env(0), clock: { ...world.env(0).clock, now: () => nowMs } }
-    const upstream = world.upstream(env, h2([app.port], { timeouts }))
-    t.teardown(() => upstream.retire())
-    const serve = async (connection: number, request: number) => {
-      const line = await app.line(connection)
-      line.fields(await line.request(request), [[':status', '200']], END_STREAM)
-      return line
-    }
-    const first = submit(upstream, new TestJob('/1'))
-    const line = await serve(1, 1)
-    t.equal(await first.end(), 200)
-    nowMs += 2000
-    const second = submit(upstream, new TestJob('/2', Buffer.from('x')))
-    await serve(1, 2)
-    t.equal(await second.end(), 200)
-    t.equal(line.of(FRAME.ping).length, 1)
-    nowMs += 2000
-    line.alive = false
-    const third = submit(upstream, new TestJob('/3', Buffer.from('x')))
-    await until('the ping', () => line.of(FRAME.ping).length === 2)
-    await serve(2, 1)
-    t.equal(await third.end(), 200)
-    t.equal(line.of(FRAME.headers).length, 2, 'the dead one got no third request')
-  },
-)
-
 t.test('an unused connection closes after keepalive.idle, and at once where none is kept', async t => {
   for (const keepalive of [
     { idleMs: 60, max: 8 },
     { idleMs: undefined, max: 0 },
   ]) {
-    const app = await new App(createServer(), echo).listen(t)
+    const app = await new Http2App(createServer(), echo).listen(t)
     const { world, upstream } = start(t, h2([app.port], { keepalive }))
     t.equal(await submit(upstream, new TestJob('/', Buffer.from('x'))).end(), 200)
     await until('the connection to close', () => app.sessions[0]?.closed === true)
@@ -535,7 +226,7 @@ t.test('an unused connection closes after keepalive.idle, and at once where none
 })
 
 t.test('a silent app is an answer that is late; the others on its connection do not notice', async t => {
-  const app = await new App(createServer(), (stream, path) => {
+  const app = await new Http2App(createServer(), (stream, path) => {
     if (path === '/slow') return
     echo(stream, path, [])
   }).listen(t)
