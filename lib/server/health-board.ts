@@ -264,7 +264,7 @@ export class HealthBoard {
     entry.flaps = clock.now() - entry.reachedAtMs < FLAP_MS ? entry.flaps + 1 : 0
     entry.revival = new Revival({
       flaps: entry.flaps,
-      peer: handshakePeer(entry.config, entry.pool),
+      peer: () => handshakePeer(entry.config, entry.pool),
       clock,
       timers,
       random,
