@@ -77,7 +77,8 @@ export class Http2Session implements Deadline {
 
   /** May one more attempt come? */
   get hasRoom(): boolean {
-    if (this.#state === 'closed' || this.#leaving || this.#session?.closed === true) return false
+    if (this.#state === 'closed' || this.#leaving) return false
+    if (this.#session?.closed === true || this.#session?.destroyed === true) return false
     return this.#running.size + this.#waiting.size < this.#most
   }
 
