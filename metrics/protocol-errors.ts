@@ -14,6 +14,8 @@ export const PROTOCOL_ERRORS = [
   'chunk',
   'too_large',
   'expect',
+  'http2',
+  'flood',
   'other',
 ] as const
 export type ProtocolErrorKind = (typeof PROTOCOL_ERRORS)[number]
@@ -51,14 +53,32 @@ const KINDS: Readonly<Record<RequestDetail, ProtocolErrorKind>> = {
   'host-differs': 'host',
   connection: 'field',
   expect: 'expect',
+  'pseudo-missing': 'http2',
+  'pseudo-order': 'http2',
+  'pseudo-repeated': 'http2',
+  'pseudo-unknown': 'http2',
+  scheme: 'http2',
+  'protocol-unknown': 'http2',
+  'connection-field': 'http2',
+  'cl-mismatch': 'content_length',
+  trailers: 'http2',
 }
 
 const INDEX: ReadonlyMap<string, number> = new Map(
   Object.entries(KINDS).map(([detail, kind]) => [detail, PROTOCOL_ERRORS.indexOf(kind)]),
 )
 const CHUNK = PROTOCOL_ERRORS.indexOf('chunk')
+const HTTP2 = PROTOCOL_ERRORS.indexOf('http2')
+const FLOOD = PROTOCOL_ERRORS.indexOf('flood')
 
-/** Index in PROTOCOL_ERRORS of a refusal's detail; the details of a chunked body all begin with `chunk`. */
+/**
+ * Index in PROTOCOL_ERRORS of a refusal's detail. Those of a chunked body all begin with `chunk`, those of a broken HTTP/2 connection with
+ * `http2`, those of a flood with `flood`.
+ */
 export function protocolErrorIndex(detail: string): number {
-  return INDEX.get(detail) ?? (detail.startsWith('chunk') ? CHUNK : PROTOCOL_ERRORS.length - 1)
+  const known = INDEX.get(detail)
+  if (known !== undefined) return known
+  if (detail.startsWith('chunk')) return CHUNK
+  if (detail.startsWith('http2')) return HTTP2
+  return detail.startsWith('flood') ? FLOOD : PROTOCOL_ERRORS.length - 1
 }

@@ -28,6 +28,7 @@ const TRAITS = {
   // Refused here.
   NO_ROUTE: { status: 404, fault: 'client', retry: 'never' },
   NOT_FOUND: { status: 404, fault: 'client', retry: 'never' },
+  MISDIRECTED: { status: 421, fault: 'client', retry: 'never' },
   METHOD_NOT_ALLOWED: { status: 405, fault: 'client', retry: 'never' },
   TOO_MANY_CONNECTIONS: { status: 503, fault: 'operator', retry: 'never' },
   SPOOL_FAILED: { status: 503, fault: 'operator', retry: 'never' },

@@ -1,7 +1,19 @@
+import type { ErrorCode } from '../base/errors.ts'
 import type { Deadline } from '../base/timers.ts'
 import { ByteRate } from './byte-rate.ts'
 import type { ConnectionHost } from './connection-host.ts'
-import type { Http1Exchange } from './http1-exchange.ts'
+import type { BodyState } from './request-body.ts'
+
+/** An exchange whose body is watched, whatever it came by. */
+export interface WatchedExchange {
+  readonly body: WatchedBody
+  fail(code: ErrorCode, detail: string): void
+}
+
+export interface WatchedBody {
+  readonly state: BodyState
+  readonly failure: { readonly code: ErrorCode; readonly detail: string } | undefined
+}
 
 /** Holds one client to its request bodies: well-framed, within the limit, never silent for too long, not too slow on average. */
 export class BodyWatch {
@@ -17,7 +29,7 @@ export class BodyWatch {
   }
 
   /** So many bytes have just been taken, 0 when the body has only been asked for. */
-  arrived(exchange: Http1Exchange, bytes: number): void {
+  arrived(exchange: WatchedExchange, bytes: number): void {
     const { env, config } = this.#host
     if (exchange.body.state === 'flowing') {
       this.#rate ??= new ByteRate(env.clock)
@@ -27,11 +39,11 @@ export class BodyWatch {
     this.#judge(exchange)
   }
 
-  silent(exchange: Http1Exchange | undefined): void {
+  silent(exchange: WatchedExchange | undefined): void {
     if (exchange?.body.state === 'flowing') exchange.fail('CLIENT_TIMEOUT', 'body-silence')
   }
 
-  #judge(exchange: Http1Exchange): void {
+  #judge(exchange: WatchedExchange): void {
     const { body } = exchange
     const { bodyMs, minRateBytes } = this.#host.config.timeouts
     if (body.failure !== undefined) exchange.fail(body.failure.code, body.failure.detail)

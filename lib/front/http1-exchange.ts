@@ -1,5 +1,5 @@
 import { type ErrorCode, endCauseOf, traitsOf } from '../base/errors.ts'
-import { type AnswerPolicy, pageFor, policyText } from '../http/answer-policy.ts'
+import { type AnswerPolicy, policyText } from '../http/answer-policy.ts'
 import type {
   BodyReader,
   ClientFacts,
@@ -9,12 +9,13 @@ import type {
   KeptAnswer,
 } from '../http/exchange.ts'
 import { FIELD } from '../http/field-ids.ts'
-import { FieldList } from '../http/field-list.ts'
+import type { FieldList } from '../http/field-list.ts'
 import type { Origin } from '../http/forwarded.ts'
 import type { AnswerHead, RequestHead } from '../http/message.ts'
-import { phraseOf, statusLine } from '../http/phrases.ts'
+import { statusLine } from '../http/phrases.ts'
 import type { ExchangeRecord } from '../http/record.ts'
 import { chunkHead, LAST_CHUNK } from '../wire/chunked.ts'
+import { errorAnswer } from './error-answer.ts'
 import { Http1Tunnel } from './http1-tunnel.ts'
 import type { RequestBody } from './request-body.ts'
 
@@ -239,21 +240,8 @@ export class Http1Exchange implements Exchange {
   }
 
   #answerError(status: number): void {
-    const { requestId } = this.record
-    const page = pageFor(this.policy, status)
-    const text =
-      page?.text.replaceAll('{request_id}', requestId) ??
-      `${status} ${phraseOf(status)}\nRequest id: ${requestId}\n`
-    this.begin({
-      status,
-      reason: '',
-      fields: errorFields(
-        status,
-        page?.type,
-        this.record.retryAfterSeconds ?? this.policy?.retryAfterSeconds,
-      ),
-      length: text.length,
-    })
+    const { head, text } = errorAnswer(status, this.record, this.policy)
+    this.begin(head)
     this.writeText(text)
     this.end()
   }
@@ -296,15 +284,6 @@ export class Http1Exchange implements Exchange {
     this.#owner = undefined
     this.#wire.finished(this, how)
   }
-}
-
-function errorFields(status: number, type = 'text/plain; charset=utf-8', retryAfterSeconds = 1): FieldList {
-  const fields: [string, string][] = [
-    ['Content-Type', type],
-    ['Cache-Control', 'no-store'],
-  ]
-  if (status === 503) fields.push(['Retry-After', String(retryAfterSeconds)])
-  return FieldList.of(fields)
 }
 
 /** A kept answer as HTTP/1.1 sends it within one second. */

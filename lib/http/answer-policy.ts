@@ -25,9 +25,18 @@ export function pageFor(policy: AnswerPolicy | undefined, status: number): Error
   return policy?.pages.find(page => status >= page.from && status <= page.to)
 }
 
-/** The lines that the policy adds to a head. RFC 6797 7.2: never over plain http; the app's own word goes before ours. */
-export function policyText({ hsts }: AnswerPolicy, scheme: 'http' | 'https', head: AnswerHead): string {
-  if (hsts === undefined || scheme !== 'https' || head.fields.has(FIELD['strict-transport-security']))
-    return ''
-  return `Strict-Transport-Security: ${hsts}\r\n`
+/** Value of Strict-Transport-Security that the policy adds. RFC 6797 7.2: never over plain http; the app's own word goes before ours. */
+export function addedHsts(
+  { hsts }: AnswerPolicy,
+  scheme: 'http' | 'https',
+  head: AnswerHead,
+): string | undefined {
+  if (hsts === undefined || scheme !== 'https') return undefined
+  return head.fields.has(FIELD['strict-transport-security']) ? undefined : hsts
+}
+
+/** The lines that the policy adds to a head of HTTP/1. */
+export function policyText(policy: AnswerPolicy, scheme: 'http' | 'https', head: AnswerHead): string {
+  const hsts = addedHsts(policy, scheme, head)
+  return hsts === undefined ? '' : `Strict-Transport-Security: ${hsts}\r\n`
 }

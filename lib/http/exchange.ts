@@ -83,14 +83,17 @@ export interface ClientTunnel {
 }
 
 /**
- * A complete answer to a GET that is given over and over: a small file. Whoever speaks the client's protocol keeps its own form of it in
- * `rendering`, so that a repeat costs one write and no copy.
+ * A complete answer to a GET that is given over and over: a small file. Whoever speaks the client's protocol keeps its own form of it
+ * here, so that a repeat costs one write and no copy.
  */
 export interface KeptAnswer {
   readonly head: AnswerHead
   /** Never changed, nor its memory reused. */
   readonly body: Buffer
+  /** The whole answer, as HTTP/1.1 sends it. */
   rendering: unknown
+  /** Its head, as HTTP/2 sends it. */
+  http2Rendering: unknown
 }
 
 /** What is left to say of an exchange once it is over. A refused head has these and nothing else. */

@@ -17,7 +17,7 @@ const VERSION = 'sec-websocket-version'
 export function websocketKey(request: RequestHead): string | undefined {
   if (request.connectionNamed?.has('upgrade') !== true) return undefined
   const { fields, method, protocol, framing } = request
-  if (method !== 'GET' || protocol !== 'HTTP/1.1' || framing !== 'none') return undefined
+  if (method !== 'GET' || protocol === 'HTTP/1.0' || framing !== 'none') return undefined
   if (!asksForWebSocket(fields) || countOf(fields, VERSION) !== 1) return undefined
   const at = fields.indexOf(FIELD['sec-websocket-key'])
   if (at < 0 || fields.indexOf(FIELD['sec-websocket-key'], at + 1) >= 0) return undefined

@@ -82,7 +82,9 @@ export class Representation {
     this.#pairs = [...laidOver(about, overlay), ...(overlay?.fields ?? [])]
     this.whole = { status: 200, reason: '', fields: FieldList.of(this.#pairs), length: this.length }
     const small = body !== undefined && body.length <= MAX_HELD_BYTES
-    this.kept = small ? { head: this.whole, body, rendering: undefined } : undefined
+    this.kept = small
+      ? { head: this.whole, body, rendering: undefined, http2Rendering: undefined }
+      : undefined
     const bodiless = overlay?.bodiless ?? []
     this.notModified = {
       status: 304,

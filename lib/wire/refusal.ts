@@ -49,6 +49,16 @@ const REQUEST_CODES = {
   'host-differs': 'BAD_REQUEST',
   connection: 'BAD_REQUEST',
   expect: 'EXPECTATION_FAILED',
+  // HTTP/2 only, RFC 9113 8.
+  'pseudo-missing': 'BAD_REQUEST',
+  'pseudo-order': 'BAD_REQUEST',
+  'pseudo-repeated': 'BAD_REQUEST',
+  'pseudo-unknown': 'BAD_REQUEST',
+  scheme: 'BAD_REQUEST',
+  'protocol-unknown': 'NOT_IMPLEMENTED',
+  'connection-field': 'BAD_REQUEST',
+  'cl-mismatch': 'BAD_REQUEST',
+  trailers: 'BAD_REQUEST',
 } as const satisfies Record<string, ErrorCode>
 
 /** The further ones of a response, which all end as UPSTREAM_BAD. */

@@ -1,0 +1,88 @@
+import type { KeptAnswer } from '../http/exchange.ts'
+import { FIELD, fieldName } from '../http/field-ids.ts'
+import { DROPPED, type FieldList, ID_MASK, STRIDE } from '../http/field-list.ts'
+import type { AnswerHead } from '../http/message.ts'
+
+/** A header list as Node takes it: names and values in turn. Names may have capitals; Node lowers them. */
+export type HeaderPairs = string[]
+
+const STATUS_TEXTS: readonly string[] = Array.from({ length: 600 }, (_, status) => String(status))
+
+/** The head of a final answer. `hsts`: what the route's policy adds. */
+export function answerPairs(head: AnswerHead, dateText: string, hsts: string | undefined): HeaderPairs {
+  const { status, fields, length } = head
+  const pairs = [':status', STATUS_TEXTS[status] as string]
+  addPairs(pairs, fields)
+  if (hsts !== undefined) pairs.push('strict-transport-security', hsts)
+  if (!fields.has(FIELD.date)) pairs.push('date', dateText)
+  // RFC 9110 8.6: none with 1xx and 204; with 304 it would have to be that of the 200, which we may not know.
+  if (length !== undefined && status !== 204 && status !== 304) pairs.push('content-length', String(length))
+  return pairs
+}
+
+/** The switch to a tunnel: a 200 without what only HTTP/1 says (RFC 8441 5). */
+export function tunnelPairs(fields: FieldList, dateText: string): HeaderPairs {
+  fields.dropAll(FIELD['sec-websocket-accept'])
+  fields.dropAll(FIELD.upgrade)
+  return answerPairs({ status: 200, reason: '', fields, length: undefined }, dateText, undefined)
+}
+
+/** An interim answer; Node takes it as an object only. */
+export function interimHeaders(
+  status: number,
+  fields: FieldList,
+): Record<string, number | string | string[]> {
+  const headers: Record<string, number | string | string[]> = { ':status': status }
+  const pairs: HeaderPairs = []
+  addPairs(pairs, fields)
+  for (let i = 0; i + 1 < pairs.length; i += 2) {
+    const name = (pairs[i] as string).toLowerCase()
+    const value = pairs[i + 1] as string
+    const known = headers[name]
+    if (known === undefined) headers[name] = value
+    else if (Array.isArray(known)) known.push(value)
+    else headers[name] = [String(known), value]
+  }
+  return headers
+}
+
+/** Fields behind a body (RFC 9110 6.5). */
+export function trailerHeaders(fields: FieldList): Record<string, number | string | string[]> {
+  const headers = interimHeaders(0, fields)
+  delete headers[':status']
+  return headers
+}
+
+/** What a kept answer's head is within one second. */
+interface Rendering {
+  readonly dateText: string
+  readonly pairs: HeaderPairs
+}
+
+/** The head of a kept answer, made once a second. */
+export function keptPairs(answer: KeptAnswer, dateText: string): HeaderPairs {
+  const known = answer.http2Rendering as Rendering | undefined
+  if (known?.dateText === dateText) return known.pairs
+  const pairs = answerPairs(answer.head, dateText, undefined)
+  answer.http2Rendering = { dateText, pairs } satisfies Rendering
+  return pairs
+}
+
+/** Bytes that a header list stands for, before compression. */
+export function pairsSize(pairs: HeaderPairs): number {
+  let size = 0
+  for (let i = 0; i < pairs.length; i += 1) size += (pairs[i] as string).length
+  return size
+}
+
+function addPairs(pairs: HeaderPairs, { marks, text }: FieldList): void {
+  for (let at = 0; at < marks.length; at += STRIDE) {
+    const mark = marks[at] as number
+    if ((mark & DROPPED) !== 0) continue
+    const name = fieldName(mark & ID_MASK)
+    pairs.push(
+      name === '' ? text.slice(marks[at + 1], marks[at + 2]) : name,
+      text.slice(marks[at + 3], marks[at + 4]),
+    )
+  }
+}

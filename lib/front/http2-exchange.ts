@@ -1,0 +1,360 @@
+import { constants, type ServerHttp2Stream } from 'node:http2'
+import { type ErrorCode, endCauseOf, traitsOf } from '../base/errors.ts'
+import { type AnswerPolicy, addedHsts } from '../http/answer-policy.ts'
+import type {
+  BodyReader,
+  ClientFacts,
+  ClientTunnel,
+  Exchange,
+  ExchangeOwner,
+  KeptAnswer,
+} from '../http/exchange.ts'
+import { FIELD } from '../http/field-ids.ts'
+import type { FieldList } from '../http/field-list.ts'
+import type { Origin } from '../http/forwarded.ts'
+import type { AnswerHead } from '../http/message.ts'
+import type { ExchangeRecord } from '../http/record.ts'
+import type { Http2Request } from '../wire/http2-head.ts'
+import type { WatchedBody } from './body-watch.ts'
+import type { ConnectionHost } from './connection-host.ts'
+import { errorAnswer } from './error-answer.ts'
+import {
+  answerPairs,
+  type HeaderPairs,
+  interimHeaders,
+  keptPairs,
+  pairsSize,
+  tunnelPairs,
+} from './http2-answer.ts'
+import { Http2Body } from './http2-body.ts'
+import { Http2Output, type OutputOwner } from './http2-output.ts'
+import { Http2Tunnel } from './http2-tunnel.ts'
+
+/** What an exchange needs of its connection. */
+export interface Http2Wire {
+  readonly host: ConnectionHost
+  readonly client: ClientFacts
+  /** The exchange is over; its stream may still have to deliver. */
+  finished(exchange: Http2Exchange): void
+  /** The stream is gone. */
+  gone(exchange: Http2Exchange, reset: boolean): void
+}
+
+/** What came with a request. */
+export interface Http2Arrival {
+  readonly request: Http2Request
+  readonly origin: Origin
+  readonly record: ExchangeRecord
+  /** No body follows. */
+  readonly endStream: boolean
+}
+
+interface OwnedStream extends ServerHttp2Stream {
+  causewayExchange?: Http2Exchange
+}
+
+/**
+ * none: no head yet. length, open: a body of known or unknown length. discard: a body that may not be sent (HEAD, 204, 205, 304). tunnel: no
+ * HTTP any more.
+ */
+type Writing = 'none' | 'length' | 'open' | 'discard' | 'tunnel'
+
+const { NGHTTP2_NO_ERROR, NGHTTP2_PROTOCOL_ERROR, NGHTTP2_INTERNAL_ERROR, NGHTTP2_CANCEL } = constants
+
+const NO_BODY: WatchedBody = { state: 'done', failure: undefined }
+
+/** One request on an HTTP/2 connection and its answer: a stream. */
+export class Http2Exchange implements Exchange, OutputOwner {
+  readonly request: Http2Request
+  readonly client: ClientFacts
+  readonly origin: Origin
+  readonly record: ExchangeRecord
+  readonly stream: ServerHttp2Stream
+  policy: AnswerPolicy | undefined = undefined
+  readonly #wire: Http2Wire
+  readonly #input: Http2Body | undefined
+  readonly #output: Http2Output
+  #owner: ExchangeOwner | undefined = undefined
+  #writing: Writing = 'none'
+  /** Bytes of the answer's body that its head promised and that are still to come. */
+  #owed = 0
+  #tunnel: Http2Tunnel | undefined = undefined
+  #ended = false
+
+  constructor(wire: Http2Wire, stream: ServerHttp2Stream, arrival: Http2Arrival) {
+    const { request, endStream } = arrival
+    this.#wire = wire
+    this.stream = stream
+    this.#output = new Http2Output(stream, this)
+    this.request = request
+    this.client = wire.client
+    this.origin = arrival.origin
+    this.record = arrival.record
+    this.#input = endStream ? undefined : this.#inputOf(request)
+    if (endStream) stream.read(0)
+    ;(stream as OwnedStream).causewayExchange = this
+    stream.on('close', onClose)
+    stream.on('error', ignore)
+  }
+
+  get answered(): boolean {
+    return this.#writing !== 'none'
+  }
+
+  get ended(): boolean {
+    return this.#ended
+  }
+
+  get bodyDone(): boolean {
+    return this.request.framing === 'none' || this.#input === undefined || this.#input.state === 'done'
+  }
+
+  get body(): WatchedBody {
+    return this.#input ?? NO_BODY
+  }
+
+  /** Payload bytes of its body. */
+  get inputReceived(): number {
+    return this.#input?.received ?? 0
+  }
+
+  /** What its body has taken on the wire so far, frames included. */
+  get inputBytes(): number {
+    return this.#input?.wireBytes ?? 0
+  }
+
+  attach(owner: ExchangeOwner): void {
+    this.#owner = owner
+  }
+
+  receiveBody(reader: BodyReader): void {
+    if (this.#ended) return
+    if (this.bodyDone) return reader.bodyEnd()
+    const input = this.#input as Http2Body
+    const early = input.waits
+    input.flow(reader)
+    // RFC 9110 10.1.1: not needed once some of the body has arrived.
+    if (this.request.expectsContinue && !early && !this.answered && !this.#ended)
+      this.#output.inform({ ':status': 100 })
+  }
+
+  pauseBody(): void {
+    this.#input?.pause()
+  }
+
+  resumeBody(): void {
+    if (!this.#ended) this.#input?.resume()
+  }
+
+  inform(status: number, fields: FieldList): void {
+    // RFC 9113 8.6: no 101. And the 100 is ours to give.
+    if (this.#ended || this.answered || status === 100 || status === 101) return
+    this.#output.inform(interimHeaders(status, fields))
+  }
+
+  begin(head: AnswerHead): void {
+    if (this.#ended || this.answered) return
+    // A 2xx would open the tunnel that nobody is at the other end of.
+    if (this.request.tunnel && head.status < 300) return this.fail('NOT_IMPLEMENTED', 'no WebSocket here')
+    if (head.status > 599) return this.fail('UPSTREAM_BAD', 'status')
+    const hsts = this.policy === undefined ? undefined : addedHsts(this.policy, this.origin.scheme, head)
+    this.#begin(head, answerPairs(head, this.#wire.host.date.text(), hsts))
+  }
+
+  answerKept(answer: KeptAnswer): void {
+    if (this.#ended || this.answered) return
+    const { head, body } = answer
+    if (this.policy?.hsts === undefined && !this.request.tunnel)
+      this.#begin(head, keptPairs(answer, this.#wire.host.date.text()))
+    else this.begin(head)
+    if (this.#owe(body.length) > 0) {
+      this.record.bytesOut += body.length
+      this.#output.put(body)
+    }
+    this.end()
+  }
+
+  upgrade(_protocol: string, fields: FieldList, reader: BodyReader): ClientTunnel | undefined {
+    if (this.#ended || this.answered) return undefined
+    // Counted and logged as every other switch; the client is told 200.
+    this.record.status = 101
+    this.#writing = 'tunnel'
+    this.#output.open(tunnelPairs(fields, this.#wire.host.date.text()))
+    if (this.#ended) return undefined
+    this.#tunnel = new Http2Tunnel(this)
+    if (this.#input === undefined) reader.bodyEnd()
+    else this.#input.flow(reader)
+    return this.#tunnel
+  }
+
+  write(bytes: Uint8Array, start: number, end: number): boolean {
+    const size = this.#owe(end - start)
+    if (size === 0) return true
+    const copy = Buffer.allocUnsafe(size)
+    copy.set(bytes.subarray(start, start + size), 0)
+    return this.#put(copy)
+  }
+
+  writeText(text: string): boolean {
+    const size = this.#owe(text.length)
+    return size === 0 || this.#put(Buffer.from(text, 'latin1'))
+  }
+
+  flush(): void {
+    if (!this.#ended) this.#output.flush()
+  }
+
+  end(trailers?: FieldList): void {
+    if (this.#ended) return
+    // Fewer bytes than promised: the client must not take it for whole.
+    if (this.#owed > 0) return this.fail('INTERNAL', 'answer shorter than its length')
+    this.#output.end(trailers)
+    // A head that could not be sent has ended it.
+    if (this.#ended) return
+    this.#finish()
+  }
+
+  fail(code: ErrorCode, detail?: string): void {
+    if (this.#ended) return
+    this.record.end = endCauseOf(code)
+    this.record.detail = detail ?? this.record.detail
+    const owner = this.#owner
+    this.#owner = undefined
+    if (this.answered) this.#cut(this.#tunnel === undefined ? NGHTTP2_INTERNAL_ERROR : NGHTTP2_CANCEL)
+    else this.#answerError(traitsOf(code).status)
+    // Whoever worked for it and did not report this itself, stops.
+    owner?.clientGone()
+  }
+
+  /** The client has broken the protocol in mid-body (RFC 9113 8.1.1). */
+  malformed(detail: string): void {
+    this.#lose('BAD_REQUEST', detail, NGHTTP2_PROTOCOL_ERROR)
+  }
+
+  /** The connection is gone or is cut, or the client takes nothing any more. */
+  lost(code: ErrorCode, detail: string | undefined): void {
+    this.#lose(code, detail, NGHTTP2_CANCEL)
+  }
+
+  /** To be asked now and then while the stream is open: it holds memory here, and perhaps a slot, for nothing. */
+  isStalled(nowMs: number, limitMs: number): boolean {
+    return this.#output.isStalled(nowMs, limitMs)
+  }
+
+  /** Others of the client's streams kept the connection busy: it gets a new term. */
+  excuse(nowMs: number): void {
+    this.#output.excuse(nowMs)
+  }
+
+  /** Gives up what is left to send. */
+  cutStalled(): void {
+    if (this.#ended) this.stream.close(NGHTTP2_CANCEL)
+    else this.lost('CLIENT_TIMEOUT', 'takes no more of the answer')
+  }
+
+  tunnelWrite(bytes: Buffer): boolean {
+    if (this.#ended) return true
+    this.record.bytesOut += bytes.length
+    return this.#output.pass(bytes)
+  }
+
+  // OutputOwner.
+
+  outputRefused(detail: string): void {
+    this.fail('INTERNAL', detail)
+  }
+
+  outputDrained(): void {
+    if (!this.#ended) this.#owner?.answerDrained()
+  }
+
+  // What the stream's events call.
+
+  closed(): void {
+    const reset = this.stream.rstCode !== NGHTTP2_NO_ERROR
+    const early = !this.#ended
+    if (this.#tunnel?.outputEnded === true) this.end()
+    else this.lost('CLIENT_GONE', undefined)
+    this.#wire.gone(this, early && reset)
+  }
+
+  #inputOf(request: Http2Request): Http2Body {
+    const { host } = this.#wire
+    return new Http2Body(this.stream, this, host, {
+      length: request.framing === 'length' ? request.contentLength : undefined,
+      limit: request.tunnel ? Number.POSITIVE_INFINITY : host.config.limits.bodyBytes,
+      tunnel: request.tunnel,
+    })
+  }
+
+  #begin(head: AnswerHead, pairs: HeaderPairs): void {
+    this.record.status = head.status
+    this.record.bytesOut += pairsSize(pairs)
+    this.#writing = writingOf(this.request.method, head)
+    if (this.#writing === 'length') this.#owed = head.length as number
+    // A client that reads trailers says so (RFC 9110 10.1.4); whether some will follow is not known yet.
+    const mayTrail = this.#writing === 'open' && this.request.fields.has(FIELD.te)
+    this.#output.begin(pairs, this.#writing === 'discard', mayTrail)
+  }
+
+  #put(bytes: Buffer): boolean {
+    this.record.bytesOut += bytes.length
+    return this.#output.put(bytes)
+  }
+
+  #answerError(status: number): void {
+    const { head, text } = errorAnswer(status, this.record, this.policy)
+    this.begin(head)
+    this.writeText(text)
+    this.end()
+  }
+
+  /** How many of `size` bytes may be written: none to a HEAD, none beyond the promised length. */
+  #owe(size: number): number {
+    if (this.#ended || this.#writing === 'discard' || this.#writing === 'none') return 0
+    if (this.#writing !== 'length') return size
+    const owed = Math.min(size, this.#owed)
+    this.#owed -= owed
+    return owed
+  }
+
+  #lose(code: ErrorCode, detail: string | undefined, reset: number): void {
+    if (this.#ended) return
+    this.record.end = endCauseOf(code)
+    this.record.detail = detail ?? this.record.detail
+    if (!this.answered) this.record.status = traitsOf(code).status
+    const owner = this.#owner
+    this.#owner = undefined
+    this.#cut(reset)
+    owner?.clientGone()
+  }
+
+  /** The client can tell a reset from an answer that has ended. */
+  #cut(code: number): void {
+    this.#output.cut(code)
+    this.#finish()
+  }
+
+  #finish(): void {
+    this.#ended = true
+    this.#owner = undefined
+    this.#wire.finished(this)
+    const input = this.#input
+    if (input === undefined) return
+    input.stop()
+    // RFC 9113 8.1: the answer is complete, and the rest of the request is not wanted. Sent behind the answer.
+    if (input.state !== 'done') this.stream.close(NGHTTP2_NO_ERROR)
+  }
+}
+
+/** RFC 9110 6.4.1, seen from the sender; Node sends no body with a 205 either. */
+function writingOf(method: string, { status, length }: AnswerHead): Writing {
+  if (method === 'HEAD' || status === 204 || status === 205 || status === 304) return 'discard'
+  return length === undefined ? 'open' : 'length'
+}
+
+function onClose(this: OwnedStream): void {
+  this.causewayExchange?.closed()
+}
+
+function ignore(): void {}
