@@ -1,5 +1,8 @@
+import { connect } from 'node:http2'
 import t from 'tap'
 import type { FieldList } from '../../lib/http/field-list.ts'
+import { startCauseway } from '../support/causeway.ts'
+import { configText } from '../support/config-text.ts'
 import { h2, start } from '../support/http2-app.ts'
 import { until } from '../support/until.ts'
 import { TestJob } from '../support/upstream-world.ts'
@@ -31,11 +34,8 @@ class Call extends TestJob {
     super.answerEnd(trailers)
   }
 
-  /** One message with its prefix (flag and length). */
   say(text: string): void {
-    const message = Buffer.alloc(5 + text.length)
-    message.writeUInt32BE(text.length, 1)
-    message.write(text, 5, 'latin1')
+    const message = framed(text)
     this.attempt?.sendBody(message, 0, message.length)
   }
 
@@ -109,5 +109,67 @@ t.test('a real gRPC server behind h2c', { skip }, async t => {
     next.say('y')
     next.done()
     t.equal(await next.end(), 200, 'the connection goes on')
+  })
+})
+
+/** A message with its prefix: flag and length. */
+function framed(text: string): Buffer {
+  const message = Buffer.alloc(5 + text.length)
+  message.writeUInt32BE(text.length, 1)
+  message.write(text, 5, 'latin1')
+  return message
+}
+
+t.test('gRPC from a client of HTTP/2 through Causeway to a real server', { skip }, async t => {
+  const app = await startServer(t, [PYTHON, 'grpc_app.py'], {}, /listening on (\d+)/)
+  const config = configText({ endpoints: [`h2c://127.0.0.1:${app.port}`], listener: 'h2c = true' })
+  const causeway = await startCauseway(t, { config })
+  const session = connect(`http://127.0.0.1:${causeway.port()}`)
+  t.teardown(() => session.destroy())
+  const begin = (method: string) => {
+    const fields = { 'content-type': 'application/grpc', te: 'trailers' }
+    const stream = session.request({ ':method': 'POST', ':path': `/test.Service/${method}`, ...fields })
+    const call = { stream, received: '', trailers: {} as Readonly<Record<string, unknown>>, closed: false }
+    stream.on('data', (bytes: Buffer) => {
+      call.received += bytes.toString('latin1')
+    })
+    stream.on('trailers', trailers => {
+      call.trailers = trailers
+    })
+    stream.once('close', () => {
+      call.closed = true
+    })
+    return call
+  }
+
+  await t.test('both sides speak in turn, and the status comes in the trailers', async t => {
+    const call = begin('BothWays')
+    for (const word of ['one', 'two', 'three']) {
+      call.stream.write(framed(word))
+      await until(`the echo of ${word}`, () => call.received.includes(`got ${word}`))
+    }
+    call.stream.end()
+    await until('the end', () => call.closed)
+    t.match(call.trailers, { 'grpc-status': '0' })
+  })
+
+  await t.test('a call that fails says so', async t => {
+    const call = begin('Failing')
+    call.stream.end(framed('x'))
+    const headers = await new Promise<Readonly<Record<string, unknown>>>(done =>
+      call.stream.once('response', done),
+    )
+    await until('the end', () => call.closed)
+    t.match({ ...headers, ...call.trailers }, { 'grpc-status': '9', 'grpc-message': 'not today' })
+  })
+
+  await t.test('fifty calls at a time', async t => {
+    const calls = Array.from({ length: 50 }, () => begin('Unary'))
+    for (const [n, { stream }] of calls.entries()) stream.end(framed(`call ${n}`))
+    await until('all to end', () => calls.every(({ closed }) => closed))
+    for (const [n, { received, trailers }] of calls.entries()) {
+      t.match(received, `got call ${n}`)
+      t.match(trailers, { 'grpc-status': '0' })
+    }
   })
 })
