@@ -43,7 +43,7 @@ t.test('the first mistake is told with its line', async t => {
     ['app:8000 wieght=1', /"wieght=1"/],
     ['app:8000 app:8001', /"app:8001"/],
     ['300.1.1.1:80', /expected an address/],
-    ['https://app:443', /not supported/],
+    ['ftp://app:443', /cannot be of this kind/],
     ['app:0', /port/],
     ['\0:80', /expected an address/],
   ]

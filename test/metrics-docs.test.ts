@@ -8,6 +8,7 @@ const { CI } = process.env
 const RETRY_WORDS = {
   never: 'no',
   unsent: 'unsent',
+  unacted: 'unacted',
   idempotent: 'idempotent',
   once: 'once',
   elsewhere: 'elsewhere',

@@ -213,6 +213,16 @@ export class Endpoint<C extends Pooled = Pooled> implements NamedLoad {
     for (const client of this.#idle.splice(0)) client.destroy()
   }
 
+  /** A connection that carries many requests rests (1), or no longer (-1). */
+  countResting(by: 1 | -1): void {
+    this.#env.cells.add(this.row + AT.idle, by)
+  }
+
+  /** An attempt found a connection. */
+  countReuse(): void {
+    this.#env.cells.add(this.row + AT.reuses, 1)
+  }
+
   countActive(by: 1 | -1): void {
     this.#env.cells.add(this.row + AT.active, by)
   }

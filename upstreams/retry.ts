@@ -18,6 +18,7 @@ export function mayRetry(code: ErrorCode, at: Progress): boolean {
     case 'never':
       return false
     case 'unsent':
+    case 'unacted':
       return true
     case 'idempotent':
       return at.idempotent

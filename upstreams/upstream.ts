@@ -2,6 +2,7 @@ import { CONNECT_BOUNDS, LATENCY_BOUNDS } from '../lib/base/cells.ts'
 import { type ErrorCode, traitsOf } from '../lib/base/errors.ts'
 import type { ThreadEnv } from '../lib/base/thread-env.ts'
 import { formatDuration } from '../lib/base/units.ts'
+import { isHttp2 } from '../lib/config/endpoint-fit.ts'
 import type { UpstreamConfig, UpstreamTimeouts } from '../lib/config/model.ts'
 import { DrainRate } from './drain-rate.ts'
 import { Endpoint } from './endpoint.ts'
@@ -13,6 +14,7 @@ import { Rotation } from './rotation.ts'
 import { AppConnection } from './transport/app-connection.ts'
 import { TlsCredentials } from './transport/endpoint-tls.ts'
 import { HTTP1 } from './transport/http1.ts'
+import { attemptHttp2 } from './transport/http2-sessions.ts'
 import { attemptUwsgi } from './transport/uwsgi.ts'
 import { WaitingRoom, type WaitingRoomHost } from './waiting-room.ts'
 
@@ -284,6 +286,7 @@ export class Upstream implements AttemptOwner, WaitingRoomHost {
     record.sentAtMs = undefined
     if (job.dial !== undefined) return job.dial(endpoint, this)
     if (endpoint.protocol === 'uwsgi') return attemptUwsgi(endpoint, this, this.#env, job)
+    if (isHttp2(endpoint.protocol)) return attemptHttp2(endpoint, this, this.#env, job, this.config.keepalive)
     const idle = this.#mayReuse(job) ? endpoint.takeIdle() : undefined
     if (idle === undefined) new AppConnection(endpoint, this, this.#env, job, HTTP1)
     else idle.run(job, this)

@@ -1,11 +1,11 @@
 /** Who has to look when this happens. */
 export type Fault = 'client' | 'upstream' | 'proxy' | 'operator'
 /**
- * May the request be tried again? `unsent`: nothing was written; `idempotent`: if its method allows; `once`: the same, elsewhere, or once
+ * May the request be tried again? `unsent`: nothing was written; `unacted`: it was, and the app says that it has not acted on it; `idempotent`: if its method allows; `once`: the same, elsewhere, or once
  * more at the only endpoint, which may be restarting; `elsewhere`: if its method allows, and
  * another endpoint is there, so that a request that kills its worker does not go through all workers of one app server.
  */
-export type Retry = 'never' | 'unsent' | 'idempotent' | 'once' | 'elsewhere'
+export type Retry = 'never' | 'unsent' | 'unacted' | 'idempotent' | 'once' | 'elsewhere'
 
 interface Traits {
   readonly status: number
@@ -41,6 +41,7 @@ const TRAITS = {
   CONNECT_FAILED: { status: 502, fault: 'upstream', retry: 'unsent' },
   CONNECT_TIMEOUT: { status: 504, fault: 'upstream', retry: 'unsent' },
   REUSED_CLOSED: { status: 502, fault: 'upstream', retry: 'idempotent' },
+  UPSTREAM_REFUSED: { status: 503, fault: 'upstream', retry: 'unacted' },
   UPSTREAM_CLOSED: { status: 502, fault: 'upstream', retry: 'once' },
   UPSTREAM_BAD: { status: 502, fault: 'upstream', retry: 'never' },
   UPSTREAM_HEAD_TOO_LARGE: { status: 431, fault: 'operator', retry: 'never' },

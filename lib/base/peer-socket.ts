@@ -37,10 +37,11 @@ export class SocketOpening {
   #error: Error | undefined = undefined
   #over = false
 
-  constructor(to: Peer, listener: SocketListener) {
+  /** `halfOpen`: the peer's end is not ours. */
+  constructor(to: Peer, listener: SocketListener, halfOpen = true) {
     this.#listener = listener
     this.#to = to
-    this.#socket = new Socket({ allowHalfOpen: true })
+    this.#socket = new Socket({ allowHalfOpen: halfOpen })
     this.#follow(this.#socket)
     this.#socket.setNoDelay(true)
     this.#socket.once('connect', this.#connected)

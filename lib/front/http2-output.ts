@@ -20,6 +20,8 @@ const HIGH_WATER = 128 * 1024
 // Read by Node and never changed.
 const ALONE: ServerStreamResponseOptions = { endStream: true }
 const WITH_BODY: ServerStreamResponseOptions = {}
+/** Node resets with INTERNAL_ERROR for it. */
+const CUT = new Error('the answer is cut')
 const WITH_TRAILERS: ServerStreamResponseOptions = { waitForTrailers: true }
 
 /**
@@ -123,7 +125,9 @@ export class Http2Output {
   cut(code: number): void {
     this.#head = undefined
     this.#held = undefined
-    this.#stream.close(code)
+    // Node closes a stream by ending it first: where nothing waits to be sent, END_STREAM would go out before the reset.
+    if (this.#stream.headersSent) this.#stream.destroy(CUT)
+    else this.#stream.close(code)
   }
 
   /** To be asked now and then. True: for so long the client has taken nothing of what waits for it. */

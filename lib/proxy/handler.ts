@@ -13,6 +13,9 @@ import type { Mirror } from './mirror.ts'
 import type { ProxySite } from './site.ts'
 import { TunnelRequest } from './tunnel-request.ts'
 
+/** For the log: an app behind such an endpoint answers with whatever it says to an ordinary GET. */
+const NO_SWITCH = 'a WebSocket was asked for, and uwsgi and HTTP/2 endpoints get that as an ordinary request'
+
 /** Answers exchanges through an upstream. */
 export class ProxyHandler implements Handler, Collector {
   readonly #upstream: Upstream
@@ -54,8 +57,9 @@ export class ProxyHandler implements Handler, Collector {
 
   #carry(exchange: Exchange, body: BodySource | undefined): void {
     const key = balanceKey(exchange, this.#upstream.config)
-    const websocket = this.#tunnels ? websocketKey(exchange.request) : undefined
-    if (websocket !== undefined) return this.#tunnel(websocket, exchange, key, body)
+    const websocket = websocketKey(exchange.request)
+    if (websocket !== undefined && this.#tunnels) return this.#tunnel(websocket, exchange, key, body)
+    if (websocket !== undefined) exchange.record.detail = NO_SWITCH
     const job = new Forwarding(exchange, key, body, this.#site)
     const copy = this.#mirror?.copyOf(exchange, job, body)
     this.#upstream.submit(job)

@@ -1,5 +1,5 @@
+import { handshakePeer, probeHandshake } from '../../upstreams/health/handshake-probe.ts'
 import type { Probe } from '../../upstreams/health/health.ts'
-import { probeTcp } from '../../upstreams/health/tcp-probe.ts'
 import type { Clock } from '../base/clock.ts'
 import type { ServerLog } from '../base/server-log.ts'
 import type { Timers } from '../base/timers.ts'
@@ -157,9 +157,9 @@ export class Deploys {
     return undefined
   }
 
-  #connect({ order }: Work, { address }: EndpointConfig): Promise<Probe> {
+  #connect({ order }: Work, endpoint: EndpointConfig): Promise<Probe> {
     const limitMs = Math.min(CONNECT_MS, order.timeoutMs)
-    return probeTcp({ address }, AbortSignal.timeout(limitMs))
+    return probeHandshake(handshakePeer(endpoint, order.upstream), AbortSignal.timeout(limitMs))
   }
 
   async #untilOldEmpty(work: Work): Promise<void> {

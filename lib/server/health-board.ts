@@ -1,4 +1,5 @@
 import type { HealthTally } from '../../metrics/health-tally.ts'
+import { handshakePeer } from '../../upstreams/health/handshake-probe.ts'
 import type { Clock } from '../base/clock.ts'
 import type { ServerLog } from '../base/server-log.ts'
 import { type SharedState, STATE } from '../base/shared-state.ts'
@@ -263,7 +264,7 @@ export class HealthBoard {
     entry.flaps = clock.now() - entry.reachedAtMs < FLAP_MS ? entry.flaps + 1 : 0
     entry.revival = new Revival({
       flaps: entry.flaps,
-      address: entry.config.address,
+      peer: () => handshakePeer(entry.config, entry.pool),
       clock,
       timers,
       random,

@@ -18,6 +18,9 @@ function targetsOf(upstream: UpstreamConfig, snapshot: Snapshot): ProbeTarget[] 
     protocol: endpoint.protocol,
     health,
     host: host ?? ownHost(endpoint),
+    foundAs: endpoint.host,
+    tls: upstream.tls,
+    proxyProtocol: upstream.proxyProtocol,
   }))
 }
 

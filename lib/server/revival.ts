@@ -1,7 +1,6 @@
-import { probeTcp } from '../../upstreams/health/tcp-probe.ts'
+import { type HandshakePeer, probeHandshake } from '../../upstreams/health/handshake-probe.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Timers } from '../base/timers.ts'
-import type { Address } from '../config/model.ts'
 import { Alarm } from './alarm.ts'
 
 /** The waits between two connects double from the first to the last. */
@@ -16,7 +15,8 @@ const JITTER = 0.2
 
 /** What a revival is given. */
 export interface RevivalOptions {
-  readonly address: Address
+  /** As the configuration is now: a reload may have mended what was wrong with a certificate. */
+  peer(): HandshakePeer
   readonly clock: Clock
   readonly timers: Timers
   /** Times that it could be reached of late, only to refuse again: nobody is to be sent there that often. */
@@ -67,7 +67,7 @@ export class Revival {
     const abort = new AbortController()
     this.#abort = abort
     this.#limit.set(CONNECT_MS)
-    const { ok } = await probeTcp(this.#options, abort.signal)
+    const { ok } = await probeHandshake(this.#options.peer(), abort.signal)
     if (this.#abort !== abort) return
     this.#abort = undefined
     this.#limit.clear()

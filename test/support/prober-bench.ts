@@ -133,5 +133,8 @@ export function target(
     protocol,
     health: { ...HEALTH, ...health },
     host: 'example.com',
+    foundAs: undefined,
+    tls: { ca: undefined, serverName: undefined, verify: true, certificate: undefined, key: undefined },
+    proxyProtocol: undefined,
   }
 }

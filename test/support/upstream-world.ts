@@ -6,6 +6,7 @@ import { createSharedState, SharedState } from '../../lib/base/shared-state.ts'
 import type { ThreadEnv } from '../../lib/base/thread-env.ts'
 import { Timers } from '../../lib/base/timers.ts'
 import type { UpstreamConfig } from '../../lib/config/model.ts'
+import type { FieldList } from '../../lib/http/field-list.ts'
 import type { ResponseHead } from '../../lib/http/message.ts'
 import { ExchangeRecord } from '../../lib/http/record.ts'
 import { proxyHeaderV1, proxyHeaderV2 } from '../../lib/wire/proxy-protocol.ts'
@@ -109,7 +110,7 @@ export class TestJob implements Job {
   }
 
   sendDrained(): void {}
-  informed(): void {}
+  informed(_head: ResponseHead): void {}
 
   answered(head: ResponseHead): void {
     this.#status = head.status
@@ -122,7 +123,7 @@ export class TestJob implements Job {
 
   answerFlush(): void {}
 
-  answerEnd(): void {
+  answerEnd(_trailers?: FieldList): void {
     this.#end.resolve(this.#status)
     this.afterwards?.()
   }

@@ -1,4 +1,5 @@
 import type { Address } from '../../lib/config/model.ts'
+import { tlsReasonOf } from '../transport/tls-error.ts'
 
 const WORDS: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'connect refused',
@@ -25,6 +26,9 @@ export function reasonOfError(error: unknown, address: Address): string {
   }
   if (!(error instanceof Error)) return String(error)
   // undici's parser errors carry a code only sometimes.
+  const handshake = tlsReasonOf(error)
+  if (handshake !== undefined) return handshake
+  if (/^ERR_HTTP2_|^UND_ERR_INFO$/.test(code)) return `the answer is not HTTP/2: ${error.message}`
   if (error.name === 'HTTPParserError') return `the answer is not HTTP: ${error.message}`
   return WORDS[code] ?? error.message
 }

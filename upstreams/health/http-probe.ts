@@ -1,17 +1,23 @@
-import { Client, type Dispatcher } from 'undici'
+import type { Socket } from 'node:net'
+import { type buildConnector, Client, type Dispatcher } from 'undici'
+import { type SocketListener, SocketOpening } from '../../lib/base/peer-socket.ts'
+import { isHttp2, isSecure } from '../../lib/config/endpoint-fit.ts'
 import type { Address } from '../../lib/config/model.ts'
 import { reasonOfError } from './failure-reason.ts'
 import type { Probe } from './health.ts'
 import { judgeStatus, MAX_BODY_BYTES } from './probe-answer.ts'
-import type { ProbeTarget } from './probe-target.ts'
+import { ownGreeting, type ProbeTarget, peerOf } from './probe-target.ts'
+
+type Connected = buildConnector.Callback
 
 /**
  * One GET on a connection of its own, which is closed afterwards: a kept one would park on a sync worker and
- * block it. Redirects are answers like others. Never rejects. The caller aborts `signal` when the time is
- * over.
+ * block it. In the protocol of the endpoint, with the same TLS as its traffic. Redirects are answers like others. Never rejects. The caller
+ * aborts `signal` when the time is over.
  */
 export async function probeHttp(target: ProbeTarget, signal: AbortSignal): Promise<Probe> {
-  const client = clientFor(target)
+  const connecting = new ProbeConnection(target)
+  const client = clientFor(target, connecting)
   let reached = 'no connection'
   client.once('connect', () => {
     reached = 'no answer'
@@ -25,29 +31,64 @@ export async function probeHttp(target: ProbeTarget, signal: AbortSignal): Promi
   } catch (error) {
     return { ok: false, reason: signal.aborted ? reached : reasonOfError(error, target.address) }
   } finally {
-    // Not awaited: it may hang on a connect that nobody answers, until the connect's own timeout.
+    connecting.end()
+    // Not awaited: it may hang on what the endpoint does not do.
     client.destroy().catch(() => {})
   }
 }
 
-function clientFor({ address, health }: ProbeTarget): Client {
-  return new Client(originOf(address), {
-    // undici would offer HTTP/2 by default.
-    allowH2: false,
+function clientFor({ address, protocol }: ProbeTarget, connecting: ProbeConnection): Client {
+  return new Client(originOf(address, isSecure(protocol) ? 'https' : 'http'), {
+    // Said in so many words: undici would offer HTTP/2 by default.
+    allowH2: isHttp2(protocol),
     pipelining: 1,
-    // The prober's own limit is the one that counts; this one frees the socket behind it.
-    connectTimeout: health.timeoutMs,
+    connect: (_options, done) => connecting.start(done),
     headersTimeout: 0,
     bodyTimeout: 0,
-    ...(address.kind === 'unix' ? { socketPath: address.path } : {}),
   })
 }
 
-function originOf(address: Address): string {
-  if (address.kind === 'unix') return 'http://localhost'
+/** The one connection of a probe, made as those of traffic are. */
+class ProbeConnection implements SocketListener {
+  readonly #target: ProbeTarget
+  #opening: SocketOpening | undefined = undefined
+  #done: Connected | undefined = undefined
+
+  constructor(target: ProbeTarget) {
+    this.#target = target
+  }
+
+  start(done: Connected): void {
+    this.#done = done
+    this.#opening = new SocketOpening(peerOf(this.#target, ownGreeting(this.#target)), this)
+  }
+
+  /** Gives up what is not there yet. */
+  end(): void {
+    this.#opening?.destroy()
+  }
+
+  socketReady(socket: Socket): void {
+    const { protocol } = this.#target
+    if (protocol === 'h2' && Reflect.get(socket, 'alpnProtocol') !== 'h2') {
+      socket.destroy()
+      return this.#done?.(new Error('does not speak HTTP/2 over TLS (ALPN)'), null)
+    }
+    // What undici goes by.
+    if (protocol === 'h2c') Reflect.set(socket, 'alpnProtocol', 'h2')
+    this.#done?.(null, socket)
+  }
+
+  socketFailed(error: Error | undefined): void {
+    this.#done?.(error ?? new Error('connection closed before the answer'), null)
+  }
+}
+
+function originOf(address: Address, scheme: 'http' | 'https'): string {
+  if (address.kind === 'unix') return `${scheme}://localhost`
   return address.host.includes(':')
-    ? `http://[${address.host}]:${address.port}`
-    : `http://${address.host}:${address.port}`
+    ? `${scheme}://[${address.host}]:${address.port}`
+    : `${scheme}://${address.host}:${address.port}`
 }
 
 function requestOf({ health, host }: ProbeTarget, signal: AbortSignal): Dispatcher.RequestOptions {

@@ -8,7 +8,7 @@ import { pathBytes, UwsgiVariables, utf8Bytes } from '../../lib/wire/uwsgi-varia
 import { reasonOfError } from './failure-reason.ts'
 import type { Probe } from './health.ts'
 import { judgeStatus, MAX_BODY_BYTES } from './probe-answer.ts'
-import { connectOptions, type ProbeTarget } from './probe-target.ts'
+import { connectOptions, ownGreeting, type ProbeTarget } from './probe-target.ts'
 
 const LIMITS: HeadLimits = { headersBytes: 64 * 1024, headerCount: 256, targetBytes: 8 * 1024 }
 
@@ -34,7 +34,7 @@ export function probeUwsgi(target: ProbeTarget, signal: AbortSignal): Promise<Pr
     signal.addEventListener('abort', giveUp)
     socket.once('connect', () => {
       connected = true
-      socket.write(packet, 'latin1')
+      socket.write(`${ownGreeting(target) ?? ''}${packet}`, 'latin1')
     })
     // `on`: an error behind the first must not be thrown.
     socket.on('error', error => finish({ ok: false, reason: reasonOfError(error, target.address) }))

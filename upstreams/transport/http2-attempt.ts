@@ -1,0 +1,322 @@
+import { type ClientHttp2Stream, constants } from 'node:http2'
+import type { ErrorCode } from '../../lib/base/errors.ts'
+import type { ThreadEnv } from '../../lib/base/thread-env.ts'
+import type { Deadline } from '../../lib/base/timers.ts'
+import type { FieldList } from '../../lib/http/field-list.ts'
+import type { ResponseHead } from '../../lib/http/message.ts'
+import { type RawFields, readHttp2Answer, readHttp2Trailers } from '../../lib/wire/http2-answer.ts'
+import type { Attempt, AttemptOwner, Job, PooledEndpoint } from '../job.ts'
+import type { AttemptError } from '../measures.ts'
+import type { Http2Session } from './http2-session.ts'
+import { watchEnd } from './http2-stream-end.ts'
+
+/** `waiting`: for a connection. `abandoned`: nobody waits for the answer any more, but the app still works on it. */
+type State = 'waiting' | 'head' | 'body' | 'abandoned' | 'closed'
+
+const { NGHTTP2_FLAG_END_STREAM, NGHTTP2_REFUSED_STREAM, NGHTTP2_PROTOCOL_ERROR, NGHTTP2_HTTP_1_1_REQUIRED } =
+  constants
+/** Interim answers to one request, as over HTTP/1.1. */
+const MAX_INTERIM = 64
+
+/** RFC 9113 7, by number. */
+const CODES = [
+  ...[
+    'NO_ERROR',
+    'PROTOCOL_ERROR',
+    'INTERNAL_ERROR',
+    'FLOW_CONTROL_ERROR',
+    'SETTINGS_TIMEOUT',
+    'STREAM_CLOSED',
+  ],
+  ...[
+    'FRAME_SIZE_ERROR',
+    'REFUSED_STREAM',
+    'CANCEL',
+    'COMPRESSION_ERROR',
+    'CONNECT_ERROR',
+    'ENHANCE_YOUR_CALM',
+  ],
+  ...['INADEQUATE_SECURITY', 'HTTP_1_1_REQUIRED'],
+]
+
+/** One request as a stream of an HTTP/2 connection. */
+export class Http2Attempt implements Attempt, Deadline {
+  dueMs = Number.POSITIVE_INFINITY
+  slot: number | undefined = undefined
+  readonly #endpoint: PooledEndpoint
+  readonly #owner: AttemptOwner
+  readonly #env: ThreadEnv
+  readonly #startMs: number
+  readonly #abort = new AbortController()
+  #job: Job | undefined
+  #state: State = 'waiting'
+  #session: Http2Session | undefined = undefined
+  #stream: ClientHttp2Stream | undefined = undefined
+  #sending = false
+  #head: ResponseHead | undefined = undefined
+  #interim = 0
+  #received = 0
+  #trailers: FieldList | undefined = undefined
+  /** The endpoint itself has said that nothing follows, rather than lost the connection. */
+  #endSaid = false
+
+  constructor(endpoint: PooledEndpoint, owner: AttemptOwner, env: ThreadEnv, job: Job) {
+    this.#endpoint = endpoint
+    this.#owner = owner
+    this.#env = env
+    this.#job = job
+    this.#startMs = env.clock.now()
+    job.attempting(this)
+  }
+
+  get connectMs(): number {
+    return this.#owner.timeouts.connectMs
+  }
+
+  // What the connection calls.
+
+  waitsFor(session: Http2Session): void {
+    this.#session = session
+  }
+
+  /** The connection was made for it, in so long. */
+  connected(tookMs: number): void {
+    this.#owner.connected(tookMs)
+  }
+
+  notConnected(code: ErrorCode, kind: AttemptError, detail: string): void {
+    this.#session = undefined
+    this.#fail(code, kind, detail)
+  }
+
+  /** False if the connection takes no request any more. */
+  begin(session: Http2Session): boolean {
+    const job = this.#job
+    if (job === undefined) return true
+    const fields = job.http2Fields(session.scheme)
+    const stream = session.open(fields, job.bodyFraming === 'none', this.#abort.signal)
+    if (stream === undefined) return false
+    this.#session = session
+    this.#stream = stream
+    job.record.connectMs += this.#env.clock.now() - this.#startMs
+    this.#state = 'head'
+    this.#sending = true
+    this.#listen(stream)
+    job.bodyWanted()
+    if (job.bodyFraming === 'none') this.#sent()
+    return true
+  }
+
+  // Attempt: what the job calls.
+
+  sendBody(bytes: Uint8Array, start: number, end: number): boolean {
+    const stream = this.#stream
+    if (!this.#sending || stream === undefined) return true
+    if (stream.write(Buffer.from(bytes.subarray(start, end)))) return true
+    if (this.#state === 'head') this.#env.timers.arm(this, this.#owner.timeouts.responseMs)
+    return false
+  }
+
+  endBody(): void {
+    if (!this.#sending) return
+    this.#stream?.end()
+    this.#sent()
+  }
+
+  flushBody(): void {}
+
+  resumeAnswer(): void {
+    if (this.#stream?.isPaused() !== true || this.#state !== 'body') return
+    this.#stream.resume()
+    this.#env.timers.arm(this, this.#owner.timeouts.idleMs)
+  }
+
+  cancel(): void {
+    if (this.#job === undefined) return
+    const working = this.#state === 'head' && !this.#sending && this.#owner.finishesAbandoned
+    if (this.#state === 'waiting') this.#session?.withdraw(this)
+    this.#job = undefined
+    this.#sending = false
+    if (working) {
+      this.#state = 'abandoned'
+      return this.#endpoint.countAbandoned(1)
+    }
+    this.#over()
+    this.#owner.attemptCancelled(this.#endpoint)
+  }
+
+  // Deadline.
+
+  expired(): void {
+    const { responseMs, idleMs } = this.#owner.timeouts
+    switch (this.#state) {
+      case 'head':
+        return this.#fail(
+          'UPSTREAM_TIMEOUT',
+          'header_timeout',
+          this.#sending ? 'takes no more of the request' : `no answer within ${responseMs} ms`,
+        )
+      case 'body':
+        // A client that reads slowly makes us pause: that is not the upstream's silence.
+        if (this.#stream?.isPaused() === true) return this.#env.timers.arm(this, idleMs)
+        return this.#fail('UPSTREAM_TIMEOUT', 'body_timeout', `silent for ${idleMs} ms inside its answer`)
+      case 'abandoned':
+        return this.#abandonedEnded()
+      case 'waiting':
+      case 'closed':
+    }
+  }
+
+  #listen(stream: ClientHttp2Stream): void {
+    watchEnd(stream, () => {
+      this.#endSaid = true
+    })
+    stream.on('headers', (_headers, _flags, raw: RawFields) => this.#informed(raw))
+    stream.on('response', (_headers, flags, raw: RawFields) =>
+      this.#answered(raw, (flags & NGHTTP2_FLAG_END_STREAM) !== 0),
+    )
+    stream.on('trailers', (_headers, _flags, raw: RawFields) => this.#trailed(raw))
+    stream.on('data', (bytes: Buffer) => this.#data(bytes))
+    stream.on('drain', () => this.#drained())
+    stream.once('end', () => this.#ended())
+    // What it means is known when it has closed.
+    stream.on('error', () => {})
+    stream.once('close', () => this.#streamClosed())
+  }
+
+  /** The request is written: from now on the answer is due. */
+  #sent(): void {
+    this.#sending = false
+    if (this.#job === undefined) return
+    this.#job.record.sentAtMs = this.#env.clock.now()
+    if (this.#state === 'head') this.#env.timers.arm(this, this.#owner.timeouts.responseMs)
+  }
+
+  #drained(): void {
+    if (!this.#sending) return
+    if (this.#state === 'head') this.#env.timers.disarm(this)
+    this.#job?.sendDrained()
+  }
+
+  #informed(raw: RawFields): void {
+    this.#session?.heard()
+    const job = this.#job
+    if (job === undefined || this.#state !== 'head') return
+    const head = readHttp2Answer(raw, job.method, false)
+    this.#interim += 1
+    if (typeof head === 'string') this.#bad(head)
+    else if (this.#interim > MAX_INTERIM) this.#bad('too many interim answers')
+    else job.informed(head)
+  }
+
+  #answered(raw: RawFields, ends: boolean): void {
+    this.#session?.heard()
+    if (this.#state === 'abandoned') return this.#abandonedEnded()
+    const job = this.#job
+    if (job === undefined || this.#state !== 'head') return
+    const head = readHttp2Answer(raw, job.method, ends)
+    if (typeof head === 'string') return this.#bad(head)
+    if (head.status >= 500 && this.#owner.declines(this.#endpoint, job, head.status)) {
+      this.#job = undefined
+      this.#over()
+      return this.#owner.attemptDeclined(this.#endpoint, job, head.status)
+    }
+    this.#head = head
+    this.#endSaid = ends
+    this.#state = 'body'
+    job.record.firstByteAtMs = this.#env.clock.now()
+    this.#env.timers.arm(this, this.#owner.timeouts.idleMs)
+    job.answered(head)
+    if (head.framing === 'none') this.#whole()
+  }
+
+  #data(bytes: Buffer): void {
+    this.#session?.heard()
+    const job = this.#job
+    const head = this.#head
+    if (job === undefined || head === undefined || this.#state !== 'body') return
+    this.#received += bytes.length
+    if (head.framing === 'length' && this.#received > head.contentLength)
+      return this.#bad('more body than content-length promises')
+    this.#env.timers.arm(this, this.#owner.timeouts.idleMs)
+    if (job.answerBytes(bytes, 0, bytes.length)) job.answerFlush()
+    else if (this.#state === 'body') this.#stream?.pause()
+  }
+
+  #trailed(raw: RawFields): void {
+    this.#session?.heard()
+    if (this.#state !== 'body') return
+    const trailers = readHttp2Trailers(raw)
+    if (typeof trailers === 'string') return this.#bad(trailers)
+    this.#trailers = trailers
+    this.#endSaid = true
+  }
+
+  /** All that has come is read. The library says the same when the connection is lost: then its close says why. */
+  #ended(): void {
+    if (this.#state !== 'body' || !this.#endSaid) return
+    const head = this.#head as ResponseHead
+    if (head.framing === 'length' && this.#received < head.contentLength)
+      return this.#fail('UPSTREAM_TRUNCATED', 'protocol', 'less body than content-length promises')
+    this.#whole()
+  }
+
+  #whole(): void {
+    const job = this.#job
+    const head = this.#head
+    if (job === undefined || head === undefined) return
+    job.record.upstreamEndAtMs = this.#env.clock.now()
+    const trailers = this.#trailers
+    this.#job = undefined
+    this.#over()
+    this.#owner.attemptEnded(this.#endpoint, job, head.status, undefined)
+    job.answerEnd(trailers)
+  }
+
+  #streamClosed(): void {
+    if (this.#state === 'abandoned') return this.#abandonedEnded()
+    if (this.#state === 'closed') return
+    const code = this.#stream?.rstCode ?? 0
+    const how = this.#session?.lostBecause ?? `reset the stream (${CODES[code] ?? code})`
+    if (this.#state === 'body') return this.#fail('UPSTREAM_TRUNCATED', 'reset', `${how} inside its answer`)
+    if (code === NGHTTP2_REFUSED_STREAM || this.#session?.hasRefused(this.#stream?.id) === true)
+      return this.#fail('UPSTREAM_REFUSED', 'reset', 'did not take the request (REFUSED_STREAM or GOAWAY)')
+    if (code === NGHTTP2_HTTP_1_1_REQUIRED)
+      return this.#fail('UPSTREAM_BAD', 'protocol', 'wants this request over HTTP/1.1 (HTTP_1_1_REQUIRED)')
+    if (code === NGHTTP2_PROTOCOL_ERROR)
+      return this.#fail('UPSTREAM_BAD', 'protocol', 'its answer breaks HTTP/2 (PROTOCOL_ERROR)')
+    return this.#fail('UPSTREAM_CLOSED', 'reset', `${how} before its answer`)
+  }
+
+  #bad(detail: string): void {
+    this.#fail('UPSTREAM_BAD', 'protocol', detail)
+  }
+
+  #fail(code: ErrorCode, kind: AttemptError, detail: string): void {
+    if (this.#state === 'closed') return
+    const job = this.#job
+    const answered = this.#head !== undefined
+    this.#job = undefined
+    this.#over()
+    if (job !== undefined) this.#owner.attemptFailed(this.#endpoint, job, { code, kind, detail, answered })
+  }
+
+  #abandonedEnded(): void {
+    this.#endpoint.countAbandoned(-1)
+    this.#over()
+    this.#owner.attemptCancelled(this.#endpoint)
+  }
+
+  /**
+   * Nothing of the stream is wanted any more. What has not ended is cancelled, by the signal: `stream.close` would first end the request as if it
+   * were whole.
+   */
+  #over(): void {
+    const stream = this.#stream
+    this.#state = 'closed'
+    this.#sending = false
+    this.#env.timers.disarm(this)
+    if (stream !== undefined && !(this.#endSaid && stream.writableEnded)) this.#abort.abort()
+    if (stream !== undefined) this.#session?.ended(this)
+  }
+}

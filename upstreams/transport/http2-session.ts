@@ -1,0 +1,302 @@
+import { type ClientHttp2Session, type ClientHttp2Stream, connect as connectHttp2 } from 'node:http2'
+import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
+import type { ErrorCode } from '../../lib/base/errors.ts'
+import { SocketOpening } from '../../lib/base/peer-socket.ts'
+import type { ThreadEnv } from '../../lib/base/thread-env.ts'
+import type { Deadline } from '../../lib/base/timers.ts'
+import type { PooledEndpoint } from '../job.ts'
+import type { AttemptError } from '../measures.ts'
+import type { Http2Attempt } from './http2-attempt.ts'
+import type { Http2Sessions } from './http2-sessions.ts'
+import { reasonOf } from './socket-error.ts'
+
+/**
+ * connecting: until the endpoint's SETTINGS, which prove that it speaks HTTP/2. open. checking: silent for a while, asked whether it is still
+ * there before a request is trusted to it. closed.
+ */
+type State = 'connecting' | 'open' | 'checking' | 'closed'
+
+/** Requests that may wait for a connection that has not said yet how many it takes: RFC 9113 6.5.2 recommends no smaller number. */
+const EXPECTED = 100
+/** However many an endpoint takes: one connection is one core of the app, and one loss to all. */
+const MOST = 1000
+/** A connection that has been silent for longer is asked before it gets a request: a close may be on its way, or the endpoint gone. */
+const QUIET_MS = 1000
+/** How long an unused connection is kept, unless the configuration says it. Its endpoint says GOAWAY when it does not want to. */
+const REST_MS = 60_000
+
+const SETTINGS = { enablePush: false, initialWindowSize: 256 * 1024, maxHeaderListSize: 64 * 1024 }
+
+/** One HTTP/2 connection to an endpoint, and the attempts on it. */
+export class Http2Session implements Deadline {
+  dueMs = Number.POSITIVE_INFINITY
+  slot: number | undefined = undefined
+  readonly scheme: 'http' | 'https'
+  readonly #endpoint: PooledEndpoint
+  readonly #env: ThreadEnv
+  readonly #connectMs: number
+  readonly #all: Http2Sessions
+  readonly #opening: SocketOpening
+  readonly #startMs: number
+  #session: ClientHttp2Session | undefined = undefined
+  #state: State = 'connecting'
+  /** Closes when it has finished. */
+  #leaving = false
+  #most = EXPECTED
+  readonly #waiting = new Set<Http2Attempt>()
+  readonly #running = new Set<Http2Attempt>()
+  #resting = false
+  #heardMs = 0
+  /** Of a GOAWAY: streams above have not been acted on (RFC 9113 6.8). */
+  #lastStreamId = Number.POSITIVE_INFINITY
+  #error: Error | undefined = undefined
+
+  constructor(endpoint: PooledEndpoint, env: ThreadEnv, connectMs: number, all: Http2Sessions) {
+    this.scheme = endpoint.protocol === 'h2' ? 'https' : 'http'
+    this.#endpoint = endpoint
+    this.#env = env
+    this.#connectMs = connectMs
+    this.#all = all
+    this.#startMs = env.clock.now()
+    const listener = {
+      socketReady: (socket: Socket) => this.#connected(socket),
+      socketFailed: (error: Error | undefined) => {
+        this.#error ??= error
+        this.#closed()
+      },
+    }
+    this.#opening = new SocketOpening(endpoint.peer(), listener, false)
+    env.timers.arm(this, connectMs)
+    endpoint.countActive(1)
+  }
+
+  get resting(): boolean {
+    return this.#resting
+  }
+
+  /** May one more attempt come? */
+  get hasRoom(): boolean {
+    if (this.#state === 'closed' || this.#leaving) return false
+    if (this.#session?.closed === true || this.#session?.destroyed === true) return false
+    return this.#running.size + this.#waiting.size < this.#most
+  }
+
+  /** Runs the attempt, at once or when it is known that somebody is there. */
+  take(attempt: Http2Attempt): void {
+    if (this.#resting) this.#rest(false)
+    if (this.#state === 'open' && this.#env.clock.now() - this.#heardMs > QUIET_MS) this.#check()
+    if (this.#state !== 'open') {
+      this.#waiting.add(attempt)
+      attempt.waitsFor(this)
+    } else this.#run(attempt)
+  }
+
+  /** The client of a waiting attempt has left. */
+  withdraw(attempt: Http2Attempt): void {
+    this.#waiting.delete(attempt)
+    this.#settle()
+  }
+
+  /** A stream for the attempt; undefined if there is none any more. */
+  open(fields: string[], endStream: boolean, signal: AbortSignal): ClientHttp2Stream | undefined {
+    try {
+      // Of its types only the newest know that lists of names and values are taken.
+      return this.#session?.request(fields as never, { endStream, signal })
+    } catch {
+      return undefined
+    }
+  }
+
+  /** The attempt has nothing more to do with it. */
+  ended(attempt: Http2Attempt): void {
+    this.#running.delete(attempt)
+    this.#settle()
+  }
+
+  /** Something came from the endpoint. */
+  heard(): void {
+    this.#heardMs = this.#env.clock.now()
+  }
+
+  /** Surely not acted on. */
+  hasRefused(streamId: number | undefined): boolean {
+    return streamId === undefined || streamId > this.#lastStreamId
+  }
+
+  /** How it was lost, in words; undefined while it is there. */
+  get lostBecause(): string | undefined {
+    return this.#state === 'closed' || this.#session?.destroyed === true ? this.#loss : undefined
+  }
+
+  get #loss(): string {
+    return this.#error === undefined ? 'closed the connection' : reasonOf(this.#error)
+  }
+
+  /** No new attempts; closes when the last has ended. */
+  leave(): void {
+    this.#leaving = true
+    this.#settle()
+  }
+
+  expired(): void {
+    switch (this.#state) {
+      case 'connecting':
+        return this.#failWaiting(
+          'CONNECT_TIMEOUT',
+          'connect_timeout',
+          `no connection within ${this.#connectMs} ms`,
+        )
+      case 'checking':
+        this.#error = new Error(`answered no ping within ${this.#connectMs} ms`)
+        this.#session?.destroy()
+        return this.#closed()
+      case 'open':
+        return this.#close()
+      case 'closed':
+    }
+  }
+
+  #connected(socket: Socket): void {
+    if (socket instanceof TLSSocket && socket.alpnProtocol !== 'h2') {
+      socket.destroy()
+      return this.#failWaiting('CONNECT_FAILED', 'connect', 'does not speak HTTP/2 over TLS (ALPN)')
+    }
+    const session = connectHttp2(`${this.scheme}://localhost`, {
+      createConnection: () => socket,
+      settings: SETTINGS,
+      maxReservedRemoteStreams: 0,
+      maxHeaderListPairs: 256,
+      maxSessionMemory: 256,
+    })
+    this.#session = session
+    session.on('error', error => {
+      this.#error ??= error
+    })
+    session.on('remoteSettings', ({ maxConcurrentStreams = MOST }) => this.#settings(maxConcurrentStreams))
+    session.on('goaway', (_code, lastStreamId) => {
+      this.#lastStreamId = Math.min(this.#lastStreamId, lastStreamId)
+      this.leave()
+    })
+    session.once('close', () => this.#closed())
+  }
+
+  #settings(maxConcurrentStreams: number): void {
+    this.#most = Math.min(maxConcurrentStreams, MOST)
+    if (this.#state !== 'connecting') return
+    if (this.#most === 0)
+      return this.#failWaiting(
+        'CONNECT_FAILED',
+        'connect',
+        'takes no requests (SETTINGS_MAX_CONCURRENT_STREAMS is 0)',
+      )
+    this.#env.timers.disarm(this)
+    const tookMs = this.#env.clock.now() - this.#startMs
+    for (const attempt of this.#waiting) {
+      attempt.connected(tookMs)
+      break
+    }
+    this.#isThere()
+  }
+
+  #check(): void {
+    this.#state = 'checking'
+    this.#env.timers.arm(this, this.#connectMs)
+    const asked = this.#session?.ping(error => {
+      if (this.#state !== 'checking' || error !== null) return
+      this.#env.timers.disarm(this)
+      this.#isThere()
+    })
+    // Only where it is closing: then its close comes next.
+    if (asked !== true) this.#leaving = true
+  }
+
+  /** Runs what waits, as far as there is room. */
+  #isThere(): void {
+    this.#state = 'open'
+    this.heard()
+    for (const attempt of [...this.#waiting]) {
+      this.#waiting.delete(attempt)
+      if (this.#running.size < this.#most) this.#run(attempt)
+      else this.#all.place(attempt)
+    }
+    this.#settle()
+  }
+
+  #run(attempt: Http2Attempt): void {
+    this.#running.add(attempt)
+    if (attempt.begin(this)) return
+    // It has begun to close in this very turn.
+    this.#running.delete(attempt)
+    this.#leaving = true
+    this.#all.place(attempt)
+    this.#settle()
+  }
+
+  /** Rests or closes if there is nothing to do. */
+  #settle(): void {
+    if (this.#state === 'closed' || this.#running.size + this.#waiting.size > 0 || this.#resting) {
+      if (this.#resting && this.#leaving) this.#close()
+      return
+    }
+    const { idleMs = REST_MS, max } = this.#all.keepalive
+    if (this.#leaving || this.#state !== 'open' || this.#all.resting >= max) return this.#close()
+    this.#rest(true)
+    this.#env.timers.arm(this, idleMs)
+  }
+
+  #rest(resting: boolean): void {
+    this.#resting = resting
+    if (!resting) this.#env.timers.disarm(this)
+    this.#endpoint.countResting(resting ? 1 : -1)
+    this.#endpoint.countActive(resting ? -1 : 1)
+  }
+
+  /** Only while nothing runs on it. */
+  #close(): void {
+    const session = this.#session
+    this.#gone()
+    this.#opening.destroy()
+    if (session?.destroyed === false) session.close()
+  }
+
+  #closed(): void {
+    const was = this.#state
+    if (was === 'closed') return
+    const waiting = [...this.#waiting]
+    this.#waiting.clear()
+    this.#gone()
+    if (was === 'connecting') this.#tell(waiting, 'CONNECT_FAILED', 'connect', this.#neverOpened)
+    // What waited for a sign of life has not been sent: another connection may do.
+    else for (const attempt of waiting) this.#all.place(attempt)
+  }
+
+  #failWaiting(code: ErrorCode, kind: AttemptError, detail: string): void {
+    const waiting = [...this.#waiting]
+    this.#waiting.clear()
+    this.#gone()
+    this.#opening.destroy()
+    this.#session?.destroy()
+    this.#tell(waiting, code, kind, detail)
+  }
+
+  #tell(waiting: readonly Http2Attempt[], code: ErrorCode, kind: AttemptError, detail: string): void {
+    for (const attempt of waiting) attempt.notConnected(code, kind, detail)
+  }
+
+  get #neverOpened(): string {
+    if (this.#session === undefined) return this.#loss
+    const noHttp2 = this.#error === undefined || /^ERR_HTTP2_/.test(String(Reflect.get(this.#error, 'code')))
+    return noHttp2 ? 'does not speak HTTP/2' : this.#loss
+  }
+
+  #gone(): void {
+    if (this.#state === 'closed') return
+    this.#state = 'closed'
+    this.#env.timers.disarm(this)
+    if (this.#resting) this.#endpoint.countResting(-1)
+    else this.#endpoint.countActive(-1)
+    this.#resting = false
+    this.#all.forget(this)
+  }
+}
