@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Test } from 'tap'
 import type { Running } from './causeway.ts'
-import { RawHttp2Client } from './http2-client.ts'
+import { RawHttp2Client } from './raw-http2-client.ts'
 
 const MIB = 1024 * 1024
 /** Most that an attack may add to our memory while it lasts: garbage that has not been collected yet, not what it sent. */

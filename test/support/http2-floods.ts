@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { RawHttp2Client } from './http2-client.ts'
+import type { RawHttp2Client } from './raw-http2-client.ts'
 import { indexed, literal, remembered, requestBlock } from './http2-fields.ts'
 import {
   data,
