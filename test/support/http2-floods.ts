@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto'
-import type { RawHttp2Client } from './raw-http2-client.ts'
 import { indexed, literal, remembered, requestBlock } from './http2-fields.ts'
 import {
   data,
@@ -15,6 +14,7 @@ import {
   TYPE,
   windowUpdate,
 } from './http2-frames.ts'
+import type { RawHttp2Client } from './raw-http2-client.ts'
 import { PATIENCE_MS, until } from './until.ts'
 
 /** One way to wear a server down that looks nearly like HTTP/2. */
