@@ -256,6 +256,20 @@ t.test('an early answer to an upload is read although the app has closed', async
   t.same([end, job.received], [403, 'no'])
 })
 
+t.test('an endpoint behind TLS that takes no more of an upload is given up', async t => {
+  const server = createTlsServer({ cert: good.certificate, key: good.key }, socket => {
+    socket.on('error', () => {})
+    socket.pause()
+  })
+  await new Promise<void>(done => server.listen(0, '127.0.0.1', done))
+  t.teardown(() => void server.close())
+  const { port } = server.address() as AddressInfo
+  const timeouts = { connectMs: 5000, responseMs: 150, idleMs: 5000, tunnelMs: 5000 }
+  const job = new TestJob('/', Buffer.alloc(32 * 1024 * 1024))
+  const { end } = await askOnce(t, configWith(port, { timeouts }), job)
+  t.same([end, job.detail], ['UPSTREAM_TIMEOUT', 'takes no more of the request'])
+})
+
 t.test('a PROXY header stands before the handshake, and its connection carries one request', async t => {
   for (const version of ['v1', 'v2'] as const) {
     const heard: string[] = []
