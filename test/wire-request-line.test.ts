@@ -260,6 +260,7 @@ t.test('each refusal has its answer', async t => {
     'header-count': 'HEAD_TOO_LARGE',
     'te-unknown': 'NOT_IMPLEMENTED',
     expect: 'EXPECTATION_FAILED',
+    'protocol-unknown': 'NOT_IMPLEMENTED',
   }
   for (const detail of REQUEST_DETAILS) {
     t.same(requestRefusal(detail), { refused: answers[detail] ?? 'BAD_REQUEST', detail })
