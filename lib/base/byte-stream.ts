@@ -2,6 +2,7 @@ import { Socket } from 'node:net'
 import { type ConnectionOptions, connect as connectTls, TLSSocket } from 'node:tls'
 import { latin1Slice, latin1Write } from './latin1.ts'
 import { addressOf, type Peer, rememberSession, SocketOpening } from './peer-socket.ts'
+import { READ_BUFFER, readIntoShared } from './shared-read.ts'
 import type { Deadline, Timers } from './timers.ts'
 
 /** Who reads from a `ByteStream`. All calls come from the event loop, never from inside a call on the stream. */
@@ -22,19 +23,9 @@ export interface ByteStreamOwner {
 
 /** Node encodes a latin1 string up to this size on the stack and writes it in one system call. */
 const TEXT_LIMIT = 16 * 1024
-const READ_SIZE = 64 * 1024
-
-// One buffer for all reads of this thread: a read is handled before the next one starts. Allocating 64 KiB
-// a read, as sockets do by default, costs 3-4 microseconds (test/bench, proxied 104 B).
-const READ_BUFFER = Buffer.allocUnsafeSlow(READ_SIZE)
-
 interface OwnedSocket extends Socket {
   causewayStream?: ByteStream
 }
-
-/** Node's own places for the `onread` option, which `net.connect` offers and accepted sockets do not. */
-const ONREAD_BUFFER = socketSymbol('kBuffer')
-const ONREAD_CALLBACK = socketSymbol('kBufferCb')
 
 /**
  * A socket with reads into shared memory and batched writes: text and bytes given in one turn leave in one
@@ -64,7 +55,7 @@ export class ByteStream {
   /** Takes over an accepted socket; its server has `pauseOnConnect` and `allowHalfOpen`. */
   static accept(socket: Socket, owner: ByteStreamOwner, timers: Timers, stallMs: number): ByteStream {
     const stream = new ByteStream(socket, owner, timers, stallMs)
-    if (!readIntoShared(socket)) socket.on('data', onData)
+    if (!readIntoShared(socket, onSharedRead)) socket.on('data', onData)
     socket.resume()
     return stream
   }
@@ -120,7 +111,7 @@ export class ByteStream {
         stream.#opening = undefined
         stream.#own(socket)
         outliveFailedWrites(socket)
-        if (!readIntoShared(socket)) socket.on('data', onData)
+        if (!readIntoShared(socket, onSharedRead)) socket.on('data', onData)
         socket.resume()
         onConnect()
       },
@@ -363,30 +354,4 @@ function onError(this: OwnedSocket, error: Error): void {
 
 function onClose(this: OwnedSocket): void {
   this.causewayStream?.socketClosed()
-}
-
-/**
- * Gives an accepted socket what `onread` gives a connected one. Not public API: where this Node lacks it, false, and the caller
- * reads through 'data', slower but the same.
- */
-function readIntoShared(socket: Socket): boolean {
-  const handle: unknown = Reflect.get(socket, '_handle')
-  if (
-    ONREAD_BUFFER === undefined ||
-    ONREAD_CALLBACK === undefined ||
-    typeof handle !== 'object' ||
-    handle === null
-  ) {
-    return false
-  }
-  const useUserBuffer: unknown = Reflect.get(handle, 'useUserBuffer')
-  if (typeof useUserBuffer !== 'function') return false
-  useUserBuffer.call(handle, READ_BUFFER)
-  Reflect.set(socket, ONREAD_BUFFER, READ_BUFFER)
-  Reflect.set(socket, ONREAD_CALLBACK, onSharedRead)
-  return true
-}
-
-function socketSymbol(description: string): symbol | undefined {
-  return Object.getOwnPropertySymbols(new Socket()).find(symbol => symbol.description === description)
 }
