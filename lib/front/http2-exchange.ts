@@ -292,8 +292,9 @@ export class Http2Exchange implements Exchange, OutputOwner {
     this.record.bytesOut += pairsSize(pairs)
     this.#writing = writingOf(this.request.method, head)
     if (this.#writing === 'length') this.#owed = head.length as number
-    // A client that reads trailers says so (RFC 9110 10.1.4); whether some will follow is not known yet.
-    const mayTrail = this.#writing === 'open' && this.request.fields.has(FIELD.te)
+    // A client that reads trailers says so (RFC 9110 10.1.4); whether some will follow is not known yet. Behind an answer that did not
+    // wait for the request they would cross the reset.
+    const mayTrail = this.#writing === 'open' && this.request.fields.has(FIELD.te) && this.bodyDone
     this.#output.begin(pairs, this.#writing === 'discard', mayTrail)
   }
 

@@ -101,7 +101,7 @@ export class TunnelAttempt implements Attempt, BodyReader, Deadline, LegOwner, T
       case 'open':
         // A shutdown is nobody's fault; all else reaches the app as the break that it is.
         if (this.#question.job.record.end === 'shutdown') this.#sayGoodbye()
-        else this.#socket.resetAndDestroy()
+        else this.#break()
         this.#tunnelEnded()
         return this.#close()
       case 'closing':
@@ -318,6 +318,12 @@ export class TunnelAttempt implements Attempt, BodyReader, Deadline, LegOwner, T
     if (this.#firstEnd !== undefined) return
     if (this.#fromApp.between) this.#client?.write(GOING_AWAY_TO_CLIENT)
     if (this.#fromClient.between && this.#leg.readableLength === 0) this.#socket.write(GOING_AWAY_TO_APP)
+  }
+
+  /** Node cannot reset a socket that is about to end, and would leave it open for good. */
+  #break(): void {
+    if (this.#socket.writableEnded) this.#socket.destroy()
+    else this.#socket.resetAndDestroy()
   }
 
   /** The slot comes free. How a tunnel ends says nothing about the endpoint's health. */
