@@ -200,10 +200,10 @@ export class Http2Connection implements ClientConnection, Http2Wire, Deadline {
     return record
   }
 
-  /** Node has found the connection itself broken, and is closing it. */
+  /** Node has found the connection itself broken, and has closed it: it says so last. */
   #sessionFailed(error: Error): void {
     const detail = faultOf(error)
-    if (this.#phase !== 'closed' && detail !== undefined) this.#recordRefusal('BAD_REQUEST', detail, 0)
+    if (detail !== undefined) this.#recordRefusal('BAD_REQUEST', detail, 0)
   }
 
   #countReset(): void {
