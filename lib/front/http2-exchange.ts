@@ -91,7 +91,6 @@ export class Http2Exchange implements Exchange, OutputOwner {
     this.origin = arrival.origin
     this.record = arrival.record
     this.#input = endStream ? undefined : this.#inputOf(request)
-    if (endStream) stream.read(0)
     ;(stream as OwnedStream).causewayExchange = this
     stream.on('close', onClose)
     stream.on('error', ignore)
