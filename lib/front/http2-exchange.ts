@@ -196,7 +196,7 @@ export class Http2Exchange implements Exchange, OutputOwner {
 
   writeText(text: string): boolean {
     const size = this.#owe(text.length)
-    return size === 0 || this.#put(Buffer.from(text, 'latin1'))
+    return size === 0 || this.#put(Buffer.from(text.slice(0, size), 'latin1'))
   }
 
   flush(): void {
