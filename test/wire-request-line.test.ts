@@ -259,8 +259,8 @@ t.test('each refusal has its answer', async t => {
     'head-too-large': 'HEAD_TOO_LARGE',
     'header-count': 'HEAD_TOO_LARGE',
     'te-unknown': 'NOT_IMPLEMENTED',
-    expect: 'EXPECTATION_FAILED',
     'protocol-unknown': 'NOT_IMPLEMENTED',
+    expect: 'EXPECTATION_FAILED',
   }
   for (const detail of REQUEST_DETAILS) {
     t.same(requestRefusal(detail), { refused: answers[detail] ?? 'BAD_REQUEST', detail })

@@ -3,7 +3,7 @@ import { constants, type ServerHttp2Session, type ServerHttp2Stream } from 'node
 import type { Socket } from 'node:net'
 import type { ErrorCode } from '../base/errors.ts'
 import type { Deadline } from '../base/timers.ts'
-import type { ClientFacts, ExchangeFacts } from '../http/exchange.ts'
+import type { ClientFacts } from '../http/exchange.ts'
 import { originOf } from '../http/forwarded.ts'
 import { ExchangeRecord } from '../http/record.ts'
 import { type Http2Request, isMalformed, readHttp2Head } from '../wire/http2-head.ts'
@@ -13,6 +13,7 @@ import { errorAnswer } from './error-answer.ts'
 import { FloodBudget } from './flood-budget.ts'
 import { answerPairs } from './http2-answer.ts'
 import { Http2Exchange, type Http2Wire } from './http2-exchange.ts'
+import { Http2Output, type OutputOwner } from './http2-output.ts'
 import { openSession, STREAM_WINDOW } from './http2-session.ts'
 import { refusedFacts } from './refusal.ts'
 
@@ -27,6 +28,14 @@ const LINGER_MS = 5000
 
 const { NGHTTP2_FLAG_END_STREAM, NGHTTP2_PROTOCOL_ERROR, NGHTTP2_ENHANCE_YOUR_CALM, NGHTTP2_NO_ERROR } =
   constants
+
+/** Of nghttp2: acknowledgements pile up. */
+const NGHTTP2_ERR_FLOODED = -904
+
+const NOBODY: OutputOwner = {
+  outputRefused: ignore,
+  outputDrained: ignore,
+}
 
 /** A client's HTTP/2 connection: many exchanges at a time, each a stream. */
 export class Http2Connection implements ClientConnection, Http2Wire, Deadline {
@@ -65,6 +74,7 @@ export class Http2Connection implements ClientConnection, Http2Wire, Deadline {
     this.#idleSinceMs = now
     this.#session = this.#open()
     host.env.timers.arm(this, LOOK_MS)
+    if (host.draining) process.nextTick(() => this.#sayGoodbye())
   }
 
   drain(): void {
@@ -123,6 +133,8 @@ export class Http2Connection implements ClientConnection, Http2Wire, Deadline {
 
   #arrived(stream: ServerHttp2Stream, flags: number, raw: readonly string[]): void {
     this.#greeted = true
+    // Reset in the same breath: it may have been meant to cost us a request.
+    if (stream.destroyed || stream.closed) return this.#resetAtOnce(stream, raw)
     const endStream = (flags & NGHTTP2_FLAG_END_STREAM) !== 0
     const head = readHttp2Head(raw, { endStream, newKey }, this.host.headLimits)
     if ('refused' in head) this.#refuse(stream, head, raw)
@@ -147,33 +159,45 @@ export class Http2Connection implements ClientConnection, Http2Wire, Deadline {
   /** A head we will not act on: broken HTTP/2 is reset, the rest is answered. */
   #refuse(stream: ServerHttp2Stream, refusal: Refusal, raw: readonly string[]): void {
     stream.on('error', ignore)
-    let size = 0
-    for (const text of raw) size += text.length
-    this.#budget.head(size)
-    const { record } = this.#recordRefusal(refusal.refused, refusal.detail, size)
+    const record = this.#recordHead(refusal.refused, refusal.detail, raw)
     if (isMalformed(refusal)) {
       stream.close(NGHTTP2_PROTOCOL_ERROR)
       this.#countReset()
-    } else {
-      const { head, text } = errorAnswer(record.status, record, undefined)
-      stream.respond(answerPairs(head, this.host.date.text(), undefined))
-      stream.end(text, 'latin1')
-      this.#budget.drop(STREAM_WINDOW)
+      return
     }
+    const { head, text } = errorAnswer(record.status, record, undefined)
+    const output = new Http2Output(stream, NOBODY)
+    output.begin(answerPairs(head, this.host.date.text(), undefined), false, false)
+    output.put(Buffer.from(text, 'latin1'))
+    output.end(undefined)
+    this.#budget.drop(STREAM_WINDOW)
   }
 
-  #recordRefusal(code: ErrorCode, detail: string, bytesIn: number): ExchangeFacts {
+  #resetAtOnce(stream: ServerHttp2Stream, raw: readonly string[]): void {
+    stream.on('error', ignore)
+    this.#recordHead('CLIENT_GONE', 'reset with its head', raw)
+    this.#countReset()
+  }
+
+  #recordHead(code: ErrorCode, detail: string, raw: readonly string[]): ExchangeRecord {
+    let size = 0
+    for (const text of raw) size += text.length
+    this.#budget.head(size)
+    return this.#recordRefusal(code, detail, size)
+  }
+
+  #recordRefusal(code: ErrorCode, detail: string, bytesIn: number): ExchangeRecord {
     const { host, client } = this
     const [requestId, startMs] = [host.requestIds.next(), host.env.clock.now()]
     const facts = refusedFacts(client, { requestId, startMs, code, detail, bytesIn, protocol: 'HTTP/2.0' })
     host.refused(facts)
-    return facts
+    return facts.record
   }
 
-  /** Node has found the connection itself broken, and is closing it. */
+  /** Node has found the connection itself broken, and has closed it: it says so last. */
   #sessionFailed(error: Error): void {
-    if (this.#phase === 'closed' || !isProtocolError(error)) return
-    this.#recordRefusal('BAD_REQUEST', `http2: ${error.message}`, 0)
+    const detail = faultOf(error)
+    if (detail !== undefined) this.#recordRefusal('BAD_REQUEST', detail, 0)
   }
 
   #countReset(): void {
@@ -283,10 +307,13 @@ function newKey(): string {
   return randomBytes(16).toString('base64')
 }
 
-/** As against a socket that failed. */
-function isProtocolError(error: Error): boolean {
+/** What the client has done; undefined if only its socket failed, or if it was we who gave up. */
+function faultOf(error: Error): string | undefined {
   const code = 'code' in error ? String(error.code) : ''
-  return code === 'ERR_HTTP2_ERROR' || code.startsWith('ERR_HTTP2_TOO_MANY')
+  if (code.startsWith('ERR_HTTP2_TOO_MANY')) return 'flood: invalid frames'
+  if (code !== 'ERR_HTTP2_ERROR') return undefined
+  const flooded = 'errno' in error && error.errno === NGHTTP2_ERR_FLOODED
+  return flooded ? 'flood: answers that are not taken' : `http2: ${error.message}`
 }
 
 function ignore(): void {}

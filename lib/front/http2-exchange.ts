@@ -91,7 +91,6 @@ export class Http2Exchange implements Exchange, OutputOwner {
     this.origin = arrival.origin
     this.record = arrival.record
     this.#input = endStream ? undefined : this.#inputOf(request)
-    if (endStream) stream.read(0)
     ;(stream as OwnedStream).causewayExchange = this
     stream.on('close', onClose)
     stream.on('error', ignore)
@@ -197,7 +196,7 @@ export class Http2Exchange implements Exchange, OutputOwner {
 
   writeText(text: string): boolean {
     const size = this.#owe(text.length)
-    return size === 0 || this.#put(Buffer.from(text, 'latin1'))
+    return size === 0 || this.#put(Buffer.from(text.slice(0, size), 'latin1'))
   }
 
   flush(): void {
@@ -292,8 +291,9 @@ export class Http2Exchange implements Exchange, OutputOwner {
     this.record.bytesOut += pairsSize(pairs)
     this.#writing = writingOf(this.request.method, head)
     if (this.#writing === 'length') this.#owed = head.length as number
-    // A client that reads trailers says so (RFC 9110 10.1.4); whether some will follow is not known yet.
-    const mayTrail = this.#writing === 'open' && this.request.fields.has(FIELD.te)
+    // A client that reads trailers says so (RFC 9110 10.1.4); whether some will follow is not known yet. Behind an answer that did not
+    // wait for the request they would cross the reset.
+    const mayTrail = this.#writing === 'open' && this.request.fields.has(FIELD.te) && this.bodyDone
     this.#output.begin(pairs, this.#writing === 'discard', mayTrail)
   }
 

@@ -362,9 +362,9 @@ export class TunnelAttempt implements Attempt, BodyReader, Deadline, LegOwner, T
   }
 }
 
-/** The app has to see a break; only a plain connection can be reset. */
+/** The app has to see a break; only a plain connection can be reset, and Node would leave one that is about to end open for good. */
 function resetSocket(socket: Socket | undefined): void {
   if (socket === undefined) return
-  if (socket instanceof TLSSocket) socket.destroy()
+  if (socket instanceof TLSSocket || socket.writableEnded) socket.destroy()
   else socket.resetAndDestroy()
 }

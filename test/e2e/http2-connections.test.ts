@@ -3,6 +3,7 @@ import t from 'tap'
 import { assertClean, startCauseway } from '../support/causeway.ts'
 import { configText } from '../support/config-text.ts'
 import { Http2Client } from '../support/http2-client.ts'
+import { RawClient } from '../support/raw-client.ts'
 import { never, RecordingUpstream } from '../support/recording-upstream.ts'
 import { echo, switching } from '../support/tunnel-app.ts'
 import { until, within } from '../support/until.ts'
@@ -156,6 +157,31 @@ t.test('a client that takes nothing of a stream loses it, and its memory', async
   t.match(await causeway.accessOf('/much'), { end: 'client_timeout' })
   t.equal((await client.get('/')).status, 200, 'the others go on')
   client.destroy()
+  await assertClean(t, causeway)
+})
+
+t.test('a connection that breaks the protocol is closed, and counted', async t => {
+  const causeway = await startCauseway(t, { config: config() })
+  const client = await RawClient.connect(causeway.port())
+  client.send('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
+  // SETTINGS, then DATA on a stream that was never opened (RFC 9113 5.1).
+  client.send('\0\0\0\x04\0\0\0\0\0' + '\0\0\x01\0\0\0\0\0\x01x')
+  await until('the end', () => client.ended !== undefined)
+  await causeway.metric('causeway_protocol_errors_total', { kind: 'http2' }, value => value === 1)
+  await causeway.metric('causeway_connections_active', {}, value => value === 0)
+  await assertClean(t, causeway)
+})
+
+t.test('a client that has half-closed gets its answer, if it comes soon', async t => {
+  const causeway = await startCauseway(t, { config: config() })
+  const client = await RawClient.connect(causeway.port())
+  client.send('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0')
+  // GET / of a.test, in HPACK's static table but for the name.
+  client.send('\0\0\x0b\x01\x05\0\0\0\x01\x82\x86\x84\x01\x06a.test')
+  client.halfClose()
+  await until('the end', () => client.ended !== undefined)
+  t.match(client.received, /ok\n/)
+  await causeway.metric('causeway_connections_active', {}, value => value === 0)
   await assertClean(t, causeway)
 })
 

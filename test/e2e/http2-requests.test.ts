@@ -69,6 +69,8 @@ t.test('a body goes up and comes down byte for byte, with and without a length',
   })
   const answers = await Promise.all([client.get('/down'), client.get('/down-close'), client.get('/down')])
   for (const { body, reset } of answers) t.same([hash(body), reset], [hash(big), 0])
+  const trailing = await client.get('/down-close', { te: 'trailers' })
+  t.same([hash(trailing.body), trailing.reset], [hash(big), 0], 'and where trailers could have followed')
   for (const path of ['/up', '/stream/up']) {
     t.equal((await client.post(path, big)).status, 200)
     t.equal((await client.post(path, big, { 'content-length': big.length })).status, 200)

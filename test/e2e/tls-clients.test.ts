@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { connect as connectHttp2, type IncomingHttpHeaders, type IncomingHttpStatusHeader } from 'node:http2'
 import type { ConnectionOptions } from 'node:tls'
 import t from 'tap'
 import { assertClean, startCauseway } from '../support/causeway.ts'
@@ -6,6 +8,7 @@ import { configText } from '../support/config-text.ts'
 import { RawClient } from '../support/raw-client.ts'
 import { RecordingUpstream } from '../support/recording-upstream.ts'
 import { RecordingUwsgi } from '../support/recording-uwsgi.ts'
+import { within } from '../support/until.ts'
 
 const ca = new TestAuthority(t.testdir({ a: {} }))
 const clients = new TestAuthority(`${t.testdirName}/a`, 'Authority of the clients')
@@ -68,6 +71,15 @@ async function outcome(
   } catch {
     return 'refused'
   }
+}
+
+/** Over HTTP/2, as Ann. */
+async function statusOverHttp2(serverName: string, authority: string): Promise<number | undefined> {
+  const session = connectHttp2(`https://127.0.0.1:${causeway.port()}`, as(ann, serverName))
+  const stream = session.request({ ':path': '/host2', ':authority': authority })
+  const [head] = await within('the answer', once(stream, 'response'))
+  session.destroy()
+  return (head as IncomingHttpHeaders & IncomingHttpStatusHeader)[':status']
 }
 
 t.test('required: only whoever has a good certificate of the right authority comes in', async t => {
@@ -145,6 +157,8 @@ t.test('a request for another host than the handshake was for is not for this co
   t.equal(await outcome('web', as(ann, ''), host('site.test')), 421)
   t.equal(await outcome('web', as(ann, ''), host('127.0.0.1')), 200, 'an address cannot be asked for')
   t.equal(app.seen('/host').length, 3)
+  t.equal(await statusOverHttp2('site.test', 'site.test:8443'), 200)
+  t.equal(await statusOverHttp2('site.test', 'other.test'), 421, 'over HTTP/2 as well')
   await causeway.line('the cause', ({ end }) => end === 'misdirected')
 })
 

@@ -1,0 +1,112 @@
+import { createServer, type Socket } from 'node:net'
+import t, { type Test } from 'tap'
+import { HttpDate } from '../lib/base/clock.ts'
+import type { ListenerConfig } from '../lib/config/model.ts'
+import type { ConnectionHost } from '../lib/front/connection-host.ts'
+import { Http2Connection } from '../lib/front/http2-connection.ts'
+import { parseCidrs } from '../lib/http/cidr.ts'
+import type { ClientFacts, Exchange, ExchangeFacts } from '../lib/http/exchange.ts'
+import { FieldList } from '../lib/http/field-list.ts'
+import { RequestIds } from '../lib/http/request-ids.ts'
+import { Http2Client } from './support/http2-client.ts'
+import { HandClock, threadEnv } from './support/static-site.ts'
+import { until } from './support/until.ts'
+
+// What no handler of today does, or what needs a TLS listener: the front's side alone.
+
+const CLIENT: ClientFacts = {
+  peerAddress: '127.0.0.1',
+  peerPort: 50000,
+  trusted: false,
+  listener: 'web',
+  scheme: 'http',
+  localAddress: '127.0.0.1',
+  localPort: 8080,
+  tls: undefined,
+}
+
+/** A front whose every exchange is answered by `route`. */
+async function front(t: Test, route: (exchange: Exchange) => void, client: Partial<ClientFacts> = {}) {
+  const clock = new HandClock()
+  const ended: ExchangeFacts[] = []
+  const open = new Set<Http2Connection>()
+  const config = {
+    limits: { streams: 100, headersBytes: 32_768, headerCount: 100, bodyBytes: 1_000_000 },
+    timeouts: { bodyMs: 30_000, headerMs: 10_000, keepaliveMs: 60_000, writeMs: 60_000, minRateBytes: 0 },
+  } as ListenerConfig
+  const host: ConnectionHost = {
+    env: threadEnv(clock),
+    config,
+    headLimits: { headersBytes: 32_768, headerCount: 100, targetBytes: 8192 },
+    trusted: parseCidrs([]),
+    date: new HttpDate(clock),
+    requestIds: new RequestIds(),
+    draining: false,
+    route,
+    exchangeBegan: () => {},
+    exchangeEnded: facts => ended.push(facts),
+    refused: facts => ended.push(facts),
+    tunnelEnded: () => {},
+    closed: connection => open.delete(connection as Http2Connection),
+  }
+  const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket: Socket) =>
+    open.add(new Http2Connection(socket, { ...CLIENT, ...client }, host)),
+  )
+  await new Promise<void>(done => server.listen(0, '127.0.0.1', () => done()))
+  const address = server.address()
+  const browser = new Http2Client(typeof address === 'object' && address !== null ? address.port : 0)
+  t.teardown(async () => {
+    browser.destroy()
+    await until('the connection to end', () => open.size === 0)
+    server.close()
+  })
+  return { browser, ended }
+}
+
+const HEAD = { status: 200, reason: '', fields: FieldList.of([['X-A', '1']]), length: undefined }
+const TRAILERS = FieldList.of([
+  ['X-Checksum', 'abc'],
+  ['X-Checksum', 'def'],
+])
+
+t.test('trailers follow the body, where the client reads them', async t => {
+  const { browser } = await front(t, exchange => {
+    exchange.attach({ answerDrained: () => {}, clientGone: () => {} })
+    exchange.begin(HEAD)
+    exchange.writeText('body')
+    if (exchange.request.path !== '/at-once') exchange.flush()
+    exchange.end(TRAILERS)
+  })
+  for (const path of ['/at-once', '/flushed']) {
+    const answer = await browser.get(path, { te: 'trailers' })
+    t.equal(answer.body.toString(), 'body')
+    t.match(answer.trailers, { 'x-checksum': 'abc, def' }, path)
+  }
+  const deaf = await browser.get('/flushed')
+  t.equal(deaf.body.toString(), 'body')
+  t.equal(deaf.trailers, undefined)
+})
+
+t.test('fewer bytes than promised are told by a reset, more are not sent', async t => {
+  const { browser } = await front(t, exchange => {
+    exchange.begin({ ...HEAD, length: 4 })
+    exchange.writeText(exchange.request.path === '/less' ? 'ab' : 'abcdef')
+    exchange.end()
+  })
+  t.not((await browser.get('/less')).reset, 0)
+  t.equal((await browser.get('/more')).body.toString(), 'abcd')
+})
+
+t.test('a field that HTTP/2 cannot carry breaks one stream and nothing else', async t => {
+  const { browser, ended } = await front(t, exchange => {
+    const bad = exchange.request.path === '/bad'
+    exchange.begin({ ...HEAD, fields: FieldList.of([[bad ? 'Connection' : 'X', 'close']]), length: 0 })
+    exchange.end()
+  })
+  t.not((await browser.get('/bad')).reset, 0)
+  t.equal((await browser.get('/good')).status, 200)
+  t.same(
+    ended.map(({ record }) => record.end),
+    ['internal', 'ok'],
+  )
+})
