@@ -6,7 +6,6 @@ import type { Deadline } from '../base/timers.ts'
 import type { ClientFacts } from '../http/exchange.ts'
 import { originOf } from '../http/forwarded.ts'
 import { ExchangeRecord } from '../http/record.ts'
-import type { FrameFault } from '../wire/http2-frame-watch.ts'
 import { type Http2Request, isMalformed, readHttp2Head } from '../wire/http2-head.ts'
 import type { Refusal } from '../wire/refusal.ts'
 import type { ClientConnection, ConnectionHost } from './connection-host.ts'
@@ -16,7 +15,6 @@ import { answerPairs } from './http2-answer.ts'
 import { Http2Exchange, type Http2Wire } from './http2-exchange.ts'
 import { Http2Output, type OutputOwner } from './http2-output.ts'
 import { openSession, STREAM_WINDOW } from './http2-session.ts'
-import { Http2Tap } from './http2-tap.ts'
 import { refusedFacts } from './refusal.ts'
 
 /** open: takes requests. closing: has said goodbye (GOAWAY), what runs may finish. closed: gone. */
@@ -47,7 +45,6 @@ export class Http2Connection implements ClientConnection, Http2Wire, Deadline {
   readonly host: ConnectionHost
   readonly #socket: Socket
   readonly #session: ServerHttp2Session | undefined
-  #tap: Http2Tap | undefined = undefined
   readonly #budget: FloodBudget
   /** Those whose stream is open; some have ended and still have to deliver. */
   readonly #streams = new Set<Http2Exchange>()
@@ -112,9 +109,6 @@ export class Http2Connection implements ClientConnection, Http2Wire, Deadline {
 
   gone(exchange: Http2Exchange, reset: boolean): void {
     this.#streams.delete(exchange)
-    const stream = exchange.stream.id ?? 0
-    if (reset || !exchange.bodyDone) this.#tap?.watch.dropped(stream)
-    else this.#tap?.watch.ended(stream)
     this.#goneBodies += exchange.inputBytes
     if (reset) this.#countReset()
   }
@@ -132,13 +126,7 @@ export class Http2Connection implements ClientConnection, Http2Wire, Deadline {
     const session = openSession(socket, this.host.config)
     session.on('stream', (stream, _headers, flags, raw?: string[]) => this.#arrived(stream, flags, raw ?? []))
     session.on('error', error => this.#sessionFailed(error))
-    this.#tap = new Http2Tap(
-      session,
-      stream => this.#sentOn(stream),
-      fault => this.#faulty(fault),
-    )
-    this.#tap.attach(socket)
-    // What was put back into the socket is taken in a next tick; a socket that flows before would drop it.
+    // Node takes what was put back into the socket in its own next tick; a socket that flows before would drop it.
     process.nextTick(() => socket.resume())
     return session
   }
@@ -174,7 +162,6 @@ export class Http2Connection implements ClientConnection, Http2Wire, Deadline {
     const record = this.#recordHead(refusal.refused, refusal.detail, raw)
     if (isMalformed(refusal)) {
       stream.close(NGHTTP2_PROTOCOL_ERROR)
-      this.#tap?.watch.dropped(stream.id ?? 0)
       this.#countReset()
       return
     }
@@ -211,19 +198,6 @@ export class Http2Connection implements ClientConnection, Http2Wire, Deadline {
   #sessionFailed(error: Error): void {
     const detail = faultOf(error)
     if (detail !== undefined) this.#recordRefusal('BAD_REQUEST', detail, 0)
-  }
-
-  /** The client has broken the protocol in a way that node:http2 does not see. */
-  #faulty({ code, detail }: FrameFault): void {
-    if (this.#phase === 'closed') return
-    this.#recordRefusal('BAD_REQUEST', detail, 0)
-    this.#cut('CLIENT_GONE', detail, code)
-  }
-
-  /** Bytes that an answer was given so far, its head included. */
-  #sentOn(stream: number): number {
-    for (const exchange of this.#streams) if (exchange.stream.id === stream) return exchange.record.bytesOut
-    return 0
   }
 
   #countReset(): void {

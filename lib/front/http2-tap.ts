@@ -32,21 +32,14 @@ export class Http2Tap implements FrameSink {
     this.#fault = fault
   }
 
-  /**
-   * Comes between, before the socket flows; what was put back into it comes first. False where this Node offers no way: the session then reads by
-   * itself, and is only as strict as Node.
-   */
+  /** Comes between; false where this Node offers no way: the session then reads by itself, and is only as strict as Node. */
   attach(socket: Socket): boolean {
     this.#native = nativeOf(this.#session)
-    const callback = (size: number, bytes: Uint8Array) => {
+    if (this.#native === undefined) return false
+    return readIntoShared(socket, (size, bytes) => {
       this.#arrived(bytes, size)
       return true
-    }
-    if (this.#native === undefined || !readIntoShared(socket, callback)) return false
-    const early: Buffer | null = socket.read()
-    // As Node does it: not before whoever made the session has had a chance to listen.
-    if (early !== null) process.nextTick(() => this.#arrived(early, early.length))
-    return true
+    })
   }
 
   // FrameSink.

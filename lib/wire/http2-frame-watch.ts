@@ -63,9 +63,10 @@ export class FrameWatch {
     if (this.#open.delete(stream)) this.#closed.add(stream)
   }
 
-  /** We have reset the stream, unless the client had: what it had sent before it knew is no mistake. */
+  /** We have reset the stream: what the client had sent before it knew is no mistake. */
   dropped(stream: number): void {
-    if (this.#open.delete(stream)) this.#dropped.add(stream)
+    this.#open.delete(stream)
+    this.#dropped.add(stream)
   }
 
   /** Takes bytes[0, size); the sink gets those that may be acted on. After a fault nothing more is to be read. */
