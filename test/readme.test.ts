@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { loadConfig } from '../lib/config/load.ts'
 import { formatProblems } from '../lib/config/problem.ts'
+import { TestAuthority } from './support/certificates.ts'
 
 // What the README promises: its configurations are valid, its links and scripts exist.
 
@@ -21,8 +22,11 @@ t.test('every configuration in the README passes the check, without a warning', 
     const page = '<h1>Sorry</h1>'
     const polls = { staticfiles: { admin: {} }, media: {}, errors: { 'down.html': page, 'busy.html': page } }
     const folder = t.testdir({ polls, staticfiles: { admin: {} } })
+    const { certificateFile, keyFile } = new TestAuthority(folder).issue({ names: ['www.example.com'] })
     // The reader's folders.
     const own = text
+      .replaceAll('/certs/site.pem', certificateFile)
+      .replaceAll('/certs/site.key', keyFile)
       .replaceAll('/srv', folder)
       .replace('root = "staticfiles"', `root = "${folder}/staticfiles"`)
     writeFileSync(join(folder, 'causeway.toml'), own)

@@ -22,6 +22,8 @@ const KEYS: Readonly<Record<string, string>> = {
   proxy_read_timeout: 'timeouts = { response = "60s", idle = "30s" } in [upstreams.NAME]',
   reverse_proxy: 'upstream = "NAME" in the route, and endpoints = ["127.0.0.1:8000"] in [upstreams.NAME]',
   root: 'static = { root = "/srv/site" } in a route',
+  ssl_certificate: 'tls = { certificate = "site.pem", key = "site.key" } in [listeners.NAME]',
+  ssl_client_certificate: 'mtls = { ca = "clients.pem" } in [listeners.NAME]',
   server_name: 'hosts = ["www.example.com"] in [routes.NAME]',
   servers: 'endpoints = ["127.0.0.1:8000"] in [upstreams.NAME]',
   set_real_ip_from: 'trusted_proxies = ["10.0.0.0/8"] in [listeners.NAME]',
