@@ -40,11 +40,11 @@ export const PROCESS_FAMILIES: readonly Family[] = [
   read(
     'causeway_certificate_expiry_timestamp_seconds',
     'gauge',
-    ['listener', 'name', 'key'],
-    'When a certificate expires that is shown to clients; by its first name, and the kind of its key.',
+    ['listener', 'name', 'key', 'source'],
+    'When a certificate expires that is shown to clients; by its first name, the kind of its key, and whence it is: files, or acme.',
     ({ facts }) =>
-      facts.certificates.map(({ listener, name, keyType, notAfterMs }) => ({
-        labels: { listener, name, key: keyType },
+      facts.certificates.map(({ listener, name, keyType, renewed, notAfterMs }) => ({
+        labels: { listener, name, key: keyType, source: renewed ? 'acme' : 'files' },
         value: notAfterMs / 1000,
       })),
   ),

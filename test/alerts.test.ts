@@ -45,6 +45,27 @@ const SCENES: readonly Scene[] = [
     fires: { CausewayErrorBudgetBurn: [{ severity: 'page', instance: 'a', route: 'shop' }] },
   },
   {
+    // promtool's clock begins at 0.
+    promise: 'a certificate that expires in ten days is a ticket, one that expires tomorrow pages',
+    series: {
+      'causeway_certificate_expiry_timestamp_seconds{instance="a",listener="web",name="ten.test",key="ec",source="files"}':
+        '871200x120',
+      'causeway_certificate_expiry_timestamp_seconds{instance="a",listener="web",name="one.test",key="ec",source="acme"}':
+        '93600x120',
+      'causeway_certificate_expiry_timestamp_seconds{instance="a",listener="web",name="far.test",key="ec",source="files"}':
+        '7776000x120',
+    },
+    at: '100m',
+    fires: {
+      CausewayCertificateExpires: [
+        { severity: 'ticket', instance: 'a', listener: 'web', name: 'ten.test', key: 'ec', source: 'files' },
+      ],
+      CausewayCertificateExpiresSoon: [
+        { severity: 'page', instance: 'a', listener: 'web', name: 'one.test', key: 'ec', source: 'acme' },
+      ],
+    },
+  },
+  {
     promise: 'a route that was forgotten while closed',
     series: {
       'causeway_responses_generated_total{instance="a",route="shop",reason="maintenance"}': '0+1x500',
