@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { tableOf } from '../bench/bench-run.ts'
 import { isInstalled } from '../bench/peer.ts'
-import { Authority } from '../support/authority.ts'
 import { startCauseway } from '../support/causeway.ts'
+import { TestAuthority } from '../support/certificates.ts'
 import { configText } from '../support/config-text.ts'
 import { ok, RecordingUpstream } from '../support/recording-upstream.ts'
 import { runInScope, type ScopedRun } from '../support/scoped-run.ts'
@@ -46,13 +46,13 @@ interface Target {
 }
 
 async function startSite({ scope, folder }: ScopedRun): Promise<Target> {
-  const authority = new Authority(folder)
-  const { certificate, key } = authority.issue('site')
+  const authority = new TestAuthority(folder)
+  const { certificateFile, keyFile } = authority.issue({ names: ['localhost', '127.0.0.1'] })
   const app = await RecordingUpstream.start(scope)
   app.on('/', ok('A page.\n', APP_FIELDS.map(field => `${field}\r\n`).join('')))
-  const listener = `tls = { certificate = "${certificate}", key = "${key}" }`
+  const listener = `tls = { certificate = "${certificateFile}", key = "${keyFile}" }`
   const causeway = await startCauseway(scope, { config: configText({ endpoints: [app.port], listener }) })
-  return { port: causeway.port(), authority: authority.certificate }
+  return { port: causeway.port(), authority: authority.file }
 }
 
 /** Runs every check; nothing is looked up, and nothing outside is called. */
