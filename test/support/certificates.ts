@@ -28,7 +28,7 @@ default_ca = it
 [it]
 dir = ${folder}
 database = ${folder}/index.txt
-serial = ${folder}/serial
+rand_serial = yes
 new_certs_dir = ${folder}
 certificate = ${folder}/ca.pem
 private_key = ${folder}/ca.key
@@ -51,7 +51,6 @@ export class TestAuthority {
     this.#folder = folder
     writeFileSync(join(folder, 'ca.cnf'), SECTIONS(folder))
     writeFileSync(join(folder, 'index.txt'), '')
-    writeFileSync(join(folder, 'serial'), '1000\n')
     const self = ['req', '-x509', ...newKey('ecdsa', this.#path('ca.key')), '-subj', `/CN=${name}`]
     openssl([...self, '-days', '90', '-config', this.#path('ca.cnf'), '-out', this.file, ...added(OWN)])
   }
