@@ -1,9 +1,9 @@
 import { X509Certificate } from 'node:crypto'
-import { mkdirSync, readFileSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { connect } from 'node:tls'
 import { parseArgs } from 'node:util'
-import { Authority, type CertificateFiles } from '../support/authority.ts'
+import { type MadeCertificate, TestAuthority } from '../support/certificates.ts'
 import { runInScope, type ScopedRun } from '../support/scoped-run.ts'
 import { until } from '../support/until.ts'
 import { tableOf } from './bench-run.ts'
@@ -40,8 +40,7 @@ interface Row extends LoadSeen {
   readonly slowestMs: number
 }
 
-const serialOf = ({ certificate }: CertificateFiles) =>
-  new X509Certificate(readFileSync(certificate)).serialNumber
+const serialOf = ({ certificate }: MadeCertificate) => new X509Certificate(certificate).serialNumber
 
 /** The serial number of the certificate that a new connection is shown; undefined where none came about. */
 function serialShown(port: number): Promise<string | undefined> {
@@ -56,7 +55,7 @@ function serialShown(port: number): Promise<string | undefined> {
 }
 
 /** Resolves when new connections are shown this certificate and no other. */
-async function untilShown(port: number, files: CertificateFiles): Promise<void> {
+async function untilShown(port: number, files: MadeCertificate): Promise<void> {
   const serial = serialOf(files)
   await until(
     `the certificate ${serial}`,
@@ -70,7 +69,7 @@ async function untilShown(port: number, files: CertificateFiles): Promise<void> 
   )
 }
 
-async function replaceAll(front: Front, place: Place, all: readonly CertificateFiles[]): Promise<number> {
+async function replaceAll(front: Front, place: Place, all: readonly MadeCertificate[]): Promise<number> {
   let slowestMs = 0
   for (const [i, files] of all.entries()) {
     const startMs = performance.now()
@@ -88,13 +87,15 @@ async function measure(run: ScopedRun, way: Way, kind: typeof causeway, options:
   process.stderr.write(`${way.name}: ${options.times} certificates are made\n`)
   const folder = join(run.folder, way.name)
   mkdirSync(folder)
-  const authority = new Authority(folder)
-  const [first, ...all] = Array.from({ length: options.times + 1 }, (_, i) => authority.issue(`made-${i}`))
-  const place = way.open(join(folder, 'served'), first as CertificateFiles)
+  const authority = new TestAuthority(folder)
+  const [first, ...all] = Array.from({ length: options.times + 1 }, () =>
+    authority.issue({ names: ['localhost', '127.0.0.1'] }),
+  )
+  const place = way.open(join(folder, 'served'), first as MadeCertificate)
   const front = await kind(run.scope, place)
-  await untilShown(front.port, first as CertificateFiles)
+  await untilShown(front.port, first as MadeCertificate)
   const load = await HandshakeLoad.start(run.scope, {
-    ...{ port: front.port, perSecond: options.perSecond, authority: authority.certificate },
+    ...{ port: front.port, perSecond: options.perSecond, authority: authority.file },
   })
   const slowestMs = await replaceAll(front, place, all)
   const row: Row = { way: way.name, slowestMs, ...(await load.stop()) }

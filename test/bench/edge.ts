@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
-import { Authority } from '../support/authority.ts'
+import { TestAuthority } from '../support/certificates.ts'
 import { type BenchRun, beginRun } from './bench-run.ts'
 import { buildIfOld } from './build.ts'
 import { EdgeBench, type Worked } from './edge/measure.ts'
@@ -46,7 +46,7 @@ async function measure({ processes, folder }: BenchRun, options: Options, peers:
   const staticRoot = join(folder, 'static')
   mkdirSync(staticRoot)
   writeFileSync(join(staticRoot, '10k.css'), 'body { margin: 0 }\n'.repeat(600).slice(0, LARGE_BYTES))
-  const tls = new Authority(folder).issue('site')
+  const tls = new TestAuthority(folder).issue({ names: ['localhost', '127.0.0.1'] })
   const upstreamPorts = await startUpstream(processes, join(folder, 'upstream'))
   const ground = { folder, staticRoot, upstreamPorts, tls, upstreamIdle: UPSTREAM_IDLE }
   const bench = new EdgeBench(processes, options, ground, say)

@@ -2,7 +2,7 @@ import type { ChildProcess } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { CertificateFiles } from '../support/authority.ts'
+import type { MadeCertificate } from '../support/certificates.ts'
 import type { Peer } from './peer.ts'
 import { freePorts } from './ports.ts'
 import { PROXY_CORE, type Processes } from './processes.ts'
@@ -24,7 +24,7 @@ export interface Ground {
   readonly upstreamPorts: readonly number[]
   readonly staticRoot: string
   /** Given: the peers speak TLS to their clients. */
-  readonly tls?: CertificateFiles
+  readonly tls?: MadeCertificate
   /** Unused connections that a peer keeps to the app; 64 unless said. */
   readonly upstreamIdle?: number
 }

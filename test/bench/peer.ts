@@ -1,6 +1,6 @@
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
-import type { CertificateFiles } from '../support/authority.ts'
+import type { MadeCertificate } from '../support/certificates.ts'
 
 /** Where one instance of a peer finds everything. */
 export interface Place {
@@ -14,7 +14,7 @@ export interface Place {
   readonly staticRoot: string
   readonly accessLog: string
   /** Given: the port speaks TLS 1.2 and 1.3, with HTTP/2 and HTTP/1.1 by ALPN. */
-  readonly tls: CertificateFiles | undefined
+  readonly tls: MadeCertificate | undefined
   /** Unused connections that are kept to the app. */
   readonly upstreamIdle: number
 }

@@ -7,8 +7,8 @@ import { parseArgs } from 'node:util'
 import { tableOf } from '../bench/bench-run.ts'
 import { startProxy } from '../bench/faults/proxy-process.ts'
 import { isInstalled } from '../bench/peer.ts'
-import { Authority, type CertificateFiles } from '../support/authority.ts'
 import { startCauseway } from '../support/causeway.ts'
+import { type MadeCertificate, TestAuthority } from '../support/certificates.ts'
 import { ok, RecordingUpstream } from '../support/recording-upstream.ts'
 import { runInScope, type ScopedRun } from '../support/scoped-run.ts'
 import { until } from '../support/until.ts'
@@ -57,14 +57,14 @@ async function listening(port: number): Promise<void> {
   })
 }
 
-async function startNghttpd({ scope }: ScopedRun, files: CertificateFiles): Promise<readonly Target[]> {
+async function startNghttpd({ scope }: ScopedRun, files: MadeCertificate): Promise<readonly Target[]> {
   const start = (options: readonly string[], keys: readonly string[]) =>
     startProxy(scope, 'nghttpd', ({ folder, port }) => {
       writeFileSync(join(folder, 'index.html'), PAGE)
       return ['nghttpd', '--address=127.0.0.1', '-d', folder, ...options, String(port), ...keys]
     })
   const plain = await start(['--no-tls'], [])
-  const secret = await start([], [files.key, files.certificate])
+  const secret = await start([], [files.keyFile, files.certificateFile])
   await Promise.all([listening(plain.port), listening(secret.port)])
   const target = { server: 'nghttpd', path: '/' } as const
   return [
@@ -75,7 +75,7 @@ async function startNghttpd({ scope }: ScopedRun, files: CertificateFiles): Prom
 
 async function startSite(
   { scope, folder }: ScopedRun,
-  files: CertificateFiles,
+  files: MadeCertificate,
   app: RecordingUpstream,
 ): Promise<readonly Target[]> {
   const root = join(folder, 'static')
@@ -93,7 +93,7 @@ address = "127.0.0.1:0"
 h2c = true
 [listeners.secret]
 address = "127.0.0.1:0"
-tls = { certificate = "${files.certificate}", key = "${files.key}" }
+tls = { certificate = "${files.certificateFile}", key = "${files.keyFile}" }
 [upstreams.app]
 endpoints = ["127.0.0.1:${app.port}"]
 [routes.static]
@@ -168,7 +168,7 @@ async function main(run: ScopedRun): Promise<number> {
   const program = positionals[0] ?? process.env['H2SPEC']
   if (program === undefined || !existsSync(program)) throw new TypeError('where is h2spec?')
   const wanted = (name: string) => values.only?.split(',').includes(name) ?? true
-  const files = new Authority(run.folder).issue('site')
+  const files = new TestAuthority(run.folder).issue({ names: ['localhost', '127.0.0.1'] })
   const targets: Target[] = []
   if (wanted('nghttpd')) {
     if (!isInstalled('nghttpd')) throw new Error('needed on the path: nghttpd')

@@ -71,12 +71,12 @@ async function examine(t: Test, site: Site, ...more: readonly string[]): Promise
   const file = join(folder, 'causeway.toml')
   writeFileSync(file, config)
   const url = `https://localhost:${terminator.port}/`
-  return doctor(terminator.certificate, [url, '--config', file, ...more])
+  return doctor(terminator.authority, [url, '--config', file, ...more])
 }
 
 /** Runs the command as an operator does. */
-function doctor(certificate: string, args: readonly string[]): Promise<Diagnosis> {
-  const env = { ...process.env, NODE_EXTRA_CA_CERTS: certificate }
+function doctor(authority: string, args: readonly string[]): Promise<Diagnosis> {
+  const env = { ...process.env, NODE_EXTRA_CA_CERTS: authority }
   const child = spawn(process.execPath, ['cmd/causeway.ts', 'doctor', ...args, '--json'], { env })
   let stdout = ''
   let stderr = ''

@@ -40,7 +40,7 @@ export class AcmeFront {
 
   private constructor(pebble: Pebble) {
     this.#pebble = pebble
-    const [cert, key] = [readFileSync(pebble.ca), readFileSync(pebble.ca.replace('certificate', 'key'))]
+    const { certificate: cert, key } = pebble.own
     this.#server = createServer({ cert, key }, (question, answer) => void this.#take(question, answer))
   }
 

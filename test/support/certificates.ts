@@ -15,6 +15,8 @@ export interface CertificateWish {
 export interface MadeCertificate {
   readonly certificateFile: string
   readonly keyFile: string
+  /** Both in one file, for those that want it so. */
+  readonly bundleFile: string
   readonly certificate: string
   readonly key: string
 }
@@ -26,7 +28,7 @@ default_ca = it
 [it]
 dir = ${folder}
 database = ${folder}/index.txt
-serial = ${folder}/serial
+rand_serial = yes
 new_certs_dir = ${folder}
 certificate = ${folder}/ca.pem
 private_key = ${folder}/ca.key
@@ -49,9 +51,8 @@ export class TestAuthority {
     this.#folder = folder
     writeFileSync(join(folder, 'ca.cnf'), SECTIONS(folder))
     writeFileSync(join(folder, 'index.txt'), '')
-    writeFileSync(join(folder, 'serial'), '1000\n')
     const self = ['req', '-x509', ...newKey('ecdsa', this.#path('ca.key')), '-subj', `/CN=${name}`]
-    openssl([...self, '-days', '30', '-config', this.#path('ca.cnf'), '-out', this.file, ...CA_EXTENSIONS])
+    openssl([...self, '-days', '90', '-config', this.#path('ca.cnf'), '-out', this.file, ...added(OWN)])
   }
 
   /** Its own certificate. */
@@ -65,23 +66,21 @@ export class TestAuthority {
 
   issue({ names, valid = 'now', keyType = 'ecdsa' }: CertificateWish): MadeCertificate {
     this.#made += 1
-    const [keyFile, certificateFile] = ['key', 'pem'].map(end => this.#path(`${this.#made}.${end}`)) as [
-      string,
-      string,
-    ]
-    const request = this.#path(`${this.#made}.csr`)
+    const path = (ending: string) => this.#path(`${this.#made}.${ending}`)
+    const files = { certificateFile: path('pem'), keyFile: path('key'), bundleFile: path('bundle.pem') }
     const config = ['-config', this.#path('ca.cnf')]
-    const wanted = ['-subj', `/CN=${names[0]}`, '-addext', `subjectAltName=${alternatives(names)}`]
-    openssl(['req', '-new', ...newKey(keyType, keyFile), ...config, ...wanted, '-out', request])
+    const wanted = ['-subj', `/CN=${names[0]}`, ...added([...LEAF, `subjectAltName=${alternatives(names)}`])]
+    openssl(['req', '-new', ...newKey(keyType, files.keyFile), ...config, ...wanted, '-out', path('csr')])
     const [from, to] = TERMS[valid]
     const dates = ['-startdate', stamp(from), '-enddate', stamp(to)]
-    openssl(['ca', ...config, '-batch', '-notext', '-in', request, '-out', certificateFile, ...dates])
-    return {
-      certificateFile,
-      keyFile,
-      certificate: readFileSync(certificateFile, 'utf8'),
-      key: readFileSync(keyFile, 'utf8'),
-    }
+    const signed = ['-in', path('csr'), '-out', files.certificateFile, ...dates]
+    openssl(['ca', ...config, '-batch', '-notext', ...signed])
+    const [certificate, key] = [
+      readFileSync(files.certificateFile, 'utf8'),
+      readFileSync(files.keyFile, 'utf8'),
+    ]
+    writeFileSync(files.bundleFile, certificate + key)
+    return { ...files, certificate, key }
   }
 
   #path(name: string): string {
@@ -89,13 +88,22 @@ export class TestAuthority {
   }
 }
 
-const CA_EXTENSIONS = [
-  ...['-addext', 'basicConstraints=critical,CA:TRUE'],
-  ...['-addext', 'keyUsage=critical,keyCertSign,cRLSign'],
+const OWN = ['basicConstraints=critical,CA:TRUE', 'keyUsage=critical,keyCertSign,cRLSign']
+
+/** What checkers of certificates want to see, for servers and their clients. Nobody answers at the address. */
+const LEAF = [
+  'basicConstraints=critical,CA:FALSE',
+  'keyUsage=critical,digitalSignature',
+  'extendedKeyUsage=serverAuth,clientAuth',
+  'crlDistributionPoints=URI:http://localhost/causeway-test.crl',
 ]
 
-/** Days from now. */
-const TERMS = { now: [-1, 30], expired: [-10, -1], 'not-yet': [1, 30] } as const
+/** Days from now: longer than the two months from which on checkers warn, shorter than what browsers accept. */
+const TERMS = { now: [-1, 89], expired: [-10, -1], 'not-yet': [1, 30] } as const
+
+function added(extensions: readonly string[]): string[] {
+  return extensions.flatMap(extension => ['-addext', extension])
+}
 
 function newKey(type: 'ecdsa' | 'rsa', file: string): string[] {
   const kind = type === 'rsa' ? ['rsa:2048'] : ['ec', '-pkeyopt', 'ec_paramgen_curve:P-256']

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { freePorts } from '../bench/ports.ts'
+import { type MadeCertificate, TestAuthority } from './certificates.ts'
 import { NameServer } from './name-server.ts'
 import { until, within } from './until.ts'
 
@@ -31,6 +32,8 @@ export class Pebble {
   readonly directory: string
   /** File with the authority of its own https. */
   readonly ca: string
+  /** What that https shows. */
+  readonly own: MadeCertificate
   /** Where it looks names up. */
   readonly names: NameServer
   readonly #child: ChildProcess
@@ -40,10 +43,11 @@ export class Pebble {
   static async start(t: Pick<Test, 'teardown'>, options: PebbleOptions): Promise<Pebble> {
     const folder = mkdtempSync(join(tmpdir(), 'causeway-pebble-'))
     t.teardown(() => rmSync(folder, { recursive: true, force: true }))
-    makeCertificate(folder)
+    const authority = new TestAuthority(folder)
+    const own = authority.issue({ names: ['localhost'] })
     const names = await NameServer.start(t)
     const [port = 0, managementPort = 0] = await freePorts(2) // it cannot choose them itself
-    writeFileSync(join(folder, 'pebble.json'), configText(options, folder, port, managementPort))
+    writeFileSync(join(folder, 'pebble.json'), configText(options, own, port, managementPort))
     const args = ['-config', join(folder, 'pebble.json'), '-dnsserver', names.address, '-strict']
     const env = {
       ...process.env,
@@ -52,7 +56,7 @@ export class Pebble {
       PEBBLE_AUTHZREUSE: '0',
     }
     const child = spawn('pebble', args, { env, stdio: ['ignore', 'pipe', 'pipe'] })
-    const pebble = new Pebble(child, names, folder, port, managementPort)
+    const pebble = new Pebble(child, names, { ca: authority.file, own }, port, managementPort)
     t.teardown(() => pebble.stop())
     await until(
       () => `Pebble to listen; it says: ${pebble.output}`,
@@ -64,13 +68,14 @@ export class Pebble {
   private constructor(
     child: ChildProcess,
     names: NameServer,
-    folder: string,
+    { ca, own }: Pick<Pebble, 'ca' | 'own'>,
     port: number,
     managementPort: number,
   ) {
     this.#child = child
     this.names = names
-    this.ca = join(folder, 'certificate.pem')
+    this.ca = ca
+    this.own = own
     this.directory = `https://localhost:${port}/dir`
     this.#management = `https://localhost:${managementPort}`
     for (const stream of [child.stdout, child.stderr]) {
@@ -102,13 +107,18 @@ export class Pebble {
   }
 }
 
-function configText(options: PebbleOptions, folder: string, port: number, managementPort: number): string {
+function configText(
+  options: PebbleOptions,
+  own: MadeCertificate,
+  port: number,
+  managementPort: number,
+): string {
   const { httpPort, tlsPort, externalAccounts } = options
   const pebble = {
     listenAddress: `127.0.0.1:${port}`,
     managementListenAddress: `127.0.0.1:${managementPort}`,
-    certificate: join(folder, 'certificate.pem'),
-    privateKey: join(folder, 'key.pem'),
+    certificate: own.certificateFile,
+    privateKey: own.keyFile,
     httpPort,
     tlsPort,
     ocspResponderURL: '',
@@ -116,13 +126,4 @@ function configText(options: PebbleOptions, folder: string, port: number, manage
     ...(externalAccounts === undefined ? {} : { externalAccountMACKeys: externalAccounts }),
   }
   return JSON.stringify({ pebble })
-}
-
-/** For the server's own https. */
-function makeCertificate(folder: string): void {
-  const files = ['-keyout', join(folder, 'key.pem'), '-out', join(folder, 'certificate.pem')]
-  const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost']
-  const args = ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', ...files, ...subject]
-  const made = spawnSync('openssl', args)
-  if (made.status !== 0) throw new Error(`openssl: ${made.stderr}`)
 }

@@ -1,17 +1,17 @@
-import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { type IncomingMessage, request, type ServerResponse } from 'node:http'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
+import { TestAuthority } from './certificates.ts'
 
 /** A load balancer that ends TLS, as clouds have them. */
 export interface TlsTerminator {
   readonly port: number
-  /** File with its certificate, for whoever is to trust it. */
-  readonly certificate: string
+  /** File with the authority of its certificate, for whoever is to trust it. */
+  readonly authority: string
 }
 
 export interface TerminatorOptions {
@@ -28,16 +28,10 @@ export async function startTlsTerminator(
   options: TerminatorOptions,
 ): Promise<TlsTerminator> {
   const folder = mkdtempSync(join(tmpdir(), 'causeway-tls-'))
-  const [key, certificate] = [join(folder, 'key.pem'), join(folder, 'certificate.pem')]
-  const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost']
-  const made = spawnSync('openssl', [
-    ...['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-keyout', key, '-out', certificate],
-    ...subject,
-  ])
-  if (made.status !== 0) throw new Error(`openssl: ${made.stderr}`)
-  const server = createServer(
-    { key: readFileSync(key), cert: readFileSync(certificate) },
-    (question, answer) => pass(question, answer, to, options),
+  const authority = new TestAuthority(folder)
+  const { key, certificate } = authority.issue({ names: ['localhost'] })
+  const server = createServer({ key, cert: certificate }, (question, answer) =>
+    pass(question, answer, to, options),
   )
   await new Promise<void>(done => server.listen(0, '127.0.0.1', done))
   t.teardown(() => {
@@ -45,7 +39,7 @@ export async function startTlsTerminator(
     server.closeAllConnections()
     rmSync(folder, { recursive: true, force: true })
   })
-  return { port: (server.address() as AddressInfo).port, certificate }
+  return { port: (server.address() as AddressInfo).port, authority: authority.file }
 }
 
 function pass(

@@ -22,7 +22,6 @@ export async function causeway(scope: Scope, { certificate, key }: Place): Promi
 workers = 2
 drain = "1s"
 [log]
-level = "warn"
 access = "off"
 [admin]
 address = "127.0.0.1:0"

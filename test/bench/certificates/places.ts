@@ -1,18 +1,18 @@
 import { copyFileSync, mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
-import type { CertificateFiles } from '../../support/authority.ts'
+import type { MadeCertificate } from '../../support/certificates.ts'
 
 /** Where a proxy finds its certificate, and how another one gets there. */
 export interface Place {
   readonly certificate: string
   readonly key: string
-  put(files: CertificateFiles): void
+  put(files: MadeCertificate): void
 }
 
 export interface Way {
   readonly name: string
   /** Makes the folder, with the first certificate in place. */
-  open(folder: string, files: CertificateFiles): Place
+  open(folder: string, files: MadeCertificate): Place
 }
 
 const CERTIFICATE = 'site.pem'
@@ -20,9 +20,9 @@ const KEY = 'site.key'
 
 const pathsIn = (folder: string) => ({ certificate: join(folder, CERTIFICATE), key: join(folder, KEY) })
 
-function copyInto(folder: string, files: CertificateFiles): void {
-  copyFileSync(files.certificate, join(folder, CERTIFICATE))
-  copyFileSync(files.key, join(folder, KEY))
+function copyInto(folder: string, files: MadeCertificate): void {
+  copyFileSync(files.certificateFile, join(folder, CERTIFICATE))
+  copyFileSync(files.keyFile, join(folder, KEY))
 }
 
 /** As certbot's hooks and careful people do it: each file is renamed into its place, so the pair does not match in between. */
@@ -31,7 +31,7 @@ const renamed: Way = {
   open(folder, first) {
     mkdirSync(join(folder, 'new'), { recursive: true })
     copyInto(folder, first)
-    const put = (files: CertificateFiles) => {
+    const put = (files: MadeCertificate) => {
       copyInto(join(folder, 'new'), files)
       for (const name of [CERTIFICATE, KEY]) renameSync(join(folder, 'new', name), join(folder, name))
     }
@@ -49,7 +49,7 @@ const kubernetes: Way = {
     mkdirSync(folder)
     let made = 0
     let before: string | undefined
-    const put = (files: CertificateFiles) => {
+    const put = (files: MadeCertificate) => {
       made += 1
       const name = `..2026_01_01_00_00_${String(made).padStart(3, '0')}`
       mkdirSync(join(folder, name))

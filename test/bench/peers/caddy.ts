@@ -10,7 +10,7 @@ const config = (place: Place) => `{
 	}
 }
 ${place.tls === undefined ? 'http' : 'https'}://127.0.0.1:${place.port} {
-	${place.tls === undefined ? '' : `tls ${place.tls.certificate} ${place.tls.key}`}
+	${place.tls === undefined ? '' : `tls ${place.tls.certificateFile} ${place.tls.keyFile}`}
 	log {
 		output file ${place.accessLog} {
 			roll_disabled

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import type { Peer, Place } from '../peer.ts'
 
 const tlsOf = ({ tls }: Place) =>
-  tls === undefined ? '' : `tls = { certificate = "${tls.certificate}", key = "${tls.key}" }`
+  tls === undefined ? '' : `tls = { certificate = "${tls.certificateFile}", key = "${tls.keyFile}" }`
 
 const config = (place: Place) => `
 [server]

@@ -20,7 +20,7 @@ const LOG_FORMAT = [
   .map(([name, value]) => `\\"${name}\\":\\"${value}\\"`)
   .join(',')
 
-const tlsOf = ({ tls }: Place) => (tls === undefined ? '' : ` ssl crt ${tls.bundle} alpn h2,http/1.1`)
+const tlsOf = ({ tls }: Place) => (tls === undefined ? '' : ` ssl crt ${tls.bundleFile} alpn h2,http/1.1`)
 
 const config = (place: Place) => `
 global

@@ -12,8 +12,8 @@ const LOG_FORMAT = `
 const tlsOf = ({ tls }: Place) =>
   tls === undefined
     ? ''
-    : `ssl_certificate ${tls.certificate};
-    ssl_certificate_key ${tls.key};
+    : `ssl_certificate ${tls.certificateFile};
+    ssl_certificate_key ${tls.keyFile};
     ssl_protocols TLSv1.2 TLSv1.3;`
 
 const http = (place: Place, logOptions: string) => `${LOG_FORMAT}
