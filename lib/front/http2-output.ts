@@ -15,7 +15,7 @@ interface OutputStream extends ServerHttp2Stream {
 }
 
 /** Bytes that may wait for one client before its app has to. */
-const HIGH_WATER = 128 * 1024
+const HIGH_WATER = 64 * 1024
 
 // Read by Node and never changed.
 const ALONE: ServerStreamResponseOptions = { endStream: true }
