@@ -68,7 +68,8 @@ export class Entrance implements OpeningReader, HandshakeOwner {
     if (tls !== undefined) return this.#openTls(opening, client, bytes, at)
     const preface = h2c ? isPreface(bytes, at) : false
     if (preface === undefined) return false
-    if (preface) this.#enter(opening, new Http2Connection(opening.release(at), client, this.#host))
+    // All is taken: what is put back does not come through the reads of a ByteStream.
+    if (preface) this.#enterHttp2(opening, opening.release(bytes.length), client, bytes.subarray(at))
     else this.#enterHttp1(opening, opening.release(bytes.length), client, bytes.subarray(at))
     return true
   }
@@ -89,9 +90,8 @@ export class Entrance implements OpeningReader, HandshakeOwner {
       socket.end()
       return this.#leave(handshake, socket)
     }
-    if (socket.alpnProtocol === 'h2')
-      return this.#enter(handshake, new Http2Connection(socket, client, this.#host))
     const early: Buffer | null = socket.read()
+    if (socket.alpnProtocol === 'h2') return this.#enterHttp2(handshake, socket, client, early ?? undefined)
     this.#enterHttp1(handshake, socket, client, early ?? undefined)
   }
 
@@ -162,6 +162,15 @@ export class Entrance implements OpeningReader, HandshakeOwner {
     const connection = new Http1Connection(socket, client, this.#host)
     this.#enter(before, connection)
     if (early !== undefined && early.length > 0) connection.streamBytes(early, early.length)
+  }
+
+  #enterHttp2(
+    before: ClientConnection,
+    socket: Socket,
+    client: ClientFacts,
+    early: Buffer | undefined,
+  ): void {
+    this.#enter(before, new Http2Connection(socket, client, this.#host, early))
   }
 
   /** What is no TLS, or has no PROXY header, is most often HTTP: it gets an answer that it can read. */

@@ -1,10 +1,14 @@
 import type { KeptAnswer } from '../http/exchange.ts'
-import { FIELD, fieldName } from '../http/field-ids.ts'
+import { FIELD, FIELD_COUNT, fieldName } from '../http/field-ids.ts'
 import { DROPPED, type FieldList, ID_MASK, STRIDE } from '../http/field-list.ts'
 import type { AnswerHead } from '../http/message.ts'
 
-/** A header list as Node takes it: names and values in turn. Names may have capitals; Node lowers them. */
+/** A header list: names and values in turn. Names may have capitals; the encoder lowers them. */
 export type HeaderPairs = string[]
+
+const OF_A_CONNECTION = new Uint8Array(FIELD_COUNT)
+for (const name of ['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade'] as const)
+  OF_A_CONNECTION[FIELD[name]] = 1
 
 const STATUS_TEXTS: readonly string[] = Array.from({ length: 600 }, (_, status) => String(status))
 
@@ -27,30 +31,27 @@ export function tunnelPairs(fields: FieldList, dateText: string): HeaderPairs {
   return answerPairs({ status: 200, reason: '', fields, length: undefined }, dateText, undefined)
 }
 
-/** An interim answer; Node takes it as an object only. */
-export function interimHeaders(
-  status: number,
-  fields: FieldList,
-): Record<string, number | string | string[]> {
-  const headers: Record<string, number | string | string[]> = { ':status': status }
-  const pairs: HeaderPairs = []
+/** An interim answer. */
+export function interimPairs(status: number, fields: FieldList): HeaderPairs {
+  const pairs = [':status', STATUS_TEXTS[status] as string]
   addPairs(pairs, fields)
-  for (let i = 0; i + 1 < pairs.length; i += 2) {
-    const name = (pairs[i] as string).toLowerCase()
-    const value = pairs[i + 1] as string
-    const known = headers[name]
-    if (known === undefined) headers[name] = value
-    else if (Array.isArray(known)) known.push(value)
-    else headers[name] = [String(known), value]
-  }
-  return headers
+  return pairs
 }
 
 /** Fields behind a body (RFC 9110 6.5). */
-export function trailerHeaders(fields: FieldList): Record<string, number | string | string[]> {
-  const headers = interimHeaders(0, fields)
-  delete headers[':status']
-  return headers
+export function trailerPairs(fields: FieldList): HeaderPairs {
+  const pairs: HeaderPairs = []
+  addPairs(pairs, fields)
+  return pairs
+}
+
+/** True if HTTP/2 can carry these fields: none of them belongs to a connection of HTTP/1.1 (RFC 9113 8.2.2). */
+export function areCarried({ marks }: FieldList): boolean {
+  for (let at = 0; at < marks.length; at += STRIDE) {
+    const mark = marks[at] as number
+    if ((mark & DROPPED) === 0 && OF_A_CONNECTION[mark & ID_MASK] === 1) return false
+  }
+  return true
 }
 
 /** What a kept answer's head is within one second. */

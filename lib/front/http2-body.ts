@@ -1,21 +1,17 @@
-import type { ServerHttp2Stream } from 'node:http2'
 import type { Deadline } from '../base/timers.ts'
 import type { BodyReader } from '../http/exchange.ts'
 import { http2TrailerFault } from '../wire/http2-head.ts'
 import { BodyWatch, type WatchedExchange } from './body-watch.ts'
 import type { ConnectionHost } from './connection-host.ts'
+import { type Http2Stream, STREAM_WINDOW } from './http2-stream.ts'
 import type { BodyState } from './request-body.ts'
 
 /** Whose body it is. */
 export interface Http2BodyOwner extends WatchedExchange {
   /** The client has broken the protocol: the stream is reset. */
   malformed(detail: string): void
-}
-
-const FRAME_HEAD = 9
-
-interface BodyStream extends ServerHttp2Stream {
-  causewayBody?: Http2Body
+  /** More comes of a body that nobody wants. */
+  unwanted(): void
 }
 
 /** How much of what a stream brings, and of which kind. */
@@ -27,122 +23,155 @@ export interface BodyTerms {
   readonly tunnel: boolean
 }
 
-/** What a client sends on one stream behind its head. The stream's window holds it back until somebody wants it. */
+/**
+ * What a client sends on one stream behind its head. Until somebody wants it, it is held, a window of it at most: only what was delivered
+ * lets the client send more.
+ */
 export class Http2Body implements Deadline {
   dueMs = Number.POSITIVE_INFINITY
   slot: number | undefined = undefined
   state: BodyState = 'unasked'
   failure: { readonly code: 'BODY_TOO_LARGE'; readonly detail: string } | undefined = undefined
-  /** Payload bytes so far. */
+  /** Payload bytes that were delivered. */
   received = 0
-  readonly #stream: BodyStream
+  readonly #stream: Http2Stream
   readonly #owner: Http2BodyOwner
   readonly #host: ConnectionHost
   readonly #terms: BodyTerms
   readonly #watch: BodyWatch | undefined
+  /** Room for bytes that nobody has taken, and how many they are. It grows by doubling: frames may be of one byte each. */
+  #room: Buffer | undefined = undefined
+  #held = 0
   #reader: BodyReader | undefined = undefined
-  /** Frames in which it came, at most. */
-  #pieces = 0
+  /** Payload bytes that have come. */
+  #arrived = 0
+  /** All of it has come. */
+  #whole = false
+  #stopped = false
 
-  constructor(stream: ServerHttp2Stream, owner: Http2BodyOwner, host: ConnectionHost, terms: BodyTerms) {
+  constructor(stream: Http2Stream, owner: Http2BodyOwner, host: ConnectionHost, terms: BodyTerms) {
     this.#stream = stream
     this.#owner = owner
     this.#host = host
     this.#terms = terms
     this.#watch = terms.tunnel ? undefined : new BodyWatch(host, this)
-    this.#stream.causewayBody = this
-    stream.on('trailers', onTrailers)
+  }
+
+  /** The client can send the rest of it without being told that it may, so it need not be told that it may not. */
+  get mayRest(): boolean {
+    const { receiveWindow } = this.#stream
+    const { length, tunnel } = this.#terms
+    return !tunnel && receiveWindow >= STREAM_WINDOW / 2 && (length ?? 0) - this.#arrived <= receiveWindow
   }
 
   /** Some of it has come and has not been taken. */
   get waits(): boolean {
-    return this.#stream.readableLength > 0
-  }
-
-  /** What has come of it, with the heads of its frames, taken or not. */
-  get wireBytes(): number {
-    return this.received + this.#stream.readableLength + this.#pieces * FRAME_HEAD
+    return this.#held > 0
   }
 
   flow(reader: BodyReader): void {
     if (this.state !== 'unasked') return
     this.#reader = reader
     this.state = 'flowing'
-    this.#stream.on('data', onData)
-    this.#stream.on('end', onEnd)
     this.#watch?.arrived(this.#owner, 0)
+    this.#goOn()
   }
 
   pause(): void {
-    if (this.state !== 'flowing') return
-    this.state = 'paused'
-    this.#stream.pause()
+    if (this.state === 'flowing') this.state = 'paused'
   }
 
   resume(): void {
     if (this.state !== 'paused') return
     this.state = 'flowing'
     this.#watch?.arrived(this.#owner, 0)
-    this.#stream.resume()
+    this.#goOn()
   }
 
-  /** Nobody wants it any more: what still comes is dropped, or the stream could not close. */
+  /** Nobody wants it any more: what still comes is judged, as long as it stays in its window, and dropped. */
   stop(): void {
+    this.#stopped = true
     this.#host.env.timers.disarm(this)
     this.#reader = undefined
-    if (this.state !== 'done' && !this.#stream.destroyed) this.#stream.resume()
+    this.#room = undefined
+    this.#held = 0
   }
 
   expired(): void {
     this.#watch?.silent(this.#owner)
   }
 
-  // What the stream's events call.
+  // What the stream brings.
 
-  arrived(bytes: Buffer): void {
-    if (this.#reader === undefined) return
-    const { length, limit } = this.#terms
-    this.#pieces += 1
-    this.received += bytes.length
-    if (length !== undefined && this.received > length) return this.#owner.malformed('cl-mismatch')
-    if (this.received > limit) this.#fail()
-    else {
-      this.#reader.bodyBytes(bytes, 0, bytes.length)
-      this.#reader?.bodyFlush()
-    }
-    this.#watch?.arrived(this.#owner, bytes.length)
+  arrived(bytes: Buffer, start: number, end: number): void {
+    this.#arrived += end - start
+    const { length } = this.#terms
+    if (length !== undefined && this.#arrived > length) return this.#owner.malformed('cl-mismatch')
+    if (this.#stopped) return this.mayRest ? undefined : this.#owner.unwanted()
+    // What is held goes first.
+    if (this.state === 'flowing' && !this.waits) this.#deliver(bytes, start, end)
+    else this.#hold(bytes, start, end)
   }
 
   ended(): void {
-    // Node ends a stream for its reader also when it was reset; that is told by its close.
-    if (this.#reader === undefined || this.#stream.closed || this.#stream.destroyed) return
     const { length } = this.#terms
-    if (length !== undefined && this.received !== length) return this.#owner.malformed('cl-mismatch')
-    this.state = 'done'
-    this.#host.env.timers.disarm(this)
-    this.#reader.bodyEnd()
+    if (length !== undefined && this.#arrived !== length) return this.#owner.malformed('cl-mismatch')
+    if (this.#stopped) return
+    this.#whole = true
+    if (this.state === 'flowing' && !this.waits) this.#finish()
   }
 
   /** RFC 9110 6.5: they may be dropped, and are. */
-  trailersArrived(raw: readonly string[]): void {
-    const fault = http2TrailerFault(raw, this.#host.headLimits)
+  trailersArrived(pairs: readonly string[]): void {
+    const fault = http2TrailerFault(pairs, this.#host.headLimits)
     if (fault !== undefined) this.#owner.malformed(fault)
+  }
+
+  /** Delivers what is held. */
+  #goOn(): void {
+    const [room, size] = [this.#room, this.#held]
+    this.#room = undefined
+    this.#held = 0
+    if (room !== undefined) this.#deliver(room, 0, size)
+    if (this.#whole && this.#flows && !this.waits) this.#finish()
+  }
+
+  #hold(bytes: Buffer, start: number, end: number): void {
+    const size = this.#held + end - start
+    if (this.#room === undefined || this.#room.length < size) {
+      const room = Buffer.allocUnsafeSlow(Math.max(size, Math.min(2 * size, STREAM_WINDOW)))
+      this.#room?.copy(room, 0, 0, this.#held)
+      this.#room = room
+    }
+    bytes.copy(this.#room, this.#held, start, end)
+    this.#held = size
+  }
+
+  /** Asked behind calls that may have changed it. */
+  get #flows(): boolean {
+    return this.state === 'flowing' && !this.#stopped
+  }
+
+  #deliver(bytes: Buffer, start: number, end: number): void {
+    const size = end - start
+    this.received += size
+    if (this.received > this.#terms.limit) this.#fail()
+    else {
+      this.#reader?.bodyBytes(bytes, start, end)
+      this.#reader?.bodyFlush()
+      this.#stream.granted(size)
+    }
+    if (!this.#stopped) this.#watch?.arrived(this.#owner, size)
+  }
+
+  #finish(): void {
+    this.state = 'done'
+    this.#host.env.timers.disarm(this)
+    this.#reader?.bodyEnd()
   }
 
   #fail(): void {
     this.state = 'failed'
     this.failure = { code: 'BODY_TOO_LARGE', detail: 'body-limit' }
   }
-}
-
-function onData(this: BodyStream, bytes: Buffer): void {
-  this.causewayBody?.arrived(bytes)
-}
-
-function onEnd(this: BodyStream): void {
-  this.causewayBody?.ended()
-}
-
-function onTrailers(this: BodyStream, _headers: object, _flags: number, raw?: string[]): void {
-  this.causewayBody?.trailersArrived(raw ?? [])
 }

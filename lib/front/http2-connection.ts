@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto'
-import { constants, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
+import { ByteStream, type ByteStreamOwner } from '../base/byte-stream.ts'
 import type { ErrorCode } from '../base/errors.ts'
 import type { Deadline } from '../base/timers.ts'
 import type { ClientFacts } from '../http/exchange.ts'
 import { originOf } from '../http/forwarded.ts'
 import { ExchangeRecord } from '../http/record.ts'
+import { CODE, goawayFrame, resetFrame, SETTING, settingsFrame, windowFrame } from '../wire/http2-frames.ts'
 import { type Http2Request, isMalformed, readHttp2Head } from '../wire/http2-head.ts'
 import type { Refusal } from '../wire/refusal.ts'
 import type { ClientConnection, ConnectionHost } from './connection-host.ts'
@@ -13,68 +14,84 @@ import { errorAnswer } from './error-answer.ts'
 import { FloodBudget } from './flood-budget.ts'
 import { answerPairs } from './http2-answer.ts'
 import { Http2Exchange, type Http2Wire } from './http2-exchange.ts'
-import { Http2Output, type OutputOwner } from './http2-output.ts'
-import { openSession, STREAM_WINDOW } from './http2-session.ts'
+import { FIRST_GRANT, Http2Receiver, type ReceiverOwner } from './http2-receiver.ts'
+import { Http2Sender } from './http2-sender.ts'
+import { Http2Stream, NOBODY, STREAM_WINDOW, type StreamHost } from './http2-stream.ts'
+import { StreamTable } from './http2-streams.ts'
 import { refusedFacts } from './refusal.ts'
 
-/** open: takes requests. closing: has said goodbye (GOAWAY), what runs may finish. closed: gone. */
-type Phase = 'open' | 'closing' | 'closed'
+/** open: takes requests. closing: has said goodbye (GOAWAY), what runs may finish. ending: sends no more. closed: gone. */
+type Phase = 'open' | 'closing' | 'ending' | 'closed'
 
-/** How often a connection on which something moves is looked at, and one on which nothing does. */
+/** How often a connection on which something runs is looked at, and one on which nothing does. */
 const LOOK_MS = 1000
 const QUIET_LOOK_MS = 5000
 /** How long a client may take to close after our goodbye, and how long one that has half-closed may go without a byte of answer. */
 const LINGER_MS = 5000
-
-const { NGHTTP2_FLAG_END_STREAM, NGHTTP2_PROTOCOL_ERROR, NGHTTP2_ENHANCE_YOUR_CALM, NGHTTP2_NO_ERROR } =
-  constants
-
-/** Of nghttp2: acknowledgements pile up. */
-const NGHTTP2_ERR_FLOODED = -904
-
-const NOBODY: OutputOwner = {
-  outputRefused: ignore,
-  outputDrained: ignore,
-}
+/** A head beyond its limits is answered with 431, as long as it does not go beyond that many times: then its stream is reset unread. */
+const SLACK = 2
+/** Pseudo-fields, which `header_count` does not count. */
+const PSEUDO_FIELDS = 5
 
 /** A client's HTTP/2 connection: many exchanges at a time, each a stream. */
-export class Http2Connection implements ClientConnection, Http2Wire, Deadline {
+export class Http2Connection
+  implements ClientConnection, ByteStreamOwner, ReceiverOwner, StreamHost, Http2Wire, Deadline
+{
   dueMs = Number.POSITIVE_INFINITY
   slot: number | undefined = undefined
   readonly client: ClientFacts
   readonly host: ConnectionHost
-  readonly #socket: Socket
-  readonly #session: ServerHttp2Session | undefined
+  readonly #stream: ByteStream
+  readonly #sender: Http2Sender
+  readonly #receiver: Http2Receiver
+  readonly #streams = new StreamTable()
   readonly #budget: FloodBudget
   /** Those whose stream is open; some have ended and still have to deliver. */
-  readonly #streams = new Set<Http2Exchange>()
+  readonly #exchanges = new Set<Http2Exchange>()
+  readonly #mostStreams: number
   #phase: Phase = 'open'
   #inputEnded = false
-  /** Of the last byte in either direction, as far as a look has seen it. */
-  #movedAtMs: number
-  #bytesRead = 0
-  #bytesWritten = 0
-  /** When the client was last seen to take bytes. */
-  #tookAtMs: number
-  /** Bytes of bodies whose streams are gone. */
-  #goneBodies = 0
+  /** Frames of answers at the last look, and when they were that many. */
+  #frames = 0
+  #sentAtMs: number
+  /** When it began to close, or to end. */
+  #closingSinceMs = 0
   /** When the last exchange ended, or the connection began. */
   #idleSinceMs: number
   /** It has asked for something. */
   #greeted = false
 
-  constructor(socket: Socket, client: ClientFacts, host: ConnectionHost) {
+  /** `early`: what was read of the socket before. */
+  constructor(socket: Socket, client: ClientFacts, host: ConnectionHost, early?: Buffer) {
     this.client = client
     this.host = host
-    this.#socket = socket
-    const now = host.env.clock.now()
+    const { env, config } = host
+    const { limits, timeouts } = config
+    const now = env.clock.now()
     this.#budget = new FloodBudget(now)
-    this.#movedAtMs = now
-    this.#tookAtMs = now
+    this.#sentAtMs = now
     this.#idleSinceMs = now
-    this.#session = this.#open()
-    host.env.timers.arm(this, LOOK_MS)
-    if (host.draining) process.nextTick(() => this.#sayGoodbye())
+    this.#mostStreams = limits.streams
+    const isGone = socket.destroyed
+    this.#stream = ByteStream.accept(socket, this, env.timers, timeouts.writeMs)
+    this.#sender = new Http2Sender(this.#stream)
+    this.#receiver = new Http2Receiver(this, {
+      sender: this.#sender,
+      streams: this.#streams,
+      budget: this.#budget,
+      headLimits: {
+        maxBytes: SLACK * limits.headersBytes,
+        maxPairs: SLACK * limits.headerCount + PSEUDO_FIELDS,
+      },
+    })
+    this.#greet(SLACK * limits.headersBytes)
+    env.timers.arm(this, LOOK_MS)
+    // Told once whoever made this knows it.
+    process.nextTick(() => {
+      if (isGone) this.streamClosed(undefined)
+      else if (early !== undefined && early.length > 0) this.streamBytes(early, early.length)
+      if (host.draining) this.#sayGoodbye()
+    })
   }
 
   drain(): void {
@@ -82,238 +99,284 @@ export class Http2Connection implements ClientConnection, Http2Wire, Deadline {
   }
 
   destroy(code: ErrorCode): void {
-    this.#cut(code, undefined, NGHTTP2_NO_ERROR)
+    this.#cut(code, undefined, CODE.noError)
+    this.#stream.destroy()
   }
 
   // Deadline: looks after the connection, since nobody tells of what does not happen.
 
   expired(): void {
     if (this.#phase === 'closed') return
-    const now = this.host.env.clock.now()
-    const moved = this.#look(now)
+    const now = this.now()
+    if (this.#sender.frames !== this.#frames) {
+      this.#frames = this.#sender.frames
+      this.#sentAtMs = now
+    }
     this.#watchStreams(now)
     this.#watchIdle(now)
-    if (this.#isClosed()) return
-    const busy = moved || this.#streams.size > 0 || this.#phase === 'closing' || !this.#greeted
+    if (this.#is('closed')) return
+    const busy = this.#streams.size > 0 || this.#phase !== 'open' || !this.#greeted
     this.host.env.timers.arm(this, busy ? LOOK_MS : QUIET_LOOK_MS)
   }
 
-  // Http2Wire.
+  // ByteStreamOwner.
 
-  finished(exchange: Http2Exchange): void {
-    this.#idleSinceMs = this.host.env.clock.now()
-    exchange.record.bytesIn += exchange.inputReceived
-    if (!exchange.bodyDone) this.#budget.drop(STREAM_WINDOW)
-    this.host.exchangeEnded(exchange)
-  }
-
-  gone(exchange: Http2Exchange, reset: boolean): void {
-    this.#streams.delete(exchange)
-    this.#goneBodies += exchange.inputBytes
-    if (reset) this.#countReset()
-  }
-
-  #open(): ServerHttp2Session | undefined {
-    const socket = this.#socket
-    socket.on('error', ignore)
-    if (socket.destroyed) {
-      // Told once whoever made this knows it.
-      process.nextTick(() => this.#socketClosed())
-      return undefined
-    }
-    socket.once('close', () => this.#socketClosed())
-    socket.once('end', () => this.#peerEnded())
-    const session = openSession(socket, this.host.config)
-    session.on('stream', (stream, _headers, flags, raw?: string[]) => this.#arrived(stream, flags, raw ?? []))
-    session.on('error', error => this.#sessionFailed(error))
-    // Node takes what was put back into the socket in its own next tick; a socket that flows before would drop it.
-    process.nextTick(() => socket.resume())
-    return session
-  }
-
-  #arrived(stream: ServerHttp2Stream, flags: number, raw: readonly string[]): void {
-    this.#greeted = true
-    // Reset in the same breath: it may have been meant to cost us a request.
-    if (stream.destroyed || stream.closed) return this.#resetAtOnce(stream, raw)
-    const endStream = (flags & NGHTTP2_FLAG_END_STREAM) !== 0
-    const head = readHttp2Head(raw, { endStream, newKey }, this.host.headLimits)
-    if ('refused' in head) this.#refuse(stream, head, raw)
-    else this.#begin(stream, head, endStream)
-  }
-
-  #begin(stream: ServerHttp2Stream, request: Http2Request, endStream: boolean): void {
-    const { host, client } = this
-    this.#budget.head(request.size)
-    const record = new ExchangeRecord(host.requestIds.of(client, request.fields), host.env.clock.now())
-    record.bytesIn = request.size
-    const origin = originOf(client, request.fields, request.host, host.trusted)
-    record.clientIp = origin.clientIp
-    record.scheme = origin.scheme
-    const exchange = new Http2Exchange(this, stream, { request, origin, record, endStream })
-    this.#streams.add(exchange)
-    host.exchangeBegan()
-    if (request.contentLength > host.config.limits.bodyBytes) exchange.fail('BODY_TOO_LARGE', 'body-limit')
-    else host.route(exchange)
-  }
-
-  /** A head we will not act on: broken HTTP/2 is reset, the rest is answered. */
-  #refuse(stream: ServerHttp2Stream, refusal: Refusal, raw: readonly string[]): void {
-    stream.on('error', ignore)
-    const record = this.#recordHead(refusal.refused, refusal.detail, raw)
-    if (isMalformed(refusal)) {
-      stream.close(NGHTTP2_PROTOCOL_ERROR)
-      this.#countReset()
-      return
-    }
-    const { head, text } = errorAnswer(record.status, record, undefined)
-    const output = new Http2Output(stream, NOBODY)
-    output.begin(answerPairs(head, this.host.date.text(), undefined), false, false)
-    output.put(Buffer.from(text, 'latin1'))
-    output.end(undefined)
-    this.#budget.drop(STREAM_WINDOW)
-  }
-
-  #resetAtOnce(stream: ServerHttp2Stream, raw: readonly string[]): void {
-    stream.on('error', ignore)
-    this.#recordHead('CLIENT_GONE', 'reset with its head', raw)
-    this.#countReset()
-  }
-
-  #recordHead(code: ErrorCode, detail: string, raw: readonly string[]): ExchangeRecord {
-    let size = 0
-    for (const text of raw) size += text.length
-    this.#budget.head(size)
-    return this.#recordRefusal(code, detail, size)
-  }
-
-  #recordRefusal(code: ErrorCode, detail: string, bytesIn: number): ExchangeRecord {
-    const { host, client } = this
-    const [requestId, startMs] = [host.requestIds.next(), host.env.clock.now()]
-    const facts = refusedFacts(client, { requestId, startMs, code, detail, bytesIn, protocol: 'HTTP/2.0' })
-    host.refused(facts)
-    return facts.record
-  }
-
-  /** Node has found the connection itself broken, and has closed it: it says so last. */
-  #sessionFailed(error: Error): void {
-    const detail = faultOf(error)
-    if (detail !== undefined) this.#recordRefusal('BAD_REQUEST', detail, 0)
-  }
-
-  #countReset(): void {
-    if (this.#budget.reset(this.host.env.clock.now())) return
-    this.#calm('flood: resets')
-  }
-
-  /** CVE-2023-44487 and its like: the client is told to go. */
-  #calm(detail: string): void {
-    if (this.#phase === 'closed' || this.#session?.destroyed !== false) return
-    this.#recordRefusal('BAD_REQUEST', detail, 0)
-    this.#cut('CLIENT_GONE', detail, NGHTTP2_ENHANCE_YOUR_CALM)
-  }
-
-  /** True if bytes have moved since the last look. */
-  #look(now: number): boolean {
-    const { bytesRead, bytesWritten } = this.#socket
-    if (bytesRead === this.#bytesRead && bytesWritten === this.#bytesWritten) return false
-    if (bytesWritten !== this.#bytesWritten) this.#tookAtMs = now
-    this.#bytesRead = bytesRead
-    this.#bytesWritten = bytesWritten
-    this.#movedAtMs = now
-    let bodies = this.#goneBodies
-    for (const exchange of this.#streams) bodies += exchange.inputBytes
-    if (!this.#budget.look(bytesRead, bytesWritten, bodies, now)) this.#calm('flood: frames')
-    return true
-  }
-
-  /** A client that takes nothing of a stream loses it; one that takes nothing at all loses its connection. */
-  #watchStreams(now: number): void {
-    const { writeMs } = this.host.config.timeouts
-    if (writeMs === 0) return
-    const tookNothing = now - this.#tookAtMs >= writeMs
-    for (const exchange of this.#streams) {
-      if (!exchange.isStalled(now, writeMs)) continue
-      if (!tookNothing && this.#isNarrow()) exchange.excuse(now)
-      else exchange.cutStalled()
-      if (tookNothing && queuedBytes(this.#socket) > 0) this.#socket.destroy()
-    }
-  }
-
-  /** What the streams wait for is the connection that they share, not a window of their own. */
-  #isNarrow(): boolean {
-    return queuedBytes(this.#socket) > 0 || this.#session?.state.remoteWindowSize === 0
-  }
-
-  #watchIdle(now: number): void {
-    const { keepaliveMs, headerMs } = this.host.config.timeouts
-    const silentMs = now - this.#movedAtMs
-    if (this.#streams.size > 0) {
-      if (this.#inputEnded && silentMs >= LINGER_MS) this.#cut('CLIENT_GONE', undefined, NGHTTP2_NO_ERROR)
-    } else if (this.#phase === 'closing') {
-      if (silentMs >= LINGER_MS) this.#socket.destroy()
-    } else if (now - this.#idleSinceMs >= (this.#greeted ? keepaliveMs : headerMs)) this.#sayGoodbye()
-  }
-
-  #sayGoodbye(): void {
-    if (this.#phase !== 'open') return
-    this.#phase = 'closing'
-    this.#movedAtMs = this.host.env.clock.now()
-    this.#session?.close()
-    this.host.env.timers.arm(this, LOOK_MS)
-  }
-
-  #cut(code: ErrorCode, detail: string | undefined, reason: number): void {
-    if (this.#phase === 'closed') return
-    this.#phase = 'closing'
-    for (const exchange of this.#streams) exchange.lost(code, detail)
-    if (reason === NGHTTP2_NO_ERROR) this.#session?.destroy()
-    else this.#session?.destroy(new Error(detail), reason)
-    this.#movedAtMs = this.host.env.clock.now()
-    this.host.env.timers.arm(this, LOOK_MS)
+  streamBytes(bytes: Buffer, end: number): void {
+    this.#receiver.reader.read(bytes, end)
   }
 
   /** The client sends no more. What it has asked for whole may still be answered (RFC 9113 5.1: half-closed). */
-  #peerEnded(): void {
+  streamEnded(): void {
     this.#inputEnded = true
-    this.#movedAtMs = this.host.env.clock.now()
-    for (const exchange of this.#streams) if (!exchange.bodyDone) exchange.lost('CLIENT_GONE', undefined)
+    this.#sentAtMs = this.now()
+    for (const exchange of this.#exchanges) {
+      if (exchange.bodyDone) continue
+      exchange.lost('CLIENT_GONE', undefined)
+      exchange.unwanted()
+    }
     if (this.#streams.size > 0) this.#sayGoodbye()
-    else this.#socket.destroy()
+    else this.#end()
   }
 
-  #socketClosed(): void {
+  streamDrained(): void {
+    this.#sender.drained()
+  }
+
+  streamStalled(): void {
+    for (const exchange of this.#exchanges) exchange.cutStalled()
+    this.#stream.destroy()
+  }
+
+  streamClosed(error: Error | undefined): void {
     if (this.#phase === 'closed') return
-    for (const exchange of this.#streams) exchange.lost('CLIENT_GONE', undefined)
+    this.#receiver.stop()
+    for (const exchange of this.#exchanges) exchange.lost('CLIENT_GONE', error?.message)
     this.#phase = 'closed'
     this.host.env.timers.disarm(this)
     this.host.closed(this)
   }
 
-  /** Asked where what was called may have closed it. */
-  #isClosed(): boolean {
-    return this.#phase === 'closed'
-  }
-}
+  // Http2Wire.
 
-/** Bytes that wait for the kernel to take them. */
-function queuedBytes(socket: Socket): number {
-  const handle: unknown = Reflect.get(socket, '_handle')
-  if (typeof handle !== 'object' || handle === null) return 0
-  const queued: unknown = Reflect.get(handle, 'writeQueueSize')
-  return typeof queued === 'number' ? queued : 0
+  finished(exchange: Http2Exchange): void {
+    this.#idleSinceMs = this.now()
+    exchange.record.bytesIn += exchange.inputReceived
+    this.host.exchangeEnded(exchange)
+  }
+
+  gone(exchange: Http2Exchange, reset: boolean): void {
+    this.#exchanges.delete(exchange)
+    if (reset) this.#countReset()
+  }
+
+  misled(): void {
+    this.#countReset()
+  }
+
+  // StreamHost.
+
+  streamReady(stream: Http2Stream): void {
+    this.#sender.ready(stream)
+  }
+
+  streamReset(stream: Http2Stream, code: number): void {
+    this.#sender.control(resetFrame(stream.id, code))
+    this.#streams.drop(stream, code)
+    this.#endIfDone()
+  }
+
+  streamDone(stream: Http2Stream): void {
+    this.#streams.end(stream)
+    this.#endIfDone()
+  }
+
+  streamGranted(stream: Http2Stream, bytes: number): void {
+    this.#sender.control(windowFrame(stream.id, bytes))
+  }
+
+  // ReceiverOwner.
+
+  now(): number {
+    return this.host.env.clock.now()
+  }
+
+  headArrived(id: number, pairs: string[], ends: boolean): void {
+    this.#greeted = true
+    if (this.#phase !== 'open' || this.#streams.size >= this.#mostStreams) return this.#refuseStream(id)
+    const head = readHttp2Head(pairs, { endStream: ends, newKey }, this.host.headLimits)
+    if ('refused' in head) this.#refuse(id, head, pairs, ends)
+    else this.#begin(this.#open(id, ends), head, ends)
+  }
+
+  headRefused(id: number, code: number, detail: string): void {
+    this.#greeted = true
+    this.#recordRefusal(code === CODE.calm ? 'HEAD_TOO_LARGE' : 'BAD_REQUEST', detail, 0)
+    this.streamFault(id, code)
+  }
+
+  resetArrived(stream: Http2Stream): void {
+    this.#streams.end(stream, CODE.cancel)
+    this.#endIfDone()
+  }
+
+  streamFault(stream: Http2Stream | number, code: number): void {
+    if (typeof stream === 'number') {
+      this.#sender.control(resetFrame(stream, code))
+      this.#streams.dropUnopened(stream, STREAM_WINDOW)
+      this.#countReset()
+    } else {
+      // A stream of an exchange that runs is counted when that is gone.
+      if (stream.owner === NOBODY || this.#isAnswered(stream)) this.#countReset()
+      stream.reset(code)
+    }
+  }
+
+  /** The client has broken the connection. */
+  fault(code: number, detail: string): void {
+    if (this.#phase === 'ending' || this.#phase === 'closed') return
+    this.#recordRefusal('BAD_REQUEST', detail, 0)
+    this.#cut('CLIENT_GONE', detail, code)
+  }
+
+  goawayArrived(): void {
+    this.#sayGoodbye()
+  }
+
+  /** RFC 9113 3.4: our settings come first. */
+  #greet(headBytes: number): void {
+    const settings = settingsFrame([
+      [SETTING.streams, this.#mostStreams],
+      [SETTING.window, STREAM_WINDOW],
+      [SETTING.headBytes, headBytes],
+      [SETTING.extendedConnect, 1],
+    ])
+    this.#sender.control(settings + windowFrame(0, FIRST_GRANT))
+  }
+
+  #open(id: number, ends: boolean): Http2Stream {
+    const stream = new Http2Stream(id, this, NOBODY, !ends, this.#streams.firstWindow)
+    this.#streams.add(stream)
+    return stream
+  }
+
+  #begin(stream: Http2Stream, request: Http2Request, endStream: boolean): void {
+    const { host, client } = this
+    const record = new ExchangeRecord(host.requestIds.of(client, request.fields), this.now())
+    record.bytesIn = request.size
+    const origin = originOf(client, request.fields, request.host, host.trusted)
+    record.clientIp = origin.clientIp
+    record.scheme = origin.scheme
+    const exchange = new Http2Exchange(this, stream, { request, origin, record, endStream })
+    this.#exchanges.add(exchange)
+    host.exchangeBegan()
+    if (request.contentLength > host.config.limits.bodyBytes) exchange.fail('BODY_TOO_LARGE', 'body-limit')
+    else host.route(exchange)
+  }
+
+  /** One stream too many, or one behind our goodbye: it was not looked at, and may be asked for again (RFC 9113 8.7). */
+  #refuseStream(id: number): void {
+    if (this.#phase === 'ending') return
+    this.streamFault(id, CODE.refused)
+  }
+
+  /** A head we will not act on: broken HTTP/2 is reset, the rest is answered. */
+  #refuse(id: number, refusal: Refusal, pairs: readonly string[], ends: boolean): void {
+    let size = 0
+    for (const text of pairs) size += text.length
+    const record = this.#recordRefusal(refusal.refused, refusal.detail, size)
+    if (isMalformed(refusal)) return this.streamFault(id, CODE.protocol)
+    const stream = this.#open(id, ends)
+    const { head, text } = errorAnswer(record.status, record, undefined)
+    stream.begin(answerPairs(head, this.host.date.text(), undefined))
+    stream.put(Buffer.from(text, 'latin1'))
+    stream.end()
+    if (!ends) stream.close(CODE.noError)
+  }
+
+  #recordRefusal(code: ErrorCode, detail: string, bytesIn: number): ExchangeRecord {
+    const { host, client } = this
+    const [requestId, startMs] = [host.requestIds.next(), this.now()]
+    const facts = refusedFacts(client, { requestId, startMs, code, detail, bytesIn, protocol: 'HTTP/2.0' })
+    host.refused(facts)
+    return facts.record
+  }
+
+  #isAnswered(stream: Http2Stream): boolean {
+    return stream.owner instanceof Http2Exchange && stream.owner.ended
+  }
+
+  /** CVE-2023-44487 and its like: the client is told to go. */
+  #countReset(): void {
+    if (this.#phase !== 'ending' && !this.#budget.reset(this.now())) this.fault(CODE.calm, 'flood: resets')
+  }
+
+  /** A client that takes nothing of a stream loses it. One that takes nothing at all loses its connection: `streamStalled`. */
+  #watchStreams(now: number): void {
+    const { writeMs } = this.host.config.timeouts
+    const lingerMs = this.#phase === 'open' ? LINGER_MS : 0
+    for (const exchange of this.#exchanges) if (exchange.isOverdue(now, lingerMs)) exchange.unwanted()
+    if (writeMs === 0) return
+    const tookNothing = now - this.#sentAtMs >= writeMs
+    // What they wait for may be the connection that they share, not a window of their own.
+    const isNarrow = !this.#stream.allSent || this.#sender.isStarved
+    for (const exchange of this.#exchanges) {
+      if (!exchange.isStalled(now, writeMs)) continue
+      if (tookNothing && !this.#stream.allSent) return this.streamStalled()
+      if (isNarrow && !tookNothing) exchange.excuse(now)
+      else exchange.cutStalled()
+    }
+  }
+
+  #watchIdle(now: number): void {
+    const { keepaliveMs, headerMs } = this.host.config.timeouts
+    if (this.#phase === 'ending') {
+      // A slow reader is still taking what was sent last: the stream watches that.
+      if (now - this.#closingSinceMs >= LINGER_MS && (this.#stream.allSent || this.#inputEnded))
+        this.#stream.destroy()
+    } else if (this.#streams.size > 0) {
+      if (this.#inputEnded && now - this.#sentAtMs >= LINGER_MS)
+        this.#cut('CLIENT_GONE', undefined, CODE.noError)
+    } else if (this.#phase === 'open' && now - this.#idleSinceMs >= (this.#greeted ? keepaliveMs : headerMs))
+      this.#sayGoodbye()
+  }
+
+  #sayGoodbye(): void {
+    if (this.#phase !== 'open') return
+    this.#phase = 'closing'
+    this.#sender.control(goawayFrame(this.#streams.highest, CODE.noError))
+    this.#endIfDone()
+    if (!this.#is('closed')) this.host.env.timers.arm(this, LOOK_MS)
+  }
+
+  #endIfDone(): void {
+    if (this.#phase === 'closing' && this.#streams.size === 0) this.#end()
+  }
+
+  #cut(code: ErrorCode, detail: string | undefined, reason: number): void {
+    if (this.#phase === 'ending' || this.#phase === 'closed') return
+    this.#phase = 'ending'
+    for (const exchange of this.#exchanges) exchange.lost(code, detail)
+    this.#sender.control(goawayFrame(this.#streams.highest, reason))
+    this.#end()
+  }
+
+  /** Sends what is left of frames, then nothing more; what the client still sends is dropped until it closes. */
+  #end(): void {
+    if (this.#phase === 'closed') return
+    this.#phase = 'ending'
+    this.#closingSinceMs = this.now()
+    this.#receiver.stop()
+    this.#sender.finish()
+    this.#stream.end()
+    this.host.env.timers.arm(this, LOOK_MS)
+  }
+
+  /** Asked where what was called may have changed it. */
+  #is(phase: Phase): boolean {
+    return this.#phase === phase
+  }
 }
 
 function newKey(): string {
   return randomBytes(16).toString('base64')
 }
-
-/** What the client has done; undefined if only its socket failed, or if it was we who gave up. */
-function faultOf(error: Error): string | undefined {
-  const code = 'code' in error ? String(error.code) : ''
-  if (code.startsWith('ERR_HTTP2_TOO_MANY')) return 'flood: invalid frames'
-  if (code !== 'ERR_HTTP2_ERROR') return undefined
-  const flooded = 'errno' in error && error.errno === NGHTTP2_ERR_FLOODED
-  return flooded ? 'flood: answers that are not taken' : `http2: ${error.message}`
-}
-
-function ignore(): void {}

@@ -1,4 +1,3 @@
-import { constants, type ServerHttp2Stream } from 'node:http2'
 import { type ErrorCode, endCauseOf, traitsOf } from '../base/errors.ts'
 import { type AnswerPolicy, addedHsts } from '../http/answer-policy.ts'
 import type {
@@ -14,20 +13,22 @@ import type { FieldList } from '../http/field-list.ts'
 import type { Origin } from '../http/forwarded.ts'
 import type { AnswerHead } from '../http/message.ts'
 import type { ExchangeRecord } from '../http/record.ts'
+import { CODE } from '../wire/http2-frames.ts'
 import type { Http2Request } from '../wire/http2-head.ts'
 import type { WatchedBody } from './body-watch.ts'
 import type { ConnectionHost } from './connection-host.ts'
 import { errorAnswer } from './error-answer.ts'
 import {
   answerPairs,
+  areCarried,
   type HeaderPairs,
-  interimHeaders,
+  interimPairs,
   keptPairs,
   pairsSize,
   tunnelPairs,
 } from './http2-answer.ts'
 import { Http2Body } from './http2-body.ts'
-import { Http2Output, type OutputOwner } from './http2-output.ts'
+import type { Http2Stream, StreamOwner } from './http2-stream.ts'
 import { Http2Tunnel } from './http2-tunnel.ts'
 
 /** What an exchange needs of its connection. */
@@ -38,6 +39,8 @@ export interface Http2Wire {
   finished(exchange: Http2Exchange): void
   /** The stream is gone. */
   gone(exchange: Http2Exchange, reset: boolean): void
+  /** What the client did has cost its stream. */
+  misled(): void
 }
 
 /** What came with a request. */
@@ -49,51 +52,44 @@ export interface Http2Arrival {
   readonly endStream: boolean
 }
 
-interface OwnedStream extends ServerHttp2Stream {
-  causewayExchange?: Http2Exchange
-}
-
 /**
  * none: no head yet. length, open: a body of known or unknown length. discard: a body that may not be sent (HEAD, 204, 205, 304). tunnel: no
  * HTTP any more.
  */
 type Writing = 'none' | 'length' | 'open' | 'discard' | 'tunnel'
 
-const { NGHTTP2_NO_ERROR, NGHTTP2_PROTOCOL_ERROR, NGHTTP2_INTERNAL_ERROR, NGHTTP2_CANCEL } = constants
-
 const NO_BODY: WatchedBody = { state: 'done', failure: undefined }
 
 /** One request on an HTTP/2 connection and its answer: a stream. */
-export class Http2Exchange implements Exchange, OutputOwner {
+export class Http2Exchange implements Exchange, StreamOwner {
   readonly request: Http2Request
   readonly client: ClientFacts
   readonly origin: Origin
   readonly record: ExchangeRecord
-  readonly stream: ServerHttp2Stream
+  readonly stream: Http2Stream
   policy: AnswerPolicy | undefined = undefined
   readonly #wire: Http2Wire
   readonly #input: Http2Body | undefined
-  readonly #output: Http2Output
   #owner: ExchangeOwner | undefined = undefined
   #writing: Writing = 'none'
   /** Bytes of the answer's body that its head promised and that are still to come. */
   #owed = 0
+  /** The client reads what comes behind a body. */
+  #mayTrail = false
   #tunnel: Http2Tunnel | undefined = undefined
   #ended = false
+  #endedAtMs = 0
 
-  constructor(wire: Http2Wire, stream: ServerHttp2Stream, arrival: Http2Arrival) {
+  constructor(wire: Http2Wire, stream: Http2Stream, arrival: Http2Arrival) {
     const { request, endStream } = arrival
     this.#wire = wire
     this.stream = stream
-    this.#output = new Http2Output(stream, this)
     this.request = request
     this.client = wire.client
     this.origin = arrival.origin
     this.record = arrival.record
     this.#input = endStream ? undefined : this.#inputOf(request)
-    ;(stream as OwnedStream).causewayExchange = this
-    stream.on('close', onClose)
-    stream.on('error', ignore)
+    stream.owner = this
   }
 
   get answered(): boolean {
@@ -117,11 +113,6 @@ export class Http2Exchange implements Exchange, OutputOwner {
     return this.#input?.received ?? 0
   }
 
-  /** What its body has taken on the wire so far, frames included. */
-  get inputBytes(): number {
-    return this.#input?.wireBytes ?? 0
-  }
-
   attach(owner: ExchangeOwner): void {
     this.#owner = owner
   }
@@ -134,7 +125,7 @@ export class Http2Exchange implements Exchange, OutputOwner {
     input.flow(reader)
     // RFC 9110 10.1.1: not needed once some of the body has arrived.
     if (this.request.expectsContinue && !early && !this.answered && !this.#ended)
-      this.#output.inform({ ':status': 100 })
+      this.stream.inform([':status', '100'])
   }
 
   pauseBody(): void {
@@ -148,7 +139,7 @@ export class Http2Exchange implements Exchange, OutputOwner {
   inform(status: number, fields: FieldList): void {
     // RFC 9113 8.6: no 101. And the 100 is ours to give.
     if (this.#ended || this.answered || status === 100 || status === 101) return
-    this.#output.inform(interimHeaders(status, fields))
+    if (areCarried(fields)) this.stream.inform(interimPairs(status, fields))
   }
 
   begin(head: AnswerHead): void {
@@ -168,7 +159,7 @@ export class Http2Exchange implements Exchange, OutputOwner {
     else this.begin(head)
     if (this.#owe(body.length) > 0) {
       this.record.bytesOut += body.length
-      this.#output.put(body)
+      this.stream.put(body)
     }
     this.end()
   }
@@ -178,8 +169,8 @@ export class Http2Exchange implements Exchange, OutputOwner {
     // Counted and logged as every other switch; the client is told 200.
     this.record.status = 101
     this.#writing = 'tunnel'
-    this.#output.open(tunnelPairs(fields, this.#wire.host.date.text()))
-    if (this.#ended) return undefined
+    this.stream.begin(tunnelPairs(fields, this.#wire.host.date.text()))
+    this.stream.flush()
     this.#tunnel = new Http2Tunnel(this)
     if (this.#input === undefined) reader.bodyEnd()
     else this.#input.flow(reader)
@@ -200,16 +191,14 @@ export class Http2Exchange implements Exchange, OutputOwner {
   }
 
   flush(): void {
-    if (!this.#ended) this.#output.flush()
+    if (!this.#ended) this.stream.flush()
   }
 
   end(trailers?: FieldList): void {
     if (this.#ended) return
     // Fewer bytes than promised: the client must not take it for whole.
     if (this.#owed > 0) return this.fail('INTERNAL', 'answer shorter than its length')
-    this.#output.end(trailers)
-    // A head that could not be sent has ended it.
-    if (this.#ended) return
+    this.stream.end(this.#mayTrail && trailers !== undefined && areCarried(trailers) ? trailers : undefined)
     this.#finish()
   }
 
@@ -219,7 +208,7 @@ export class Http2Exchange implements Exchange, OutputOwner {
     this.record.detail = detail ?? this.record.detail
     const owner = this.#owner
     this.#owner = undefined
-    if (this.answered) this.#cut(this.#tunnel === undefined ? NGHTTP2_INTERNAL_ERROR : NGHTTP2_CANCEL)
+    if (this.answered) this.#cut(this.#tunnel === undefined ? CODE.internal : CODE.cancel)
     else this.#answerError(traitsOf(code).status)
     // Whoever worked for it and did not report this itself, stops.
     owner?.clientGone()
@@ -227,50 +216,72 @@ export class Http2Exchange implements Exchange, OutputOwner {
 
   /** The client has broken the protocol in mid-body (RFC 9113 8.1.1). */
   malformed(detail: string): void {
-    this.#lose('BAD_REQUEST', detail, NGHTTP2_PROTOCOL_ERROR)
+    if (this.#ended) this.stream.reset(CODE.protocol)
+    else this.#lose('BAD_REQUEST', detail, CODE.protocol)
+    this.#wire.misled()
+  }
+
+  /** RFC 9113 8.1: the answer is complete, and the rest of the request is not wanted. Sent behind the answer. */
+  unwanted(): void {
+    this.stream.close(CODE.noError)
+  }
+
+  /** To be asked now and then. True: the answer has left for so long, and the rest of the request is still to come. */
+  isOverdue(nowMs: number, limitMs: number): boolean {
+    return (
+      this.#ended && this.stream.inputOpen && !this.stream.outputOpen && nowMs - this.#endedAtMs >= limitMs
+    )
   }
 
   /** The connection is gone or is cut, or the client takes nothing any more. */
   lost(code: ErrorCode, detail: string | undefined): void {
-    this.#lose(code, detail, NGHTTP2_CANCEL)
+    this.#lose(code, detail, CODE.cancel)
   }
 
   /** To be asked now and then while the stream is open: it holds memory here, and perhaps a slot, for nothing. */
   isStalled(nowMs: number, limitMs: number): boolean {
-    return this.#output.isStalled(nowMs, limitMs)
+    return this.stream.isStalled(nowMs, limitMs)
   }
 
   /** Others of the client's streams kept the connection busy: it gets a new term. */
   excuse(nowMs: number): void {
-    this.#output.excuse(nowMs)
+    this.stream.excuse(nowMs)
   }
 
   /** Gives up what is left to send. */
   cutStalled(): void {
-    if (this.#ended) this.stream.close(NGHTTP2_CANCEL)
+    if (this.#ended) this.stream.reset(CODE.cancel)
     else this.lost('CLIENT_TIMEOUT', 'takes no more of the answer')
   }
 
   tunnelWrite(bytes: Buffer): boolean {
     if (this.#ended) return true
     this.record.bytesOut += bytes.length
-    return this.#output.pass(bytes)
+    const room = this.stream.put(bytes)
+    this.stream.flush()
+    return room
   }
 
-  // OutputOwner.
+  // StreamOwner.
 
-  outputRefused(detail: string): void {
-    this.fail('INTERNAL', detail)
+  streamData(bytes: Buffer, start: number, end: number): void {
+    this.#input?.arrived(bytes, start, end)
   }
 
-  outputDrained(): void {
+  streamTrailers(pairs: readonly string[]): void {
+    this.#input?.trailersArrived(pairs)
+  }
+
+  streamEnded(): void {
+    this.#input?.ended()
+  }
+
+  streamDrained(): void {
     if (!this.#ended) this.#owner?.answerDrained()
   }
 
-  // What the stream's events call.
-
-  closed(): void {
-    const reset = this.stream.rstCode !== NGHTTP2_NO_ERROR
+  streamClosed(code: number): void {
+    const reset = code !== CODE.noError
     const early = !this.#ended
     if (this.#tunnel?.outputEnded === true) this.end()
     else this.lost('CLIENT_GONE', undefined)
@@ -291,15 +302,15 @@ export class Http2Exchange implements Exchange, OutputOwner {
     this.record.bytesOut += pairsSize(pairs)
     this.#writing = writingOf(this.request.method, head)
     if (this.#writing === 'length') this.#owed = head.length as number
-    // A client that reads trailers says so (RFC 9110 10.1.4); whether some will follow is not known yet. Behind an answer that did not
-    // wait for the request they would cross the reset.
-    const mayTrail = this.#writing === 'open' && this.request.fields.has(FIELD.te) && this.bodyDone
-    this.#output.begin(pairs, this.#writing === 'discard', mayTrail)
+    // A client that reads trailers says so (RFC 9110 10.1.4).
+    this.#mayTrail = this.#writing === 'open' && this.request.fields.has(FIELD.te)
+    if (areCarried(head.fields)) this.stream.begin(pairs)
+    else this.fail('INTERNAL', 'a field of HTTP/1.1')
   }
 
   #put(bytes: Buffer): boolean {
     this.record.bytesOut += bytes.length
-    return this.#output.put(bytes)
+    return this.stream.put(bytes)
   }
 
   #answerError(status: number): void {
@@ -331,19 +342,22 @@ export class Http2Exchange implements Exchange, OutputOwner {
 
   /** The client can tell a reset from an answer that has ended. */
   #cut(code: number): void {
-    this.#output.cut(code)
+    // Said first: the stream tells of its end in the same breath.
+    this.#ended = true
+    this.stream.reset(code)
     this.#finish()
   }
 
   #finish(): void {
     this.#ended = true
+    this.#endedAtMs = this.#wire.host.env.clock.now()
     this.#owner = undefined
     this.#wire.finished(this)
     const input = this.#input
     if (input === undefined) return
     input.stop()
-    // RFC 9113 8.1: the answer is complete, and the rest of the request is not wanted. Sent behind the answer.
-    if (input.state !== 'done') this.stream.close(NGHTTP2_NO_ERROR)
+    // Some clients lose the answer over a reset: one that can send all of the rest is left to it, for a while.
+    if (this.stream.inputOpen && !input.mayRest) this.unwanted()
   }
 }
 
@@ -352,9 +366,3 @@ function writingOf(method: string, { status, length }: AnswerHead): Writing {
   if (method === 'HEAD' || status === 204 || status === 205 || status === 304) return 'discard'
   return length === undefined ? 'open' : 'length'
 }
-
-function onClose(this: OwnedStream): void {
-  this.causewayExchange?.closed()
-}
-
-function ignore(): void {}

@@ -1,11 +1,11 @@
-import type { ServerHttp2Stream } from 'node:http2'
 import type { ClientTunnel } from '../http/exchange.ts'
+import type { Http2Stream } from './http2-stream.ts'
 
 /** What a tunnel needs of its exchange. */
 export interface TunnelExchange {
   /** Bytes go out to the client. False: it is slow. */
   tunnelWrite(bytes: Buffer): boolean
-  readonly stream: ServerHttp2Stream
+  readonly stream: Http2Stream
   pauseBody(): void
   resumeBody(): void
 }

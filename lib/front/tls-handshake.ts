@@ -87,7 +87,7 @@ export class TlsHandshake implements ClientConnection, Deadline {
       return this.#failed('certificate', doubt)
     this.#finish()
     this.#socket.pause()
-    // Node's tls.Server would do that; node:http2 waits for it.
+    // Node's tls.Server would do that.
     Reflect.set(this.#socket, 'secureConnecting', false)
     this.#owner.secured(this, this.#socket, {
       serverName,
