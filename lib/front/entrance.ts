@@ -121,12 +121,12 @@ export class Entrance implements OpeningReader, HandshakeOwner {
       this.#leave(opening, socket)
       return true
     }
-    const { config, env, tls } = this.#host
+    const { config, env } = this.#host
     const acme = isChallenge(hello)
     const options = {
       context,
       protocols: acme ? [ACME_PROTOCOL] : config.http2 ? ['h2', 'http/1.1'] : ['http/1.1'],
-      clients: acme || tls?.asksClients !== true ? undefined : config.mtls?.mode,
+      clients: acme ? undefined : config.mtls?.mode,
       serverName,
       client,
       env,
@@ -145,8 +145,11 @@ export class Entrance implements OpeningReader, HandshakeOwner {
   }
 
   #contextFor(hello: ClientHello) {
-    const { tls } = this.#host
-    return isChallenge(hello) ? tls?.challengeFor(hello.serverName) : tls?.contextFor(hello.serverName)
+    const { tls, config } = this.#host
+    if (isChallenge(hello)) return tls?.challengeFor(hello.serverName)
+    // Their authorities cannot be read: then nobody can be let in.
+    if (config.mtls !== undefined && tls?.asksClients !== true) return undefined
+    return tls?.contextFor(hello.serverName)
   }
 
   #enter(before: ClientConnection, connection: ClientConnection): void {

@@ -196,7 +196,7 @@ export class CertificateKeeping {
   #clientCaOf(mtls: ListenerConfig['mtls']): string | undefined {
     if (mtls === undefined) return undefined
     const authorities = readAuthorities(mtls.ca)
-    return 'text' in authorities ? authorities.text : ''
+    return 'text' in authorities ? authorities.text : undefined
   }
 
   #rotate(): void {

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { connect as connectHttp2, type IncomingHttpHeaders, type IncomingHttpStatusHeader } from 'node:http2'
-import type { ConnectionOptions } from 'node:tls'
+import type { ConnectionOptions, TLSSocket } from 'node:tls'
 import t from 'tap'
 import { assertClean, startCauseway } from '../support/causeway.ts'
 import { TestAuthority } from '../support/certificates.ts'
@@ -99,6 +99,24 @@ t.test('a session does not stand in for a certificate on another listener', asyn
   const session = await new Promise<Buffer>(done => first.socket.once('session', done))
   first.destroy()
   t.equal(await outcome('web', { ...as(undefined), session }, get('/nobody')), 'refused')
+})
+
+t.test('whoever had a good certificate comes in again by its session, and is the same', async t => {
+  for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
+    const first = await RawClient.connectTls(causeway.port(), { ...as(ann), maxVersion: version })
+    // Under TLS 1.3 tickets come behind the handshake, under 1.2 within it.
+    const ticket = new Promise<Buffer>(done => first.socket.once('session', done))
+    const session =
+      version === 'TLSv1.3' ? await within('a ticket', ticket) : (first.socket as TLSSocket).getSession()
+    if (session === undefined) throw new Error('no session')
+    first.destroy()
+    const again = await RawClient.connectTls(causeway.port(), { ...as(ann), maxVersion: version, session })
+    t.ok((again.socket as TLSSocket).isSessionReused(), version)
+    again.send(get(`/again-${version}`))
+    t.equal((await again.response()).status, 200)
+    t.equal(app.seen(`/again-${version}`)[0]?.field('x-ssl-client-s-dn'), 'CN=ann')
+    again.destroy()
+  }
 })
 
 t.test('the app is told who it was, and what a client says of itself is dropped (RFC 9440)', async t => {
