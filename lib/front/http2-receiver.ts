@@ -21,8 +21,8 @@ import type { Http2Sender } from './http2-sender.ts'
 import type { Http2Stream } from './http2-stream.ts'
 import type { StreamTable } from './http2-streams.ts'
 
-/** The same for a whole connection. */
-export const CONNECTION_WINDOW: number = 1024 * 1024
+/** Bytes of bodies that may be on their way on one connection, all streams together. */
+const CONNECTION_WINDOW: number = 1024 * 1024
 
 /** What the receiver finds for its connection. */
 export interface ReceiverOwner {
