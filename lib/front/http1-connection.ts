@@ -23,7 +23,7 @@ type Phase = 'idle' | 'head' | 'busy' | 'linger' | 'closed'
 
 /** How long a client that was answered before it had sent everything may go on sending (nginx: lingering_close). */
 const LINGER_MS = 5000
-/** How long a client that has half-closed may go without a byte of answer before it counts as gone. */
+/** How long a client that has half-closed may go without a byte of answer to write before it counts as gone. */
 const HALF_CLOSED_MS = 5000
 
 /** A client's HTTP/1 connection: requests in their order, one exchange at a time. */
@@ -353,7 +353,8 @@ export class Http1Connection implements ClientConnection, ByteStreamOwner, Http1
 
   /**
    * FIN says "I send no more" and also "I am gone"; only a write tells which, by the reset that it draws. So a client to which nothing
-   * was written for some time after its FIN counts as gone, and its upstream slot comes free.
+   * was written for some time after its FIN counts as gone, and its upstream slot comes free. One that owes us the taking of bytes
+   * has drawn no reset: the stream watches whether it takes them.
    */
   #watchHalfClosed(): void {
     this.#bytesOutSeen = this.#exchange?.record.bytesOut ?? 0
@@ -362,7 +363,7 @@ export class Http1Connection implements ClientConnection, ByteStreamOwner, Http1
 
   #halfClosedTimeout(): void {
     const written = this.#exchange?.record.bytesOut ?? 0
-    if (written > this.#bytesOutSeen) this.#watchHalfClosed()
+    if (written > this.#bytesOutSeen || !this.#stream.allSent) this.#watchHalfClosed()
     else this.destroy('CLIENT_GONE')
   }
 

@@ -331,10 +331,9 @@ export class Http2Connection
     const { keepaliveMs, headerMs } = this.host.config.timeouts
     if (this.#phase === 'ending') {
       // A slow reader is still taking what was sent last: the stream watches that.
-      if (now - this.#closingSinceMs >= LINGER_MS && (this.#stream.allSent || this.#inputEnded))
-        this.#stream.destroy()
+      if (now - this.#closingSinceMs >= LINGER_MS && this.#stream.allSent) this.#stream.destroy()
     } else if (this.#streams.size > 0) {
-      if (this.#inputEnded && now - this.#sentAtMs >= LINGER_MS)
+      if (this.#inputEnded && this.#stream.allSent && now - this.#sentAtMs >= LINGER_MS)
         this.#cut('CLIENT_GONE', undefined, CODE.noError)
     } else if (this.#phase === 'open' && now - this.#idleSinceMs >= (this.#greeted ? keepaliveMs : headerMs))
       this.#sayGoodbye()

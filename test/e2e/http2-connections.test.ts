@@ -3,8 +3,10 @@ import t from 'tap'
 import { assertClean, startCauseway } from '../support/causeway.ts'
 import { configText } from '../support/config-text.ts'
 import { Http2Client } from '../support/http2-client.ts'
+import { SETTING, windowUpdate } from '../support/http2-frames.ts'
 import { RawClient } from '../support/raw-client.ts'
-import { never, RecordingUpstream } from '../support/recording-upstream.ts'
+import { RawHttp2Client } from '../support/raw-http2-client.ts'
+import { never, ok, RecordingUpstream } from '../support/recording-upstream.ts'
 import { echo, switching } from '../support/tunnel-app.ts'
 import { until, within } from '../support/until.ts'
 
@@ -14,6 +16,8 @@ const NO_ERROR = 0
 const CANCEL = 8
 const ENHANCE_YOUR_CALM = 11
 const MIB = 1024 * 1024
+/** Wider than any answer here. */
+const WIDE = 2 ** 30
 
 const upstream = await RecordingUpstream.start(t)
 const config = (listener = '') =>
@@ -182,6 +186,24 @@ t.test('a client that has half-closed gets its answer, if it comes soon', async 
   await until('the end', () => client.ended !== undefined)
   t.match(client.received, /ok\n/)
   await causeway.metric('causeway_connections_active', {}, value => value === 0)
+  await assertClean(t, causeway)
+})
+
+t.test('a client that has half-closed and takes nothing for a while still gets its answer', async t => {
+  const causeway = await startCauseway(t, { config: config() })
+  upstream.on('/half-pausing', ok('x'.repeat(32 * MIB)))
+  const client = await RawHttp2Client.connect(causeway.port(), [[SETTING.initialWindowSize, WIDE]])
+  t.teardown(() => client.destroy())
+  client.send(windowUpdate(0, WIDE))
+  client.get('/half-pausing')
+  await until('the answer to begin', () => client.dataBytes > 0)
+  client.stall()
+  client.socket.end()
+  // Longer than a half-closed client may wait for the app.
+  await new Promise(done => setTimeout(done, 7000))
+  client.resume()
+  await until('the end', () => client.ended)
+  t.equal(client.dataBytes, 32 * MIB)
   await assertClean(t, causeway)
 })
 

@@ -225,6 +225,24 @@ t.test('a slow client that closes its half gets its answer to the last byte', as
   for (const client of clients) client.destroy()
 })
 
+t.test('a half-closed client that takes nothing for a while still gets its answer', async t => {
+  const length = 32 * MIB
+  upstream.on('/half-pausing', line => {
+    line.send(`HTTP/1.1 200 OK\r\nContent-Length: ${length}\r\n\r\n`)
+    line.send(Buffer.alloc(length, 'x'))
+  })
+  const client = await RawClient.connect(causeway.port())
+  client.send(get('/half-pausing'))
+  await client.untilReceived('\r\n\r\n')
+  client.stall()
+  client.halfClose()
+  // Longer than a half-closed client may wait for the app.
+  await new Promise(done => setTimeout(done, 7000))
+  client.socket.resume()
+  t.equal((await client.response()).body.length, length)
+  client.destroy()
+})
+
 t.test('a half-closed client inside its request gets 400 or the end, never an answer of the app', async t => {
   upstream.on('/half-body', never)
   for (const sent of [
