@@ -7,7 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { buildIfOld } from './build.ts'
 import { type Ground, type Instance, startInstance } from './instance.ts'
-import { isInstalled } from './peer.ts'
+import { isInstalled, type Peer } from './peer.ts'
 import { caddy } from './peers/caddy.ts'
 import { causeway } from './peers/causeway.ts'
 import { haproxy } from './peers/haproxy.ts'
@@ -16,11 +16,12 @@ import { freePorts } from './ports.ts'
 import { processTree, treeResidentKiB } from './proc-stat.ts'
 import { LOAD_CORE, Processes } from './processes.ts'
 import { type SlowClients, slowReaders, slowUploaders } from './slow-clients.ts'
-import { type ProbeResult, probe, statusOf } from './slow-probe.ts'
+import { type ProbeResult, pooled, probe, probeText, statusOf } from './slow-probe.ts'
 import { LARGE_BYTES } from './upstream.ts'
 
 // What slow clients do to everybody else: one app worker that takes one request at a time, and 60 clients that send or read
-// slowly. `node test/bench/slow.ts`; with `--attacks` slowhttptest against Causeway instead. Needs gunicorn.
+// slowly. `node test/bench/slow.ts`; `--only A,B` for some peers, `--rounds N` for more than one window of each kind, and with `--attacks` slowhttptest
+// against Causeway instead. Needs gunicorn.
 
 const PEERS = [causeway, nginx, haproxy, caddy]
 const PYTHON = process.env['PYTHON'] ?? '/usr/bin/python3'
@@ -39,6 +40,17 @@ const ATTACKS = {
   bodies: ['-B', '-i', '5', '-s', '8192', '-u', '/upload'],
   reading: ['-X', '-w', '512', '-y', '1024', '-n', '5', '-z', '32', '-k', '3', '-u', '/10k'],
 } as const
+
+const { values } = parseArgs({
+  options: {
+    attacks: { type: 'boolean', default: false },
+    only: { type: 'string' },
+    rounds: { type: 'string', default: '1' },
+  },
+})
+const rounds = Number(values.rounds)
+/** What was seen in all rounds, by peer and kind of client. */
+const all = new Map<string, ProbeResult[]>()
 
 const say = (text: string) => process.stdout.write(`${text}\n`)
 
@@ -82,15 +94,13 @@ async function untilFree(port: number): Promise<void> {
   while (performance.now() < end && (await statusOf(port)) !== 200) await delay(200)
 }
 
-function row(
-  what: string,
-  { p50Ms, p99Ms, maxMs, requests, failed }: ProbeResult,
-  instance: Instance,
-): string {
-  const times = `p50 ${p50Ms.toFixed(1)} ms  p99 ${p99Ms.toFixed(1)} ms  longest ${maxMs.toFixed(1)} ms`
+/** Says it, and keeps it for the sum over all rounds. */
+function note(what: string, seen: ProbeResult, instance: Instance): void {
   const memory = `RSS ${Math.round(treeResidentKiB(instance.pid) / 1024)} MiB`
   const disk = `files ${Math.round(spooledBytes(instance.pid) / 1024 / 1024)} MiB`
-  return `  ${what.padEnd(22)} ${times}  failed ${failed} of ${requests}  ${memory}  ${disk}`
+  say(`  ${what.padEnd(22)} ${probeText(seen)}  ${memory}  ${disk}`)
+  const key = `${instance.peer.name.padEnd(10)} ${what.padEnd(22)}`
+  all.set(key, [...(all.get(key) ?? []), seen])
 }
 
 async function over(clients: SlowClients, { port }: Instance): Promise<void> {
@@ -102,14 +112,22 @@ async function measure(instance: Instance): Promise<void> {
   const { peer, port } = instance
   say(peer.name)
   for (let page = 0; page < WARM_UP_PAGES; page += 1) await statusOf(port)
-  say(row('alone', await probe(port, WINDOW_MS), instance))
+  note('alone', await probe(port, WINDOW_MS), instance)
   const uploaders = slowUploaders(port, CLIENTS, UPLOAD_BYTES_PER_SECOND)
-  say(row(`${CLIENTS} slow uploads`, await probe(port, WINDOW_MS), instance))
+  note(`${CLIENTS} slow uploads`, await probe(port, WINDOW_MS), instance)
   await over(uploaders, instance)
   const readers = slowReaders(port, CLIENTS)
-  say(row(`${CLIENTS} slow readers come`, await probe(port, READ_AHEAD_MS), instance))
-  say(row(`${CLIENTS} slow readers read`, await probe(port, WINDOW_MS), instance))
+  note(`${CLIENTS} slow readers come`, await probe(port, READ_AHEAD_MS), instance)
+  note(`${CLIENTS} slow readers read`, await probe(port, WINDOW_MS), instance)
   await over(readers, instance)
+}
+
+async function round(peers: readonly Peer[], processes: Processes, place: Ground): Promise<void> {
+  for (const peer of peers) {
+    const instance = await startInstance(processes, peer, place)
+    await (values.attacks ? attack(instance) : measure(instance))
+    await processes.stop(instance.child)
+  }
 }
 
 async function attack(instance: Instance): Promise<void> {
@@ -124,7 +142,7 @@ async function attack(instance: Instance): Promise<void> {
     const ended = once(attacker, 'exit')
     const seen = await probe(instance.port, 2 * ATTACK_SECONDS * 1000, () => attacker.exitCode === null)
     await ended
-    say(row(`1000 slow ${name}`, seen, instance))
+    note(`1000 slow ${name}`, seen, instance)
   }
 }
 
@@ -135,9 +153,6 @@ async function ground(processes: Processes, folder: string): Promise<Ground> {
   return { folder, staticRoot, upstreamPorts: [await startApp(processes, folder)] }
 }
 
-const { values } = parseArgs({
-  options: { attacks: { type: 'boolean', default: false }, only: { type: 'string' } },
-})
 const processes = new Processes()
 const folder = mkdtempSync(join(tmpdir(), 'causeway-slow-'))
 process.once('exit', () => {
@@ -145,15 +160,14 @@ process.once('exit', () => {
   rmSync(folder, { recursive: true, force: true })
 })
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
-setTimeout(() => process.exit(1), LONGEST_MS).unref()
+setTimeout(() => process.exit(1), rounds * LONGEST_MS).unref()
 buildIfOld()
 const place = await ground(processes, folder)
 const wanted = values.attacks
   ? [causeway]
   : PEERS.filter(({ name }) => values.only?.split(',').includes(name) ?? true)
-for (const peer of wanted.filter(({ needs }) => isInstalled(needs))) {
-  const instance = await startInstance(processes, peer, place)
-  await (values.attacks ? attack(instance) : measure(instance))
-  await processes.stop(instance.child)
-}
+const present = wanted.filter(({ needs }) => isInstalled(needs))
+for (let n = 0; n < rounds; n += 1) await round(present, processes, place)
+if (rounds > 1) say(`all ${rounds} rounds`)
+if (rounds > 1) for (const [key, results] of all) say(`  ${key} ${probeText(pooled(results))}`)
 await processes.stopAll()
