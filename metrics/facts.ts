@@ -35,6 +35,8 @@ export interface ControlFacts {
   readonly logLinesDropped: Readonly<Record<LogName, number>>
   readonly uncaught: Readonly<Record<ThreadKind, Readonly<Record<UncaughtKind, number>>>>
   readonly certificates: readonly CertificateFacts[]
+  /** How many things are wrong with certificates now, whatever serves meanwhile: files, orders, the folder they are kept in. */
+  readonly certificateProblems: number
   /** See HealthTally, which is all that this needs. */
   readonly health: HealthFacts
 }

@@ -48,6 +48,13 @@ export const PROCESS_FAMILIES: readonly Family[] = [
         value: notAfterMs / 1000,
       })),
   ),
+  read(
+    'causeway_certificate_problems',
+    'gauge',
+    [],
+    'Certificates that could not be read or ordered, whatever serves in their place: causeway status says which, and why.',
+    ({ facts }) => [{ labels: {}, value: facts.certificateProblems }],
+  ),
   read('causeway_workers', 'gauge', ['state'], 'Data threads in each state.', ({ facts }) =>
     WORKER_STATES.map(state => ({
       labels: { state },

@@ -66,6 +66,15 @@ const SCENES: readonly Scene[] = [
     },
   },
   {
+    promise: 'a certificate that cannot be had is a ticket, one that the second try has got is none',
+    series: {
+      'causeway_certificate_problems{instance="a"}': '1x120',
+      'causeway_certificate_problems{instance="b"}': '1x20 0x100',
+    },
+    at: '100m',
+    fires: { CausewayCertificateProblems: [{ severity: 'ticket', instance: 'a' }] },
+  },
+  {
     promise: 'a route that was forgotten while closed',
     series: {
       'causeway_responses_generated_total{instance="a",route="shop",reason="maintenance"}': '0+1x500',

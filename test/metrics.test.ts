@@ -39,6 +39,7 @@ class Facts implements ControlFacts {
       notAfterMs: 1_800_000_000_000,
     },
   ]
+  certificateProblems = 2
   logLinesDropped = { app: 0, access: 7 }
   uncaught = { control: { exception: 0, rejection: 0 }, data: { exception: 1, rejection: 0 } }
   health = new HealthTally()
@@ -323,6 +324,7 @@ t.test('the process, its configuration and its threads', async t => {
     'causeway_config_last_reload_successful 1',
     'causeway_config_last_reload_success_timestamp_seconds 1700000000.5',
     'causeway_config_generation{worker="0"} 3',
+    'causeway_certificate_problems 2',
     'causeway_workers{state="running"} 1',
     'causeway_worker_restarts_total{reason="exit"} 1',
     'causeway_worker_event_loop_lag_seconds{worker="0"} 0.012',

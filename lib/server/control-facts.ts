@@ -45,6 +45,9 @@ export function controlFacts(from: FactSources): ControlFacts {
     get certificates() {
       return from.certificates.facts
     },
+    get certificateProblems() {
+      return from.certificates.problems.length
+    },
     get logLinesDropped() {
       return from.logs.dropped
     },

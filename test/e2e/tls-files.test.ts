@@ -109,10 +109,12 @@ t.test('files that are not good keep the certificate before, and say so once', a
     )
     t.match(await shown(), /second\.test/)
     t.match((await status()).certificate_problems[0], new RegExp(`^listener "web": .*${what}`))
+    t.equal((await causeway.metrics()).sum('causeway_certificate_problems'), 1)
   }
   put(first)
   await until('the first certificate', async () => (await shown()).includes('first.test'))
   t.same((await status()).certificate_problems, [])
+  t.equal((await causeway.metrics()).sum('causeway_certificate_problems'), 0)
 })
 
 t.test('a reload with files that are not good is refused, and changes nothing', async t => {

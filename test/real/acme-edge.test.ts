@@ -148,5 +148,6 @@ t.test('without any certificate yet, handshakes complete with one that nobody tr
   await t.rejects(shown(causeway, await pebble.root()), { code: 'DEPTH_ZERO_SELF_SIGNED_CERT' })
   const metrics = await (await fetch(`${causeway.adminUrl}/metrics`)).text()
   t.notMatch(metrics, STAND_IN_NAME, 'it counts for nothing')
+  t.match(metrics, /^causeway_certificate_problems 1$/m, 'but that there is no other does')
   await assertClean(t, causeway, [upstream])
 })
