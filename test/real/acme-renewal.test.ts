@@ -39,6 +39,8 @@ t.test(
     const front = await AcmeFront.start(t, world.pebble)
     const under = world.start([NAME], { directory: front.directory })
     await under.untilState(NAME, 'valid')
+    // The clock must not jump while the first question is under way: its answer would count from then.
+    await until('the first question', () => under.said('issuer not asked about renewal')[0])
     const [pair] = under.keeper.pairs
     front.advice = { start: new Date(Date.now() - 2 * HOUR_MS), end: new Date(Date.now() - HOUR_MS) }
     under.clock.aheadMs = 2 * HOUR_MS

@@ -22,15 +22,18 @@ export class AcmeFront {
   advice: { readonly start: Date; readonly end: Date; readonly explanationURL?: string } | undefined
   /** Used up by the next request that it fits. */
   refusal: Refusal | undefined
-  /** Certificates that were asked about, and those that orders said to replace. */
+  /** Certificates that were asked about, and those that orders which were taken said to replace. */
   readonly askedAbout: string[] = []
   readonly replaced: string[] = []
   readonly #server: Server
   readonly #pebble: Pebble
+  /** Kept, because the last requests may still be under way when the server is closed. */
+  #base = ''
 
   static async start(t: Pick<Test, 'teardown'>, pebble: Pebble): Promise<AcmeFront> {
     const front = new AcmeFront(pebble)
     await new Promise<void>(done => front.#server.listen(0, '127.0.0.1', done))
+    front.#base = `https://localhost:${(front.#server.address() as AddressInfo).port}`
     t.teardown(() => {
       front.#server.close()
       front.#server.closeAllConnections()
@@ -41,15 +44,13 @@ export class AcmeFront {
   private constructor(pebble: Pebble) {
     this.#pebble = pebble
     const { certificate: cert, key } = pebble.own
-    this.#server = createServer({ cert, key }, (question, answer) => void this.#take(question, answer))
+    this.#server = createServer({ cert, key }, (question, answer) => {
+      this.#take(question, answer).catch(() => answer.destroy())
+    })
   }
 
   get directory(): string {
     return `${this.#base}/dir`
-  }
-
-  get #base(): string {
-    return `https://localhost:${(this.#server.address() as AddressInfo).port}`
   }
 
   async #take(question: IncomingMessage, answer: ServerResponse): Promise<void> {
@@ -57,7 +58,6 @@ export class AcmeFront {
     const body = await textOf(question)
     if (this.refusal?.path.test(url) && question.method === 'POST') return this.#refuse(this.refusal, answer)
     if (url.startsWith('/renewal-info/')) return this.#advise(url.slice('/renewal-info/'.length), answer)
-    if (url.startsWith('/order-plz')) this.#note(body)
     const asked = request(new URL(url, this.#pebble.directory), {
       method: question.method ?? 'GET',
       // Pebble makes its URLs of the Host field.
@@ -65,7 +65,11 @@ export class AcmeFront {
       ca: readFileSync(this.#pebble.ca),
       agent: false,
     })
-    asked.once('response', from => void this.#pass(url, from, answer))
+    asked.once('response', from => {
+      // Not those that Pebble refuses for their nonce: they come again.
+      if (url.startsWith('/order-plz') && from.statusCode === 201) this.#note(body)
+      this.#pass(url, from, answer).catch(() => answer.destroy())
+    })
     asked.once('error', () => answer.destroy())
     asked.end(body)
   }
