@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, readdirSync, readlinkSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -20,7 +20,7 @@ import { type ProbeResult, pooled, probe, probeText, statusOf } from './slow-pro
 import { LARGE_BYTES } from './upstream.ts'
 
 // What slow clients do to everybody else: one app worker that takes one request at a time, and 60 clients that send or read
-// slowly. `node test/bench/slow.ts`; `--only A,B` for some peers, `--rounds N` for more than one window of each kind, and with `--attacks` slowhttptest
+// slowly. `node test/bench/slow.ts`; `--only A,B` for some peers, `--rounds N` to go through all kinds so often, and with `--attacks` slowhttptest
 // against Causeway instead. Needs gunicorn.
 
 const PEERS = [causeway, nginx, haproxy, caddy]
@@ -109,9 +109,7 @@ async function over(clients: SlowClients, { port }: Instance): Promise<void> {
 }
 
 async function measure(instance: Instance): Promise<void> {
-  const { peer, port } = instance
-  say(peer.name)
-  for (let page = 0; page < WARM_UP_PAGES; page += 1) await statusOf(port)
+  const { port } = instance
   note('alone', await probe(port, WINDOW_MS), instance)
   const uploaders = slowUploaders(port, CLIENTS, UPLOAD_BYTES_PER_SECOND)
   note(`${CLIENTS} slow uploads`, await probe(port, WINDOW_MS), instance)
@@ -122,12 +120,13 @@ async function measure(instance: Instance): Promise<void> {
   await over(readers, instance)
 }
 
-async function round(peers: readonly Peer[], processes: Processes, place: Ground): Promise<void> {
-  for (const peer of peers) {
-    const instance = await startInstance(processes, peer, place)
-    await (values.attacks ? attack(instance) : measure(instance))
-    await processes.stop(instance.child)
-  }
+async function visit(peer: Peer, processes: Processes, place: Ground): Promise<void> {
+  const instance = await startInstance(processes, peer, place)
+  say(peer.name)
+  for (let page = 0; page < WARM_UP_PAGES; page += 1) await statusOf(instance.port)
+  if (values.attacks) await attack(instance)
+  else for (let round = 0; round < rounds; round += 1) await measure(instance)
+  await processes.stop(instance.child)
 }
 
 async function attack(instance: Instance): Promise<void> {
@@ -153,6 +152,8 @@ async function ground(processes: Processes, folder: string): Promise<Ground> {
   return { folder, staticRoot, upstreamPorts: [await startApp(processes, folder)] }
 }
 
+// As everywhere in these benches: one core for the proxy, the other for load and app.
+execFileSync('taskset', ['-a', '-p', '-c', String(LOAD_CORE), String(process.pid)], { stdio: 'ignore' })
 const processes = new Processes()
 const folder = mkdtempSync(join(tmpdir(), 'causeway-slow-'))
 process.once('exit', () => {
@@ -167,7 +168,7 @@ const wanted = values.attacks
   ? [causeway]
   : PEERS.filter(({ name }) => values.only?.split(',').includes(name) ?? true)
 const present = wanted.filter(({ needs }) => isInstalled(needs))
-for (let n = 0; n < rounds; n += 1) await round(present, processes, place)
-if (rounds > 1) say(`all ${rounds} rounds`)
-if (rounds > 1) for (const [key, results] of all) say(`  ${key} ${probeText(pooled(results))}`)
+for (const peer of present) await visit(peer, processes, place)
+if (rounds > 1) say('all rounds but the first, in which each path was run for the first time')
+if (rounds > 1) for (const [key, [, ...results]] of all) say(`  ${key} ${probeText(pooled(results))}`)
 await processes.stopAll()
