@@ -42,7 +42,11 @@ t.test(
     }
     const clients = await Promise.all([1, 2, 3, 4].map(() => RawClient.connect(causeway.port())))
     for (const client of clients) client.send(get('/slow'))
-    await until('a request in each', () => apps.every(app => app.seen('/slow').length > 0))
+    const asked = () => apps.map(app => app.seen('/slow').length)
+    await until(
+      () => `all requests to be there, some in each app: ${asked()}`,
+      () => asked().every(count => count > 0) && one.seen('/slow').length + two.seen('/slow').length === 4,
+    )
     const running = one.seen('/slow').length
     const load = new Load(causeway.port())
     await load.add(4)
