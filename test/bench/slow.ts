@@ -49,6 +49,7 @@ const { values } = parseArgs({
   },
 })
 const rounds = Number(values.rounds)
+if (!(rounds >= 1)) throw new TypeError(`--rounds: expected a number from 1, got "${values.rounds}"`)
 /** What was seen in all rounds, by peer and kind of client. */
 const all = new Map<string, ProbeResult[]>()
 
