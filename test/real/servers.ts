@@ -1,6 +1,5 @@
-import { join } from 'node:path'
 import type { Test } from 'tap'
-import { type AppServer, missing, PYTHON, startServer } from './support.ts'
+import { type AppServer, missing, PYTHON, socketIn, startServer } from './support.ts'
 
 /** A real app server with the Django project of this folder. */
 export interface ServerKind {
@@ -44,7 +43,7 @@ export const SERVERS: readonly ServerKind[] = [
     asgi: false,
     skip: missing('django'),
     async start(t, env) {
-      const socket = join(env['HOLD_FOLDER'] ?? t.testdir({}), 'app.sock')
+      const socket = socketIn(t)
       const command = [...UWSGI, ...POOL, '--socket', socket, '--http-socket', '127.0.0.1:0']
       return { app: await startServer(t, asCommand(command), env, BOUND), endpoint: `uwsgi+unix:${socket}` }
     },

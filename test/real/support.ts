@@ -1,7 +1,10 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { type Agent, type ClientRequest, type IncomingMessage, request } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { until, within } from '../support/until.ts'
 
@@ -25,6 +28,13 @@ process.once('exit', () => {
 
 interface TestScope {
   teardown(end: () => Promise<void> | void): void
+}
+
+/** Short: the system has little room for the name of a socket. */
+export function socketIn(t: TestScope): string {
+  const folder = mkdtempSync(join(tmpdir(), 'uwsgi-'))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  return join(folder, 'app.sock')
 }
 
 /**

@@ -1,6 +1,4 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { existsSync } from 'node:fs'
 import t, { type Test } from 'tap'
 import { assertClean, type Running, startCauseway } from '../support/causeway.ts'
 import { configText } from '../support/config-text.ts'
@@ -15,6 +13,7 @@ import {
   open,
   read,
   readUntil,
+  socketIn,
   startServer,
   TRUSTING,
   tokenIn,
@@ -42,13 +41,6 @@ const startDjango = (t: Test, socket: string) =>
   startUwsgi(t, socket, ['--processes', '1', '--threads', '4', '--module', 'django_site.wsgi'])
 const startEnviron = (t: Test, args: readonly string[] = []) =>
   startUwsgi(t, socketIn(t), ['--processes', '2', '--threads', '2', '--wsgi-file', 'environ_app.py', ...args])
-
-/** Short: the system has little room for the name of a socket. */
-function socketIn(t: Test): string {
-  const folder = mkdtempSync(join(tmpdir(), 'uwsgi-'))
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
-  return join(folder, 'app.sock')
-}
 
 async function before(
   t: Test,
