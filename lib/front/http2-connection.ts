@@ -26,7 +26,7 @@ type Phase = 'open' | 'closing' | 'ending' | 'closed'
 /** How often a connection on which something runs is looked at, and one on which nothing does. */
 const LOOK_MS = 1000
 const QUIET_LOOK_MS = 5000
-/** How long a client may take to close after our goodbye, and how long one that has half-closed may go without a byte of answer. */
+/** How long a client may take to close after our goodbye, and how long one that has half-closed may go without a byte of answer to write. */
 const LINGER_MS = 5000
 /** A head beyond its limits is answered with 431, as long as it does not go beyond that many times: then its stream is reset unread. */
 const SLACK = 2

@@ -49,6 +49,7 @@ const { values } = parseArgs({
   },
 })
 const rounds = Number(values.rounds)
+if (values.attacks && rounds > 1) throw new TypeError('--attacks: each attack is made once, without --rounds')
 if (!(rounds >= 1)) throw new TypeError(`--rounds: expected a number from 1, got "${values.rounds}"`)
 /** What was seen in all rounds, by peer and kind of client. */
 const all = new Map<string, ProbeResult[]>()
@@ -170,6 +171,8 @@ const wanted = values.attacks
   : PEERS.filter(({ name }) => values.only?.split(',').includes(name) ?? true)
 const present = wanted.filter(({ needs }) => isInstalled(needs))
 for (const peer of present) await visit(peer, processes, place)
-if (rounds > 1) say('all rounds but the first, in which each path was run for the first time')
-if (rounds > 1) for (const [key, [, ...results]] of all) say(`  ${key} ${probeText(pooled(results))}`)
+if (rounds > 1) {
+  say('all rounds but the first, in which each path was run for the first time')
+  for (const [key, [, ...results]] of all) say(`  ${key} ${probeText(pooled(results))}`)
+}
 await processes.stopAll()
