@@ -38,6 +38,7 @@ export async function askAdmin(
   if (admin === undefined) throw new CommandFailed(EXIT.config, problems)
   const where = addressText(admin.address)
   if (admin.address.kind === 'tcp' && admin.address.port === 0) {
+    if (!loaded.ok) throw new CommandFailed(EXIT.config, problems)
     throw new CommandFailed(
       EXIT.failed,
       `admin.address is ${where}: a free port that only the log of the process names\n`,

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { systemThreadCount } from '../cmd/system-threads.ts'
 import { bindErrorText } from '../lib/server/address-claim.ts'
+import { boundCommand } from './support/bound-command.ts'
 import { runCommand } from './support/command.ts'
 
 const causeway = (...args: string[]) => runCommand(args)
@@ -88,6 +89,7 @@ t.test('bad usage is exit code 2 and says what would be right', async t => {
 t.test('a bad configuration is exit code 78, all mistakes told, nothing started', async t => {
   const folder = t.testdir({
     'a.toml': '[listeners.web]\naddres = "127.0.0.1:0"\n[routes.x]\npath = "/"\nupstream = "none"\n',
+    'admin.toml': '[admin]\naddress = "127.0.0.1:0"\n',
   })
   for (const command of ['run', 'check', 'status', 'reload', 'healthcheck']) {
     const ran = await causeway(command, '--config', folder)
@@ -185,7 +187,7 @@ t.test('a running process stays within reach while its files hold a bad configur
   free.close()
   const good = site('127.0.0.1:0', `127.0.0.1:${free.port}`)
   const folder = t.testdir({ 'a.toml': good })
-  const running = spawn(process.execPath, ['cmd/causeway.ts', 'run', '-c', folder])
+  const running = spawn(...boundCommand(process.execPath, ['cmd/causeway.ts', 'run', '-c', folder]))
   t.teardown(() => running.kill('SIGKILL'))
   const ended = once(running, 'exit')
   await once(running.stdout, 'data')
@@ -213,7 +215,7 @@ t.test('threads for disk, DNS and compression grow with the machine', { skip: li
     [{ UV_THREADPOOL_SIZE: '5' }, 5],
   ] as const) {
     const { UV_THREADPOOL_SIZE: _, ...rest } = process.env
-    const running = spawn(process.execPath, ['cmd/causeway.ts', 'run', '-c', folder], {
+    const running = spawn(...boundCommand(process.execPath, ['cmd/causeway.ts', 'run', '-c', folder]), {
       env: { ...rest, ...env },
     })
     t.teardown(() => running.kill('SIGKILL'))

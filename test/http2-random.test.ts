@@ -15,7 +15,6 @@ import { until, within } from './support/until.ts'
 
 // Our side of HTTP/2 against Node's as a client: bodies both ways in all sizes, windows that change, streams that are reset.
 
-t.setTimeout(120_000)
 const BODY_LIMIT = 10_000_000
 
 /** Gives back what it gets, as slow as the slower of the two sides. */

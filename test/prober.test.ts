@@ -15,6 +15,7 @@ import {
   type Tap,
   target,
 } from './support/prober-bench.ts'
+import { shortFolder } from './support/short-folder.ts'
 
 const KEY = probeKey('app', 'one')
 
@@ -110,7 +111,7 @@ t.test('failures of the connection are told in words', async t => {
   const { port } = gone.address() as AddressInfo
   await new Promise(resolve => gone.close(resolve))
   t.equal((await probeOnce(t, { ...refused, port } as Address)).reason, 'connect refused')
-  const path = join(t.testdir(), 'none.sock')
+  const path = join(shortFolder(t), 'none.sock')
   t.equal((await probeOnce(t, { kind: 'unix', path })).reason, `no socket at ${path}`)
 
   const closing = await serveRaw(t, socket => socket.once('data', () => socket.end()))
@@ -151,12 +152,12 @@ t.test('kind tcp connects and closes without a byte', async t => {
   const address = await serveRaw(t, socket => bytes.push(socket.toArray()))
   t.match(await probeOnce(t, address, { kind: 'tcp' }), { ok: true, reason: '' })
   t.same(await bytes[0], [])
-  const path = join(t.testdir(), 'none.sock')
+  const path = join(shortFolder(t), 'none.sock')
   t.equal((await probeOnce(t, { kind: 'unix', path }, { kind: 'tcp' })).reason, `no socket at ${path}`)
 })
 
 t.test('unix sockets are probed as well', async t => {
-  const path = join(t.testdir(), 'app.sock')
+  const path = join(shortFolder(t), 'app.sock')
   const address = await serve(t, (_request, response) => response.end(), path)
   t.equal((await probeOnce(t, address)).ok, true)
   t.equal((await probeOnce(t, address, { kind: 'tcp' })).ok, true)

@@ -3,6 +3,7 @@ import t from 'tap'
 import type { Address, HealthConfig } from '../lib/config/model.ts'
 import { Bench, target } from './support/prober-bench.ts'
 import { RecordingUwsgi, type UwsgiLine, type UwsgiScript } from './support/recording-uwsgi.ts'
+import { shortFolder } from './support/short-folder.ts'
 import { until } from './support/until.ts'
 
 t.test('a uwsgi endpoint gets a real packet, and its answer is judged like any other', async t => {
@@ -83,7 +84,7 @@ t.test('a uwsgi probe that takes too long says how far it came', async t => {
 
 t.test('nobody listens', async t => {
   const bench = new Bench(t)
-  const path = join(t.testdir(), 'none.sock')
+  const path = join(shortFolder(t), 'none.sock')
   bench.prober.reconcile([target({ kind: 'unix', path }, {}, 'one', 'uwsgi')])
   t.equal((await bench.result(1)).reason, `no socket at ${path}`)
 })

@@ -9,7 +9,6 @@ import { ok, RecordingUpstream } from '../support/recording-upstream.ts'
 import { until } from '../support/until.ts'
 
 // Every command is a process of its own.
-t.setTimeout(120_000)
 
 const HEALTH = 'health = { path = "/healthz", interval = "100ms" }'
 

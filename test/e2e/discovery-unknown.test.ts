@@ -16,7 +16,6 @@ import { ask, get } from '../support/raw-client.ts'
 import type { RecordingUpstream } from '../support/recording-upstream.ts'
 
 // A busy machine starts many processes here.
-t.setTimeout(120_000)
 
 t.test('a name that nobody knows at the start: requests wait, and are answered when it is known', async t => {
   const names = await NameServer.start(t)

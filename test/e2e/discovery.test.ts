@@ -10,7 +10,6 @@ import { RecordingUpstream, type UpstreamLine } from '../support/recording-upstr
 import { until } from '../support/until.ts'
 
 // A busy machine starts many processes here.
-t.setTimeout(120_000)
 
 /** Servers that metrics have a series for. */
 async function serversOf(causeway: Running): Promise<string[]> {

@@ -11,7 +11,6 @@ import { until } from '../support/until.ts'
 
 // Floods of HTTP/2 frames, sent by a raw socket: each ends with its connection closed, memory as it was, and others undisturbed.
 
-t.setTimeout(300_000)
 const FRAME_BYTES = 16_384
 
 const app = await RecordingUpstream.start(t)

@@ -10,7 +10,6 @@ import { until } from '../support/until.ts'
 
 // Clients that ask for much over HTTP/2 and take nothing of it: by the window of a stream, of the connection, or of TCP.
 
-t.setTimeout(120_000)
 const MIB = 1024 * 1024
 const CLIENTS = 5
 const STREAMS = 20

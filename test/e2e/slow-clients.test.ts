@@ -8,7 +8,6 @@ import { ok, RecordingUpstream, type Script } from '../support/recording-upstrea
 import { until } from '../support/until.ts'
 
 const MIB = 1024 * 1024
-t.setTimeout(90_000)
 const upstream = await RecordingUpstream.start(t)
 const folder = t.testdir()
 const config = (parts: { readonly upstream?: string; readonly spool?: string } = {}) =>

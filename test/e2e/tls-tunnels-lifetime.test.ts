@@ -6,8 +6,6 @@ import type { RawClient } from '../support/raw-client.ts'
 import { startPlain } from '../support/tls-app.ts'
 import { until } from '../support/until.ts'
 
-t.setTimeout(180_000)
-
 const MIB = 1024 * 1024
 const FIRST = HELLO.toString('latin1')
 

@@ -6,8 +6,6 @@ import { RawClient } from '../support/raw-client.ts'
 import { dribbling, handshakeError, startPlain, TlsApp, TlsClient } from '../support/tls-app.ts'
 import { until } from '../support/until.ts'
 
-t.setTimeout(120_000)
-
 const authority = new TestAuthority(t.testdir())
 const DB = authority.issue({ names: ['db.test'] })
 const MAIL = authority.issue({ names: ['mail.test'] })

@@ -5,7 +5,6 @@ import { RecordingUpstream, type UpstreamLine } from '../support/recording-upstr
 import { openTunnel, switching } from '../support/tunnel-app.ts'
 import { until } from '../support/until.ts'
 
-t.setTimeout(120_000)
 const MIB = 1024 * 1024
 
 const app = await RecordingUpstream.start(t)

@@ -6,8 +6,6 @@ import { RecordingUpstream, type UpstreamLine } from '../support/recording-upstr
 import { echo, openTunnel, switching } from '../support/tunnel-app.ts'
 import { until } from '../support/until.ts'
 
-t.setTimeout(120_000)
-
 async function start(changes: Partial<ConfigParts> = {}): Promise<[Running, RecordingUpstream]> {
   const app = await RecordingUpstream.start(t)
   app.on('/echo', echo)

@@ -16,7 +16,6 @@ import { echo, KEY, opening, openTunnel } from '../support/tunnel-app.ts'
 import { until } from '../support/until.ts'
 
 const MIB = 1024 * 1024
-t.setTimeout(120_000)
 
 const app = await RecordingUpstream.start(t)
 const timeouts = 'timeouts = { connect = "500ms", response = "500ms", idle = "500ms" }'

@@ -12,7 +12,6 @@ import { echo, KEY, opening, openTunnel, switching } from '../support/tunnel-app
 import { until } from '../support/until.ts'
 
 const MIB = 1024 * 1024
-t.setTimeout(120_000)
 
 const app = await RecordingUpstream.start(t)
 const causeway = await startCauseway(t, { config: configText({ endpoints: [app.port] }) })

@@ -9,8 +9,6 @@ import { ask, get, RawClient } from '../support/raw-client.ts'
 import { opening } from '../support/tunnel-app.ts'
 import { until } from '../support/until.ts'
 
-t.setTimeout(120_000)
-
 /** Values of a field of the n-th request, by its name. */
 function valuesOf(app: Http2App, name: string, n = -1): string[] {
   const raw = app.requests.at(n)?.raw ?? []

@@ -10,8 +10,6 @@ import { startTlsFront } from '../support/tls-front.ts'
 import { echo, openTunnel } from '../support/tunnel-app.ts'
 import { until } from '../support/until.ts'
 
-t.setTimeout(120_000)
-
 const folder = t.testdir({ one: {}, other: {} })
 const authority = new TestAuthority(join(folder, 'one'))
 const other = new TestAuthority(join(folder, 'other'), 'Another authority')

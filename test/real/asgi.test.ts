@@ -6,7 +6,6 @@ import { until } from '../support/until.ts'
 import { ask, bytesToSend, missing, open, read, readUntil, startAsgi, TRUSTING } from './support.ts'
 
 const skip = missing('uvicorn')
-t.setTimeout(90_000)
 const MEBIBYTE = 1024 * 1024
 
 const CLAIMS = [

@@ -35,7 +35,6 @@ import { ask, TRUSTING } from './support.ts'
 
 // The same views through every kind of app server. What each is for: the first word of its name is the demand's
 // subject; all of them were broken by some proxy in front of some server.
-t.setTimeout(240_000)
 
 const internal = (root: string) => `
 [routes.internal]

@@ -11,7 +11,6 @@ import { missing } from './support.ts'
 
 // A browser, a certificate by ACME, HTTP/2, and the Django site of docker/: what visitors of a site that stands alone at the edge have.
 
-t.setTimeout(300_000)
 const NAME = 'www.site.test'
 const ORIGIN = `https://${NAME}`
 const FOR_EVER = 'public, max-age=31536000, immutable'

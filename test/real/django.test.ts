@@ -16,7 +16,6 @@ import {
 } from './support.ts'
 
 const skip = missing('django', 'gunicorn')
-t.setTimeout(90_000)
 const MEBIBYTE = 1024 * 1024
 
 const KINDS = {

@@ -13,7 +13,6 @@ import { missing, startDjango } from './support.ts'
 // was spoilt where it is not.
 
 const skip = missing('django', 'gunicorn')
-t.setTimeout(120_000)
 
 interface Site {
   readonly env?: Readonly<Record<string, string>>

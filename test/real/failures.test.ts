@@ -9,7 +9,6 @@ import { until } from '../support/until.ts'
 import { type AppServer, ask, missing, startAsgi, startDjango } from './support.ts'
 
 const skip = missing('django', 'gunicorn', 'uvicorn')
-t.setTimeout(90_000)
 
 /** Clients that ask one question after the other until they are stopped. */
 class Traffic {

@@ -9,7 +9,6 @@ import { TestJob } from '../support/upstream-world.ts'
 import { missing, PYTHON, startServer } from './support.ts'
 
 const skip = missing('grpc')
-t.setTimeout(90_000)
 
 /** A call as a client's HTTP/2 stream would bring it. */
 class Call extends TestJob {

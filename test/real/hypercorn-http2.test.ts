@@ -7,7 +7,6 @@ import { until } from '../support/until.ts'
 import { ask, bytesToSend, missing, open, PYTHON, read, readUntil, startServer } from './support.ts'
 
 const skip = missing('django', 'hypercorn')
-t.setTimeout(120_000)
 const MEBIBYTE = 1024 * 1024
 const HYPERCORN = [PYTHON, '-m', 'hypercorn', '--bind', '127.0.0.1:0'] as const
 const authority = new TestAuthority(t.testdir())

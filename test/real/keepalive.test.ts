@@ -5,7 +5,6 @@ import { configText } from '../support/config-text.ts'
 import { type AppServer, ask, missing, startAsgi, startDjango } from './support.ts'
 
 const skip = missing('django', 'gunicorn', 'uvicorn')
-t.setTimeout(90_000)
 
 t.test('keep-alive race: a connection that the app closes as we take it costs nothing', { skip }, async t => {
   const uvicorn = await startAsgi(t, ['--timeout-keep-alive', '1'])

@@ -7,7 +7,6 @@ import { ask, missing, PYTHON } from './support.ts'
 
 // The README's Django section, as a newcomer types it: from an empty folder to a styled admin page.
 const skip = missing('django', 'gunicorn')
-t.setTimeout(120_000)
 
 const readme = readFileSync('README.md', 'utf8')
 const [, section = ''] = /^## Django\n([\s\S]*?)^## /m.exec(readme) ?? []

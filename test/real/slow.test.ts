@@ -10,7 +10,6 @@ import { ask, missing, startDjango } from './support.ts'
 const skip = missing('django', 'gunicorn')
 const CLIENTS = 60
 const MEBIBYTE = 1024 * 1024
-t.setTimeout(90_000)
 
 async function othersAreServed(causeway: Running): Promise<number[]> {
   const statuses: number[] = []

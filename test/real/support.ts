@@ -6,6 +6,7 @@ import { type Agent, type ClientRequest, type IncomingMessage, request } from 'n
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
+import { boundCommand } from '../support/bound-command.ts'
 import { until, within } from '../support/until.ts'
 
 /** Debian puts python3-django, gunicorn and uvicorn here and nowhere else. */
@@ -148,7 +149,7 @@ export async function startServer(
   env: Readonly<Record<string, string>>,
   pattern: RegExp,
 ): Promise<AppServer> {
-  const child = spawn(program, args, {
+  const child = spawn(...boundCommand(program, args), {
     cwd: import.meta.dirname,
     env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1', PYTHONUNBUFFERED: '1', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -22,7 +22,6 @@ import {
 const UWSGI = '/usr/bin/uwsgi'
 const noServer = existsSync(UWSGI) ? false : `${UWSGI} is not here (Debian: uwsgi-core uwsgi-plugin-python3)`
 const skip = missing('django') || noServer
-t.setTimeout(120_000)
 const MEBIBYTE = 1024 * 1024
 const COMMON = ['--plugin', 'python3', '--master', '--need-app', '--die-on-term', '--socket-timeout', '4']
 const BOUND = /bound to TCP address 127\.0\.0\.1:(\d+)/

@@ -8,7 +8,6 @@ import { until, within } from '../support/until.ts'
 import { ask, missing, PYTHON, startServer } from './support.ts'
 
 const MEBIBYTE = 1024 * 1024
-t.setTimeout(180_000)
 
 interface Server {
   readonly name: string

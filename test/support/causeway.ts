@@ -3,9 +3,10 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import type { Test } from 'tap'
+import { boundCommand } from './bound-command.ts'
 import { Metrics } from './metrics.ts'
 import type { RecordingUpstream } from './recording-upstream.ts'
-import { until, within } from './until.ts'
+import { patience, until, within } from './until.ts'
 
 /** One line of the daemon's log. */
 export type LogLine = Readonly<Record<string, unknown>>
@@ -84,7 +85,7 @@ export class Running {
   }
 
   async metrics(): Promise<Metrics> {
-    const answer = await fetch(`${this.adminUrl}/metrics`, { signal: AbortSignal.timeout(10_000) })
+    const answer = await fetch(`${this.adminUrl}/metrics`, { signal: AbortSignal.timeout(patience()) })
     return new Metrics(await answer.text())
   }
 
@@ -195,8 +196,7 @@ export class Running {
 export async function startCauseway(t: Pick<Test, 'teardown'>, options: StartOptions): Promise<Running> {
   const folder = mkdtempSync(join(tmpdir(), 'causeway-test-'))
   const path = writeConfig(folder, options.config)
-  const [command, ...args] = commandFor(options, path)
-  const child = spawn(command, args, {
+  const child = spawn(...commandFor(options, path), {
     cwd: options.cwd ?? process.cwd(),
     env: { ...cleanEnv(), ...options.env },
     stdio: ['ignore', 'pipe', 'pipe', ...(options.preload === undefined ? [] : ['ipc' as const])],
@@ -234,11 +234,11 @@ export async function assertClean(
   t.equal(running.stderr, '', 'nothing on stderr')
 }
 
-function commandFor({ preload, openFiles, args = [] }: StartOptions, path: string): [string, ...string[]] {
+function commandFor({ preload, openFiles, args = [] }: StartOptions, path: string): [string, string[]] {
   const imports = preload === undefined ? [] : ['--import', new URL(preload, import.meta.url).href]
   const run = [...imports, resolve('cmd/causeway.ts'), 'run', '--config', path, ...args]
-  if (openFiles === undefined) return [process.execPath, ...run]
-  return ['sh', '-c', `ulimit -n ${openFiles} && exec "$0" "$@"`, process.execPath, ...run]
+  if (openFiles === undefined) return boundCommand(process.execPath, run)
+  return boundCommand('sh', ['-c', `ulimit -n ${openFiles} && exec "$0" "$@"`, process.execPath, ...run])
 }
 
 function isCrash(line: LogLine): boolean {
@@ -249,6 +249,9 @@ function isCrash(line: LogLine): boolean {
 
 function writeConfig(folder: string, config: StartOptions['config']): string {
   const files = typeof config === 'string' ? { 'causeway.toml': config } : config
+  // The default is one fixed port, where another process of this machine may listen.
+  if (!Object.values(files).some(text => text.includes('[admin]')))
+    throw new Error('a configuration under test names its own admin address')
   const path = join(folder, 'conf.d')
   rmSync(path, { recursive: true, force: true })
   for (const [name, text] of Object.entries(files)) {

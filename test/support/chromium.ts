@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
 import type { Test } from 'tap'
+import { boundCommand } from './bound-command.ts'
 import { DevTools } from './devtools.ts'
 import { Page } from './page.ts'
 import { within } from './until.ts'
@@ -39,20 +40,17 @@ export class Chromium {
     t.teardown(() => rmSync(home, { recursive: true, force: true, maxRetries: 10 }))
     if (authority !== undefined) trust(home, authority)
     const mapped = Object.entries(hosts).map(([from, to]) => `MAP ${from} ${to}`)
-    const child = spawn(
-      'chromium',
-      [
-        ...FLAGS,
-        `--user-data-dir=${join(home, 'profile')}`,
-        `--host-resolver-rules=${[...mapped, 'MAP * ~NOTFOUND'].join(', ')}`,
-        'about:blank',
-      ],
-      {
-        env: { ...process.env, HOME: home },
-        stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
-        detached: true,
-      },
-    )
+    const args = [
+      ...FLAGS,
+      `--user-data-dir=${join(home, 'profile')}`,
+      `--host-resolver-rules=${[...mapped, 'MAP * ~NOTFOUND'].join(', ')}`,
+      'about:blank',
+    ]
+    const child = spawn(...boundCommand('chromium', args), {
+      env: { ...process.env, HOME: home },
+      stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
+      detached: true,
+    })
     const chromium = new Chromium(child)
     t.teardown(() => chromium.stop())
     return chromium

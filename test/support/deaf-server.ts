@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Test } from 'tap'
+import { boundCommand } from './bound-command.ts'
 
 const LISTEN = `
 const server = require('node:net').createServer()
@@ -11,7 +12,9 @@ server.listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => console.log(serv
 
 /** A port where a connect neither succeeds nor fails: its process is stopped and its backlog is full. */
 export async function startDeafServer(t: Pick<Test, 'teardown'>): Promise<number> {
-  const child = spawn(process.execPath, ['-e', LISTEN], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(...boundCommand(process.execPath, ['-e', LISTEN]), {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   const fillers: Socket[] = []
   t.teardown(() => {
     for (const socket of fillers) socket.destroy()

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { freePorts } from '../bench/ports.ts'
+import { boundCommand } from './bound-command.ts'
 import { type MadeCertificate, TestAuthority } from './certificates.ts'
 import { NameServer } from './name-server.ts'
 import { until, within } from './until.ts'
@@ -55,7 +56,7 @@ export class Pebble {
       PEBBLE_WFE_NONCEREJECT: String(options.refusedNonces ?? 5),
       PEBBLE_AUTHZREUSE: '0',
     }
-    const child = spawn('pebble', args, { env, stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(...boundCommand('pebble', args), { env, stdio: ['ignore', 'pipe', 'pipe'] })
     const pebble = new Pebble(child, names, { ca: authority.file, own }, port, managementPort)
     t.teardown(() => pebble.stop())
     await until(
