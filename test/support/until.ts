@@ -40,9 +40,9 @@ export async function within<T>(
   }
 }
 
-/** Milliseconds that this machine, as busy as it is now, should get for what takes `ms` on a quiet one. */
+/** Whole milliseconds that this machine, as busy as it is now, should get for what takes `ms` on a quiet one. */
 export function patience(ms = PATIENCE_MS): number {
-  return ms * slowness()
+  return Math.ceil(ms * slowness())
 }
 
 /** Resolves to the time that has passed once there is no patience left. */
