@@ -72,12 +72,12 @@ const TRAILERS = FieldList.of([
 t.test('trailers follow the body, where the client reads them', async t => {
   const { browser } = await front(t, exchange => {
     exchange.attach({ answerDrained: () => {}, clientGone: () => {} })
-    exchange.begin(HEAD)
+    exchange.begin({ ...HEAD, length: exchange.request.path === '/with-length' ? 4 : undefined })
     exchange.writeText('body')
     if (exchange.request.path !== '/at-once') exchange.flush()
     exchange.end(TRAILERS)
   })
-  for (const path of ['/at-once', '/flushed']) {
+  for (const path of ['/at-once', '/flushed', '/with-length']) {
     const answer = await browser.get(path, { te: 'trailers' })
     t.equal(answer.body.toString(), 'body')
     t.match(answer.trailers, { 'x-checksum': 'abc, def' }, path)

@@ -1,4 +1,5 @@
 import { type ErrorCode, endCauseOf, traitsOf } from '../base/errors.ts'
+import { isWithoutContent, saidLength } from '../http/answer-content.ts'
 import { type AnswerPolicy, policyText } from '../http/answer-policy.ts'
 import type {
   BodyReader,
@@ -42,7 +43,7 @@ export interface Http1Wire {
 export type Ending = 'reuse' | 'close' | 'cut' | 'reset'
 
 /**
- * none: no head yet. length, chunked, close: the body's framing. discard: a body that may not be sent (HEAD, 204, 304). tunnel: no
+ * none: no head yet. length, chunked, close: the body's framing. discard: a body that may not be sent (HEAD, 204, 205, 304). tunnel: no
  * HTTP any more.
  */
 type Writing = 'none' | 'length' | 'chunked' | 'close' | 'discard' | 'tunnel'
@@ -186,7 +187,8 @@ export class Http1Exchange implements Exchange {
   writeText(text: string): boolean {
     const size = this.#owe(text.length)
     if (size === 0) return true
-    this.#write(this.#writing === 'chunked' ? `${chunkHead(size)}${text}\r\n` : text)
+    const owed = size === text.length ? text : text.slice(0, size)
+    this.#write(this.#writing === 'chunked' ? `${chunkHead(size)}${owed}\r\n` : owed)
     return !this.#wire.backedUp
   }
 
@@ -264,9 +266,8 @@ export class Http1Exchange implements Exchange {
 
   #framingText(head: AnswerHead): string {
     if (this.#writing === 'chunked') return 'Transfer-Encoding: chunked\r\n'
-    // RFC 9110 8.6: none with 1xx and 204; with 304 it would have to be that of the 200, which we may not know.
-    if (head.length === undefined || head.status === 204 || head.status === 304) return ''
-    return `Content-Length: ${head.length}\r\n`
+    const length = saidLength(head)
+    return length === undefined ? '' : `Content-Length: ${length}\r\n`
   }
 
   #connectionText(): string {
@@ -304,7 +305,7 @@ function renderedFor(answer: KeptAnswer, dateText: string): Buffer {
 
 /** RFC 9112 6.3, seen from the sender. */
 function writingOf(request: RequestHead, head: AnswerHead): Writing {
-  if (request.method === 'HEAD' || head.status === 204 || head.status === 304) return 'discard'
+  if (isWithoutContent(request.method, head.status)) return 'discard'
   if (head.length !== undefined) return 'length'
   return request.protocol === 'HTTP/1.0' ? 'close' : 'chunked'
 }

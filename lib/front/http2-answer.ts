@@ -1,3 +1,4 @@
+import { saidLength } from '../http/answer-content.ts'
 import type { KeptAnswer } from '../http/exchange.ts'
 import { FIELD, FIELD_COUNT, fieldName } from '../http/field-ids.ts'
 import { DROPPED, type FieldList, ID_MASK, STRIDE } from '../http/field-list.ts'
@@ -14,13 +15,13 @@ const STATUS_TEXTS: readonly string[] = Array.from({ length: 600 }, (_, status) 
 
 /** The head of a final answer. `hsts`: what the route's policy adds. */
 export function answerPairs(head: AnswerHead, dateText: string, hsts: string | undefined): HeaderPairs {
-  const { status, fields, length } = head
+  const { status, fields } = head
   const pairs = [':status', STATUS_TEXTS[status] as string]
   addPairs(pairs, fields)
   if (hsts !== undefined) pairs.push('strict-transport-security', hsts)
   if (!fields.has(FIELD.date)) pairs.push('date', dateText)
-  // RFC 9110 8.6: none with 1xx and 204; with 304 it would have to be that of the 200, which we may not know.
-  if (length !== undefined && status !== 204 && status !== 304) pairs.push('content-length', String(length))
+  const length = saidLength(head)
+  if (length !== undefined) pairs.push('content-length', String(length))
   return pairs
 }
 

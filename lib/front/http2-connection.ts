@@ -10,13 +10,13 @@ import { CODE, goawayFrame, resetFrame, SETTING, settingsFrame, windowFrame } fr
 import { type Http2Request, isMalformed, readHttp2Head } from '../wire/http2-head.ts'
 import type { Refusal } from '../wire/refusal.ts'
 import type { ClientConnection, ConnectionHost } from './connection-host.ts'
-import { errorAnswer } from './error-answer.ts'
 import { FloodBudget } from './flood-budget.ts'
-import { answerPairs } from './http2-answer.ts'
 import { Http2Exchange, type Http2Wire } from './http2-exchange.ts'
 import { FIRST_GRANT, Http2Receiver, type ReceiverOwner } from './http2-receiver.ts'
+import { answerRefused, isHead } from './http2-refusal.ts'
 import { Http2Sender } from './http2-sender.ts'
 import { Http2Stream, NOBODY, STREAM_WINDOW, type StreamHost } from './http2-stream.ts'
+import { StreamWatch } from './http2-stream-watch.ts'
 import { StreamTable } from './http2-streams.ts'
 import { refusedFacts } from './refusal.ts'
 
@@ -51,9 +51,7 @@ export class Http2Connection
   readonly #mostStreams: number
   #phase: Phase = 'open'
   #inputEnded = false
-  /** Frames of answers at the last look, and when they were that many. */
-  #frames = 0
-  #sentAtMs: number
+  readonly #watch: StreamWatch
   /** When it began to close, or to end. */
   #closingSinceMs = 0
   /** When the last exchange ended, or the connection began. */
@@ -69,12 +67,12 @@ export class Http2Connection
     const { limits, timeouts } = config
     const now = env.clock.now()
     this.#budget = new FloodBudget(now)
-    this.#sentAtMs = now
     this.#idleSinceMs = now
     this.#mostStreams = limits.streams
     const isGone = socket.destroyed
     this.#stream = ByteStream.accept(socket, this, env.timers, timeouts.writeMs)
     this.#sender = new Http2Sender(this.#stream)
+    this.#watch = new StreamWatch(this.#streams, this.#sender, this.#stream, now)
     this.#receiver = new Http2Receiver(this, {
       sender: this.#sender,
       streams: this.#streams,
@@ -108,10 +106,6 @@ export class Http2Connection
   expired(): void {
     if (this.#phase === 'closed') return
     const now = this.now()
-    if (this.#sender.frames !== this.#frames) {
-      this.#frames = this.#sender.frames
-      this.#sentAtMs = now
-    }
     this.#watchStreams(now)
     this.#watchIdle(now)
     if (this.#is('closed')) return
@@ -128,7 +122,7 @@ export class Http2Connection
   /** The client sends no more. What it has asked for whole may still be answered (RFC 9113 5.1: half-closed). */
   streamEnded(): void {
     this.#inputEnded = true
-    this.#sentAtMs = this.now()
+    this.#watch.moved(this.now())
     for (const exchange of this.#exchanges) {
       if (exchange.bodyDone) continue
       exchange.lost('CLIENT_GONE', undefined)
@@ -143,7 +137,7 @@ export class Http2Connection
   }
 
   streamStalled(): void {
-    for (const exchange of this.#exchanges) exchange.cutStalled()
+    for (const stream of this.#streams.all()) stream.owner.streamStalled()
     this.#stream.destroy()
   }
 
@@ -286,10 +280,7 @@ export class Http2Connection
     const record = this.#recordRefusal(refusal.refused, refusal.detail, size)
     if (isMalformed(refusal)) return this.streamFault(id, CODE.protocol)
     const stream = this.#open(id, ends)
-    const { head, text } = errorAnswer(record.status, record, undefined)
-    stream.begin(answerPairs(head, this.host.date.text(), undefined))
-    stream.put(Buffer.from(text, 'latin1'))
-    stream.end()
+    answerRefused(stream, record, { isHead: isHead(pairs), dateText: this.host.date.text() })
     if (!ends) stream.close(CODE.noError)
   }
 
@@ -310,21 +301,9 @@ export class Http2Connection
     if (this.#phase !== 'ending' && !this.#budget.reset(this.now())) this.fault(CODE.calm, 'flood: resets')
   }
 
-  /** A client that takes nothing of a stream loses it. One that takes nothing at all loses its connection: `streamStalled`. */
   #watchStreams(now: number): void {
-    const { writeMs } = this.host.config.timeouts
     const lingerMs = this.#phase === 'open' ? LINGER_MS : 0
-    for (const exchange of this.#exchanges) if (exchange.isOverdue(now, lingerMs)) exchange.unwanted()
-    if (writeMs === 0) return
-    const tookNothing = now - this.#sentAtMs >= writeMs
-    // What they wait for may be the connection that they share, not a window of their own.
-    const isNarrow = !this.#stream.allSent || this.#sender.isStarved
-    for (const exchange of this.#exchanges) {
-      if (!exchange.isStalled(now, writeMs)) continue
-      if (tookNothing && !this.#stream.allSent) return this.streamStalled()
-      if (isNarrow && !tookNothing) exchange.excuse(now)
-      else exchange.cutStalled()
-    }
+    if (this.#watch.look(now, lingerMs, this.host.config.timeouts.writeMs)) this.streamStalled()
   }
 
   #watchIdle(now: number): void {
@@ -333,7 +312,7 @@ export class Http2Connection
       // A slow reader is still taking what was sent last: the stream watches that.
       if (now - this.#closingSinceMs >= LINGER_MS && this.#stream.allSent) this.#stream.destroy()
     } else if (this.#streams.size > 0) {
-      if (this.#inputEnded && this.#stream.allSent && now - this.#sentAtMs >= LINGER_MS)
+      if (this.#inputEnded && this.#stream.allSent && now - this.#watch.movedAtMs >= LINGER_MS)
         this.#cut('CLIENT_GONE', undefined, CODE.noError)
     } else if (this.#phase === 'open' && now - this.#idleSinceMs >= (this.#greeted ? keepaliveMs : headerMs))
       this.#sayGoodbye()

@@ -1,4 +1,5 @@
 import { type ErrorCode, endCauseOf, traitsOf } from '../base/errors.ts'
+import { isWithoutContent } from '../http/answer-content.ts'
 import { type AnswerPolicy, addedHsts } from '../http/answer-policy.ts'
 import type {
   BodyReader,
@@ -78,7 +79,6 @@ export class Http2Exchange implements Exchange, StreamOwner {
   #mayTrail = false
   #tunnel: Http2Tunnel | undefined = undefined
   #ended = false
-  #endedAtMs = 0
 
   constructor(wire: Http2Wire, stream: Http2Stream, arrival: Http2Arrival) {
     const { request, endStream } = arrival
@@ -226,32 +226,9 @@ export class Http2Exchange implements Exchange, StreamOwner {
     this.stream.close(CODE.noError)
   }
 
-  /** To be asked now and then. True: the answer has left for so long, and the rest of the request is still to come. */
-  isOverdue(nowMs: number, limitMs: number): boolean {
-    return (
-      this.#ended && this.stream.inputOpen && !this.stream.outputOpen && nowMs - this.#endedAtMs >= limitMs
-    )
-  }
-
   /** The connection is gone or is cut, or the client takes nothing any more. */
   lost(code: ErrorCode, detail: string | undefined): void {
     this.#lose(code, detail, CODE.cancel)
-  }
-
-  /** To be asked now and then while the stream is open: it holds memory here, and perhaps a slot, for nothing. */
-  isStalled(nowMs: number, limitMs: number): boolean {
-    return this.stream.isStalled(nowMs, limitMs)
-  }
-
-  /** Others of the client's streams kept the connection busy: it gets a new term. */
-  excuse(nowMs: number): void {
-    this.stream.excuse(nowMs)
-  }
-
-  /** Gives up what is left to send. */
-  cutStalled(): void {
-    if (this.#ended) this.stream.reset(CODE.cancel)
-    else this.lost('CLIENT_TIMEOUT', 'takes no more of the answer')
   }
 
   tunnelWrite(bytes: Buffer): boolean {
@@ -280,6 +257,12 @@ export class Http2Exchange implements Exchange, StreamOwner {
     if (!this.#ended) this.#owner?.answerDrained()
   }
 
+  /** Gives up what is left to send. */
+  streamStalled(): void {
+    if (this.#ended) this.stream.reset(CODE.cancel)
+    else this.lost('CLIENT_TIMEOUT', 'takes no more of the answer')
+  }
+
   streamClosed(code: number): void {
     const reset = code !== CODE.noError
     const early = !this.#ended
@@ -302,8 +285,8 @@ export class Http2Exchange implements Exchange, StreamOwner {
     this.record.bytesOut += pairsSize(pairs)
     this.#writing = writingOf(this.request.method, head)
     if (this.#writing === 'length') this.#owed = head.length as number
-    // A client that reads trailers says so (RFC 9110 10.1.4).
-    this.#mayTrail = this.#writing === 'open' && this.request.fields.has(FIELD.te)
+    // A client that reads trailers says so (RFC 9110 10.1.4). A length does not exclude them (RFC 9113 8.1).
+    this.#mayTrail = this.#writing !== 'discard' && this.request.fields.has(FIELD.te)
     if (areCarried(head.fields)) this.stream.begin(pairs)
     else this.fail('INTERNAL', 'a field of HTTP/1.1')
   }
@@ -350,7 +333,6 @@ export class Http2Exchange implements Exchange, StreamOwner {
 
   #finish(): void {
     this.#ended = true
-    this.#endedAtMs = this.#wire.host.env.clock.now()
     this.#owner = undefined
     this.#wire.finished(this)
     const input = this.#input
@@ -361,8 +343,7 @@ export class Http2Exchange implements Exchange, StreamOwner {
   }
 }
 
-/** RFC 9110 6.4.1, seen from the sender; Node sends no body with a 205 either. */
 function writingOf(method: string, { status, length }: AnswerHead): Writing {
-  if (method === 'HEAD' || status === 204 || status === 205 || status === 304) return 'discard'
+  if (isWithoutContent(method, status)) return 'discard'
   return length === undefined ? 'open' : 'length'
 }

@@ -12,6 +12,8 @@ export interface StreamOwner {
   streamEnded(): void
   /** The client takes bytes again, after it was said to be slow. */
   streamDrained(): void
+  /** The client has taken nothing of what waits for it, for too long: the stream is to be given up. */
+  streamStalled(): void
   /** Once, and last. The code of the reset, ours or the client's; NO_ERROR if both sides have ended. */
   streamClosed(code: number): void
 }
@@ -83,6 +85,8 @@ export class Http2Stream {
   /** Bytes that waited at the last look, and since when it is that many. */
   #unsent = 0
   #unsentSinceMs = 0
+  /** When our side was first seen to have ended before the client's. */
+  #halfOverSinceMs: number | undefined = undefined
 
   constructor(
     id: number,
@@ -162,6 +166,13 @@ export class Http2Stream {
     this.#unsent = this.queued
     this.#unsentSinceMs = nowMs
     return false
+  }
+
+  /** To be asked now and then. True: our side has been over for so long, and the client's is not. */
+  isOverdue(nowMs: number, limitMs: number): boolean {
+    if (!this.inputOpen || this.outputOpen) return false
+    this.#halfOverSinceMs ??= nowMs
+    return nowMs - this.#halfOverSinceMs >= limitMs
   }
 
   /** Grants a new term. */
@@ -265,6 +276,7 @@ export const NOBODY: StreamOwner = {
   streamTrailers: ignore,
   streamEnded: ignore,
   streamDrained: ignore,
+  streamStalled: ignore,
   streamClosed: ignore,
 }
 

@@ -2,10 +2,11 @@ import t from 'tap'
 import { assertClean, startCauseway } from '../support/causeway.ts'
 import { configText } from '../support/config-text.ts'
 import { Bystander } from '../support/http2-bystander.ts'
+import { indexed, literal, requestBlock } from '../support/http2-fields.ts'
 import { type Flood, pour } from '../support/http2-floods.ts'
-import { SETTING, settings, windowUpdate } from '../support/http2-frames.ts'
+import { FLAG, headers, SETTING, settings, windowUpdate } from '../support/http2-frames.ts'
 import { RawHttp2Client } from '../support/raw-http2-client.ts'
-import { ok, RecordingUpstream } from '../support/recording-upstream.ts'
+import { ok, RecordingUpstream, raw } from '../support/recording-upstream.ts'
 import { until } from '../support/until.ts'
 
 // Clients that ask for much over HTTP/2 and take nothing of it: by the window of a stream, of the connection, or of TCP.
@@ -19,10 +20,11 @@ const WINDOW_FIRST = 65_535
 
 const app = await RecordingUpstream.start(t)
 app.on('/big', ok('x'.repeat(2 * MIB)))
+app.on('/empty', raw('HTTP/1.1 204 No Content\r\n\r\n'))
 const causeway = await startCauseway(t, {
   config: configText({
     endpoints: [app.port],
-    listener: 'h2c = true\ntimeouts = { write = "2s" }',
+    listener: 'h2c = true\ntimeouts = { write = "2s", keepalive = "1s" }',
     // What is read ahead of slow clients passes through memory on its way to files, whatever the client speaks: here it is about windows.
     upstream: 'read_ahead = "off"',
   }),
@@ -31,6 +33,10 @@ const causeway = await startCauseway(t, {
 const first = await RawHttp2Client.connect(causeway.port())
 for (let n = 0; n < 200; n += 1) await first.ask('/warm')
 first.destroy()
+
+/** GET / without :authority (RFC 7541 Appendix A). */
+const NAMELESS = Buffer.concat([indexed(2), indexed(4), indexed(6)])
+const MANY = requestBlock('GET', '/', ...Array.from({ length: 150 }, (_, n) => literal(`x-${n}`, '1')))
 
 /** Resolves when nobody's answer holds an endpoint any more. */
 const untilFree = () => causeway.metric('causeway_upstream_in_flight', {}, value => value === 0)
@@ -85,6 +91,40 @@ t.test('wide windows before a socket that nobody reads (CVE-2019-9517)', async t
       () => client.ended,
     )
   }
+})
+
+for (const [status, block] of [
+  [400, NAMELESS],
+  [431, MANY],
+] as const) {
+  for (const flags of [FLAG.endHeaders | FLAG.endStream, FLAG.endHeaders]) {
+    const body = (flags & FLAG.endStream) === 0 ? ', its body to come' : ''
+    t.test(
+      `a refused head (${status}${body}) whose answer is not taken ends, and so does its connection`,
+      async t => {
+        const client = await RawHttp2Client.connect(causeway.port(), [[SETTING.initialWindowSize, 0]])
+        t.teardown(() => client.destroy())
+        const stream = client.stream()
+        client.send(headers(stream, block, flags))
+        await until('the refusal', () => client.status(stream))
+        t.equal(client.status(stream), status)
+        await until('the end of its stream', () => client.resetOf(stream))
+        await until('the end of the connection', () => client.ended)
+      },
+    )
+  }
+}
+
+t.test('answers without content buy no time for those that wait for the connection window', async t => {
+  const client = await RawHttp2Client.connect(causeway.port(), [[SETTING.initialWindowSize, WINDOW_MAX]])
+  t.teardown(() => client.destroy())
+  const stream = client.get('/big')
+  await until('the window of the connection to be used up', () => client.dataBytes === WINDOW_FIRST)
+  await until('the end of a stream that waits in vain', async () => {
+    await client.ask('/empty')
+    return client.resetOf(stream)
+  })
+  t.equal(client.ended, undefined, 'the connection goes on')
 })
 
 t.test('a window that is opened byte by byte is a flood (CVE-2019-9511)', async t => {
