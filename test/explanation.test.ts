@@ -67,10 +67,17 @@ t.test('a file, and what is none', async t => {
   t.match((await asked(t, 'GET', '/protected/a.pdf')).steps.at(-1), /^404.*internal/)
 })
 
-t.test('the path counts as the router reads it', async t => {
-  t.equal((await asked(t, 'GET', '/a/..//static/x.css')).route, 'static')
-  t.equal((await asked(t, 'GET', '/%73tatic/x.css')).route, 'static')
+t.test('host and path count as the data threads read them', async t => {
+  for (const path of ['/a/..//static/x.css', '/%73tatic/x.css', '/static%2fx.css', '/static/../x']) {
+    const { route, steps } = await asked(t, 'GET', path)
+    t.equal(route, null, path)
+    t.match(steps, [/^400: servers read this path in different ways.* \/(static%2f)?(static\/)?x/])
+  }
   t.match((await asked(t, 'GET', '/%zz')).steps, [/^400/])
+  t.match((await asked(t, 'GET', '/a%00')).steps, [/^400/])
+  t.equal((await asked(t, 'GET', 'http://SHOP.example.com./shop/')).route, 'shop')
+  t.equal((await asked(t, 'GET', 'http://shop.example.com/shop/%E9')).route, 'shop', 'no UTF-8')
+  t.match((await asked(t, 'GET', 'http://shop.example.com/shop/é')).steps.join(), 'asked for /%c3%a9')
   const { others } = await asked(t, 'GET', 'https://elsewhere.example/shop/')
   t.match(others.find(({ route }) => route === 'shop')?.why, /hosts are shop\.example\.com/)
 })

@@ -88,7 +88,7 @@ export const routeSection = {
     [],
   ),
   path: text(
-    'Prefix of the path. The most specific host wins, then the longest path; order never matters.',
+    'Prefix of the path. The most specific host wins, then the longest path; order never matters. A request whose path servers read in different ways gets 400, unless all readings lead to one route.',
     'path',
     readPath,
     '/',

@@ -1,5 +1,5 @@
 import type { KeyPair } from '../base/key-pair.ts'
-import { matchPath } from './path.ts'
+import { plainForm } from './path.ts'
 
 /** RFC 8555 8.3: asked for over plain http, by those who are to give us the certificate. */
 export const ACME_CHALLENGE_PATH = '/.well-known/acme-challenge/'
@@ -12,7 +12,7 @@ export interface AcmeChallenges {
   readonly alpn: readonly KeyPair[]
 }
 
-/** By the path that the route was found by: dots would lead out of it. */
+/** In its plain form, too: dots would lead out of it. */
 export function isAcmeChallenge(path: string): boolean {
-  return path.startsWith(ACME_CHALLENGE_PATH) && matchPath(path)?.startsWith(ACME_CHALLENGE_PATH) === true
+  return path.startsWith(ACME_CHALLENGE_PATH) && plainForm(path).startsWith(ACME_CHALLENGE_PATH)
 }

@@ -2,7 +2,7 @@ import type { MountConfig, ServerKind } from '../config/model.ts'
 import { FIELD } from '../http/field-ids.ts'
 import { DROPPED, FieldList } from '../http/field-list.ts'
 import type { RequestHead } from '../http/message.ts'
-import { encodePath, matchPath } from '../http/path.ts'
+import { encodePath, encodePlain, plainForm } from '../http/path.ts'
 
 /** An app that sits below a prefix of the site: what it is asked for, what it is told, and what becomes of its links. */
 export class Mount {
@@ -24,15 +24,16 @@ export class Mount {
     this.fieldsText = `X-Forwarded-Prefix: ${told}\r\nX-Script-Name: ${told}\r\n${forGunicorn}`
   }
 
-  /** The target without the prefix. One that spells the prefix in another way is written in its plain form first. */
-  targetOf({ target, path, query }: RequestHead): string {
+  /**
+   * The target without the prefix, which all readings of the path begin with. One that spells it in another way, or has dot segments or empty
+   * ones, is written in its plain form first, so that none of them comes to stand at the start of what the app gets.
+   */
+  targetOf({ target, path, query }: Pick<RequestHead, 'target' | 'path' | 'query'>): string {
     const prefix = this.#prefix
     if (prefix === '' || target === '*') return target
     if (isBelow(path, prefix) && !/\/\.{1,2}(?:\/|$)|\/\/|%2e/i.test(path))
       return rooted(target.slice(prefix.length))
-    const plain = plainPath(path)
-    // The route was found by the plain path, so it begins with the prefix.
-    const rest = rooted(plain.slice(prefix.length))
+    const rest = rooted(encodePlain(plainForm(path)).slice(prefix.length))
     return query === undefined ? rest : `${rest}?${query}`
   }
 
@@ -83,9 +84,4 @@ function isBelow(path: string, prefix: string): boolean {
 
 function rooted(rest: string): string {
   return rest.startsWith('/') ? rest : `/${rest}`
-}
-
-/** Escapes that the plain form keeps (`%2f`) are not escaped again. */
-function plainPath(path: string): string {
-  return encodePath(matchPath(path) ?? path).replace(/%25([0-9a-f]{2})/gi, '%$1')
 }

@@ -4,7 +4,7 @@ import { FIELD } from '../http/field-ids.ts'
 import { DROPPED } from '../http/field-list.ts'
 import { originText } from '../http/forwarded.ts'
 import type { RequestHead } from '../http/message.ts'
-import { matchPath } from '../http/path.ts'
+import { plainForm } from '../http/path.ts'
 import type { PacketRefusal } from '../wire/uwsgi-packet.ts'
 import { pathBytes, UwsgiVariables, utf8Bytes } from '../wire/uwsgi-variables.ts'
 import type { Mount } from './mount.ts'
@@ -75,7 +75,7 @@ function pathOf(target: string): string {
 }
 
 function plainPath(path: string): string {
-  return pathBytes(utf8Bytes(matchPath(path) ?? path))
+  return pathBytes(plainForm(path))
 }
 
 function behindPrefix(path: string, prefix: string): string | undefined {

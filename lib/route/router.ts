@@ -1,4 +1,5 @@
-import { matchConfiguredPath } from '../http/path.ts'
+import { configuredPath } from '../http/path.ts'
+import { agreedBy, type DISAGREED, isPlain } from '../http/path-readings.ts'
 
 /** What one route answers to. */
 export interface RouteRule<T> {
@@ -48,8 +49,18 @@ export class Router<T> {
     this.#any = any
   }
 
-  /** `hostname` is lower case without port, `path` comes from `matchPath`. Hot. */
-  find(hostname: string, path: string): T | undefined {
+  /**
+   * `hostname` is lower case without port, `path` as it stands in the request; the `*` of `OPTIONS *` counts as `/`. DISAGREED if not
+   * all readings of the path find the same: whatever is done then, some app behind would take the request for another. Hot.
+   */
+  find(hostname: string, path: string): T | undefined | typeof DISAGREED {
+    if (path === '*') return this.findPlain(hostname, '/')
+    if (isPlain(path)) return this.findPlain(hostname, path)
+    return agreedBy(path, reading => this.findPlain(hostname, reading))
+  }
+
+  /** The same for a path of which only one reading counts: one character a byte, decoded. Hot. */
+  findPlain(hostname: string, path: string): T | undefined {
     const exact = this.#exact.get(hostname)
     const found = exact === undefined ? undefined : longest(exact, path)
     if (found !== undefined) return found.target
@@ -69,7 +80,7 @@ export class Router<T> {
 }
 
 function prefixOf<T>(route: RouteRule<T>): Prefix<T> {
-  const path = matchConfiguredPath(route.path)
+  const path = configuredPath(route.path)
   return { path, open: !path.endsWith('/'), target: route.target }
 }
 

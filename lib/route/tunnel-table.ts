@@ -27,7 +27,7 @@ export class TunnelTable<T> {
   /** `serverName`: lower case; undefined for a client that names nobody. */
   find(listener: string, serverName: string | undefined): T | undefined {
     const router = this.#named.get(listener) ?? this.#others
-    return router.find(serverName ?? '', '/')
+    return router.findPlain(serverName ?? '', '/')
   }
 }
 

@@ -11,8 +11,11 @@ import type {
   UpstreamConfig,
 } from '../config/model.ts'
 import type { TunnelConfig } from '../config/tls-model.ts'
+import { hostAt } from '../http/host.ts'
 import { isIdempotent } from '../http/idempotent.ts'
-import { matchConfiguredPath, matchPath } from '../http/path.ts'
+import { configuredPath, plainForm } from '../http/path.ts'
+import { DISAGREED } from '../http/path-readings.ts'
+import { Mount } from '../proxy/mount.ts'
 import { Router } from '../route/router.ts'
 import { TunnelTable } from '../route/tunnel-table.ts'
 import { belowRoute, readFilePath } from '../static/file-path.ts'
@@ -22,9 +25,10 @@ import { addressText } from './address-text.ts'
 export interface Question {
   readonly method: string
   readonly scheme: 'http' | 'https'
-  /** Lower case, without port; '' for any. */
+  /** Lower case, without port and final dot; '' for any. */
   readonly host: string
   readonly port: number
+  /** As it stands in the request. */
   readonly path: string
 }
 
@@ -48,15 +52,22 @@ export function readQuestion(method: string, url: string): Question | undefined 
     /^(?:(https?):\/\/([^/?#]+))?(\/[^?#]*)?(?:[?#].*)?$/is.exec(url) ?? []
   if (url === '' || !/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(method)) return undefined
   if (!/^(?:https?:\/\/|\/)/i.test(url)) return undefined
-  const [, host = '', port] = /^(.*?)(?::(\d{1,5}))?$/s.exec(authority) ?? []
+  const host = authority === '' ? undefined : hostAt(authority, 0, authority.length)
+  if (host === undefined && authority !== '') return undefined
   const kind = scheme.toLowerCase() === 'https' ? 'https' : 'http'
+  const port = /:(\d+)$/.exec(authority)?.[1]
   return {
     method,
     scheme: kind,
-    host: host.toLowerCase(),
+    host: host?.hostname ?? '',
     port: port === undefined ? DEFAULT_PORT[kind] : Number(port),
-    path,
+    path: asSent(path),
   }
+}
+
+/** As a client writes a path on the wire. */
+function asSent(path: string): string {
+  return configuredPath(path).replace(/[^\x21-\x7e]/g, byte => `%${byte.charCodeAt(0).toString(16)}`)
 }
 
 /** Follows the request through the configuration, as the data threads would. Looks at no file and asks nobody. */
@@ -64,17 +75,19 @@ export function explain(snapshot: Snapshot, question: Question): Explanation {
   const tunnels = tunnelsOf(snapshot, question)
   const tunnel = onlyTunnel(snapshot, question, tunnels)
   if (tunnel !== undefined) return tunnelled(snapshot, question, tunnels, tunnel)
-  const path = matchPath(question.path)
-  if (path === undefined) return { ...NOWHERE, steps: ['400: the path has an escape that cannot be read'] }
+  const { path } = question
+  if (/%(?!(?!00)[0-9a-f]{2})/i.test(path))
+    return { ...NOWHERE, steps: ['400: the path has an escape that cannot be read'] }
   const rules = snapshot.routes.map(route => ({ hosts: route.hosts, path: route.path, target: route }))
   const found = new Router(rules).find(question.host, path)
+  if (found === DISAGREED) return { ...NOWHERE, steps: [disagreement(path)] }
   const others = snapshot.routes
     .filter(route => route !== found)
     .map(route => ({ route: route.name, why: whyNot(route, found, question.host, path) }))
   const steps = snapshot.listeners.map(listener => listenerStep(listener, question, tunnels))
   if (found === undefined)
     return { ...NOWHERE, steps: [...steps, '404: no route has this host and path'], others }
-  const all = [...steps, ...routeSteps(snapshot, found, question, path)]
+  const all = [...steps, ...routeSteps(snapshot, found, question)]
   return { route: found.name, tunnel: null, steps: all, others }
 }
 
@@ -132,10 +145,11 @@ function listenerStep(listener: ListenerConfig, { port, host, scheme }: Question
   return `${where}, if something leads port ${port} there${then}`
 }
 
-function whyNot(route: RouteConfig, found: RouteConfig | undefined, host: string, path: string): string {
+function whyNot(route: RouteConfig, found: RouteConfig | undefined, host: string, asked: string): string {
   const { hosts } = route
   if (hosts.length > 0 && !hosts.some(each => isHost(each, host))) return `its hosts are ${hosts.join(', ')}`
-  const own = matchConfiguredPath(route.path)
+  const own = configuredPath(route.path)
+  const path = plainForm(asked)
   const begins =
     path.startsWith(own) && (own.endsWith('/') || path.length === own.length || path[own.length] === '/')
   if (!begins) return `its path is ${route.path}`
@@ -144,11 +158,15 @@ function whyNot(route: RouteConfig, found: RouteConfig | undefined, host: string
     : `route ${found?.name} has the longer path, or the more specific host`
 }
 
+function disagreement(path: string): string {
+  return `400: servers read this path in different ways, and not all of them as one of the same route; plainly it is ${plainForm(path)}`
+}
+
 function isHost(pattern: string, host: string): boolean {
   return pattern.startsWith('*.') ? host.endsWith(pattern.slice(1)) : pattern === host
 }
 
-function routeSteps(snapshot: Snapshot, route: RouteConfig, question: Question, path: string): string[] {
+function routeSteps(snapshot: Snapshot, route: RouteConfig, question: Question): string[] {
   const steps = [`route ${route.name}, path ${route.path}`]
   if (route.redirectHttps && question.scheme === 'http')
     steps.push(
@@ -163,7 +181,7 @@ function routeSteps(snapshot: Snapshot, route: RouteConfig, question: Question, 
   const { action } = route
   return action.kind === 'static'
     ? [...steps, staticStep(action, route.path, question)]
-    : [...steps, ...proxySteps(snapshot, action, question, path)]
+    : [...steps, ...proxySteps(snapshot, action, question)]
 }
 
 function isSecuredByItself({ listeners }: Snapshot, route: RouteConfig, { scheme, host }: Question): boolean {
@@ -185,13 +203,15 @@ function staticStep(action: StaticAction, routePath: string, { method, path }: Q
 function proxySteps(
   { upstreams }: Snapshot,
   { upstream, mount, priority, canary, mirror }: ProxyAction,
-  { method }: Question,
-  path: string,
+  { method, path }: Question,
 ): string[] {
   const steps: string[] = []
   if (mount !== undefined) {
     const { stripPrefix, scriptName } = mount
-    if (stripPrefix !== '') steps.push(`the app is asked for ${path.slice(stripPrefix.length) || '/'}`)
+    if (stripPrefix !== '')
+      steps.push(
+        `the app is asked for ${new Mount(mount, 'auto').targetOf({ target: path, path, query: undefined })}`,
+      )
     if (scriptName !== '') steps.push(`the app is told that it is mounted at ${scriptName}`)
   }
   if (canary !== undefined)

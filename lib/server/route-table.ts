@@ -2,8 +2,7 @@ import type { Upstream } from '../../upstreams/upstream.ts'
 import type { ThreadEnv } from '../base/thread-env.ts'
 import type { Priority, ProxyAction, RouteConfig, StaticAction } from '../config/model.ts'
 import type { Handler } from '../http/handler.ts'
-import type { RequestHead } from '../http/message.ts'
-import { matchPath } from '../http/path.ts'
+import { DISAGREED } from '../http/path-readings.ts'
 import { CanaryChoice, CanaryHandler } from '../proxy/canary.ts'
 import { ProxyHandler } from '../proxy/handler.ts'
 import { Mirror } from '../proxy/mirror.ts'
@@ -64,24 +63,15 @@ export class RouteTable {
     this.#router = new Router<Target>(rules)
   }
 
-  /** `path`: as `matchPath` gives it. */
-  find(hostname: string, path: string): Target | undefined {
+  /** `path` as it stands in the request; DISAGREED if its readings lead to different routes (router.ts). */
+  find(hostname: string, path: string): Target | undefined | typeof DISAGREED {
     return this.#router.find(hostname, path)
   }
 
-  /**
-   * WSGI and ASGI servers hand an escaped slash to the app as a plain one. True if the app would so read a path of another route: past that
-   * one's maintenance, redirect or upstream.
-   */
-  leadsAround(target: Target, { hostname, path }: RequestHead): boolean {
-    const asAppsRead = matchPath(path.replace(/%2f/gi, '/'))
-    return asAppsRead === undefined || this.find(hostname, asAppsRead) !== target
-  }
-
   #staticRoute(hostname: string, uri: string): StaticHandler | undefined {
-    const path = matchPath(uri.replace(/\?.*$/s, ''))
-    const handler = path === undefined ? undefined : this.find(hostname, path)?.handler
-    return handler instanceof StaticHandler ? handler : undefined
+    const found = this.find(hostname, uri.replace(/\?.*$/s, ''))
+    if (found === undefined || found === DISAGREED) return undefined
+    return found.handler instanceof StaticHandler ? found.handler : undefined
   }
 
   #gate(route: RouteConfig): RouteGate | undefined {

@@ -8,7 +8,7 @@ import { Listener, type ListenerHooks } from '../front/listener.ts'
 import { NO_TLS, type TlsState } from '../front/tls-state.ts'
 import type { TunnelFacts } from '../front/tunnel-facts.ts'
 import type { Exchange, ExchangeFacts } from '../http/exchange.ts'
-import { matchPath } from '../http/path.ts'
+import { DISAGREED } from '../http/path-readings.ts'
 import { MIRROR_RESULTS, type MirrorResult } from '../proxy/mirror-measures.ts'
 import { MirrorTraffic } from '../proxy/mirror-site.ts'
 import type { PassageTarget } from '../proxy/passage.ts'
@@ -121,20 +121,10 @@ export class Runtime implements ListenerHooks {
 
   route(exchange: Exchange): void {
     if (this.#challenges.take(exchange)) return
-    const path = matchPath(exchange.request.path)
-    if (path === undefined) {
-      exchange.fail('BAD_REQUEST', 'the path has a broken escape')
-      return
-    }
-    const target = this.#routes?.find(exchange.request.hostname, path)
-    if (target === undefined) {
-      exchange.fail('NO_ROUTE')
-      return
-    }
-    if (path.includes('%2f') && this.#routes?.leadsAround(target, exchange.request)) {
-      exchange.fail('BAD_REQUEST', 'an escaped slash leads to another route')
-      return
-    }
+    const { hostname, path } = exchange.request
+    const target = this.#routes?.find(hostname, path)
+    if (target === undefined) return exchange.fail('NO_ROUTE')
+    if (target === DISAGREED) return exchange.fail('BAD_REQUEST', 'path-readings')
     exchange.record.route = target.route
     if (target.gate !== undefined && !target.gate.admits(exchange)) return
     if (this.#overload.active && target.priority !== undefined && this.#shed(exchange, target.priority))
