@@ -63,11 +63,12 @@ t.test('memory is short from its share on, until it is clearly below', async t =
 
 class Bench {
   readonly clock = new FakeClock()
-  readonly timers = new Timers(this.clock)
+  readonly timers = new Timers(this.clock, error => this.failures.push(error))
   readonly shared = new SharedState(createSharedState(THREADS))
   readonly logged: string[] = []
   readonly overload: Overload
-  usedBytes = 0
+  usedBytes: number | undefined = 0
+  readonly failures: unknown[] = []
   memoryShare = 0.5
   readonly watch: OverloadWatch
 
@@ -194,4 +195,47 @@ t.test('short memory refuses all, and each flip is logged once', async t => {
   bench.watch.stop()
   bench.usedBytes = 0
   bench.timers.stop()
+})
+
+t.test('the watch outlives whatever a look throws', async t => {
+  const bench = new Bench()
+  let broken = true
+  const watch = new OverloadWatch({
+    timers: bench.timers,
+    shared: bench.shared,
+    log: { debug() {}, info() {}, warn() {}, error() {}, fatal() {} },
+    threads: THREADS,
+    config: () => ({ loopDelayMs: LIMIT_MS, memoryShare: 0.5 }),
+    usedBytes: () => {
+      if (broken) throw new Error('EMFILE: too many open files, uv_resident_set_memory')
+      return 512 * 1024 * 1024
+    },
+    limitBytes: () => 512 * 1024 * 1024,
+  })
+  t.throws(() => watch.look())
+  for (let n = 0; n < 60; n += 1) {
+    bench.clock.pass(TICK_MS)
+    bench.timers.advance()
+  }
+  t.ok(bench.failures.length >= 2, 'it is tried, and told, each second')
+  t.equal(bench.shared.memoryPercent(), 0)
+  broken = false
+  for (let n = 0; n < 30; n += 1) {
+    bench.clock.pass(TICK_MS)
+    bench.timers.advance()
+  }
+  t.equal(bench.shared.memoryPercent(), 100)
+  watch.stop()
+})
+
+t.test('while its use cannot be read, memory is as short or long as it was', async t => {
+  const bench = new Bench()
+  bench.usedBytes = 512 * 1024 * 1024
+  bench.watch.look()
+  t.equal(bench.shared.memoryPercent(), 100)
+  bench.usedBytes = undefined
+  bench.watch.look()
+  t.equal(bench.shared.memoryPercent(), 100)
+  t.equal(bench.logged.length, 1)
+  bench.watch.stop()
 })

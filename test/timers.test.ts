@@ -1,4 +1,5 @@
 import t from 'tap'
+import { Periodic } from '../lib/base/periodic.ts'
 import { type Deadline, Timers } from '../lib/base/timers.ts'
 import { FakeClock } from './support/fake-clock.ts'
 
@@ -17,9 +18,9 @@ class Alarm implements Deadline {
   }
 }
 
-function bench() {
+function bench(failed?: (error: unknown) => void) {
   const clock = new FakeClock()
-  const timers = new Timers(clock)
+  const timers = new Timers(clock, failed)
   const pass = (ms: number) => {
     for (let left = ms; left > 0; left -= 10) {
       clock.pass(10)
@@ -94,3 +95,101 @@ t.test('one that is disarmed by another in the same tick does not fire', async t
   pass(500)
   t.equal(second.rang.length, 0)
 })
+
+t.test('what one deadline throws is reported and does not touch the others of its tick', async t => {
+  const reported: unknown[] = []
+  const { clock, timers, pass } = bench(error => reported.push(error))
+  const alarms = Array.from({ length: 5 }, () => new Alarm(clock))
+  const error = new Error('thrown by a deadline')
+  for (const at of [0, 2, 4]) {
+    ;(alarms[at] as Alarm).expired = () => {
+      throw error
+    }
+  }
+  for (const alarm of alarms) timers.arm(alarm, 100)
+  pass(200)
+  t.same(
+    alarms.map(({ rang }) => rang.length),
+    [0, 1, 0, 1, 0],
+  )
+  t.same(reported, [error, error, error])
+})
+
+t.test('an error that nobody is told of is thrown, but only when the others have had their turn', async t => {
+  const { clock, timers, pass, alarm } = bench()
+  const broken = new Alarm(clock)
+  broken.expired = () => {
+    throw new Error('not swallowed')
+  }
+  const thrown = new Promise<Error>(resolve => {
+    process.once('uncaughtException', resolve)
+  })
+  const others = process.listeners('uncaughtException').slice(0, -1)
+  for (const listener of others) process.off('uncaughtException', listener)
+  timers.arm(broken, 100)
+  timers.arm(alarm, 100)
+  pass(200)
+  t.equal(alarm.rang.length, 1)
+  t.equal((await thrown).message, 'not swallowed')
+  for (const listener of others) process.on('uncaughtException', listener)
+})
+
+t.test('periodic work goes on after it has thrown', async t => {
+  const reported: unknown[] = []
+  const { timers, pass } = bench(error => reported.push(error))
+  let runs = 0
+  const work = new Periodic(timers, 1_000, () => {
+    runs += 1
+    if (runs % 2 === 1) throw new Error(`run ${runs}`)
+  })
+  work.start()
+  pass(5_500)
+  t.equal(runs, 5)
+  t.equal(reported.length, 3)
+  work.stop()
+  pass(5_000)
+  t.equal(runs, 5)
+})
+
+t.test('periodic work may stop itself, or be begun by a run that throws', async t => {
+  const { timers, pass } = bench()
+  let runs = 0
+  const once = new Periodic(timers, 1_000, () => {
+    runs += 1
+    once.stop()
+  })
+  once.start()
+  pass(5_000)
+  t.equal(runs, 1)
+  t.notOk(once.started)
+  const first = new Periodic(timers, 1_000, () => {
+    runs += 1
+    if (runs === 2) throw new Error('the first time')
+  })
+  t.throws(() => first.run(), /the first time/)
+  pass(1_500)
+  t.equal(runs, 3)
+})
+
+t.test(
+  'periodic work that takes longer than its time is not begun twice, and a rejection ends nothing',
+  async t => {
+    const reported: unknown[] = []
+    const { timers, pass } = bench(error => reported.push(error))
+    const turns: PromiseWithResolvers<void>[] = []
+    const work = new Periodic(timers, 1_000, () => {
+      const turn = Promise.withResolvers<void>()
+      turns.push(turn)
+      return turn.promise
+    })
+    work.start()
+    pass(5_000)
+    t.equal(turns.length, 1)
+    const error = new Error('rejected')
+    turns[0]?.reject(error)
+    await new Promise(resolve => setImmediate(resolve))
+    t.same(reported, [error])
+    pass(1_500)
+    t.equal(turns.length, 2)
+  },
+)

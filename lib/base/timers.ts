@@ -21,12 +21,15 @@ const SLOTS = 512
  */
 export class Timers {
   readonly #clock: Clock
+  readonly #failed: (error: unknown) => void
   readonly #slots: Set<Deadline>[] = Array.from({ length: SLOTS }, () => new Set<Deadline>())
   #tick: number
   #timer: NodeJS.Timeout | undefined
 
-  constructor(clock: Clock) {
+  /** `failed`: told what a deadline has thrown, which is a mistake of ours. Without it the error is thrown once the others have had their turn. */
+  constructor(clock: Clock, failed: (error: unknown) => void = throwLater) {
     this.#clock = clock
+    this.#failed = failed
     this.#tick = Math.floor(clock.now() / TICK_MS)
   }
 
@@ -75,10 +78,24 @@ export class Timers {
     }
   }
 
+  /** For work that a deadline has begun and that fails after its `expired` has returned. */
+  report(error: unknown): void {
+    this.#failed(error)
+  }
+
   #look(deadline: Deadline): void {
     if (deadline.dueMs > this.#clock.now()) return
     this.disarm(deadline)
-    deadline.expired()
+    this.#fire(deadline)
+  }
+
+  /** What one deadline throws is no matter of the others that are due in the same tick. */
+  #fire(deadline: Deadline): void {
+    try {
+      deadline.expired()
+    } catch (error) {
+      this.#failed(error)
+    }
   }
 
   #visit(tick: number): void {
@@ -95,7 +112,7 @@ export class Timers {
         continue
       }
       deadline.dueMs = Number.POSITIVE_INFINITY
-      deadline.expired()
+      this.#fire(deadline)
     }
   }
 
@@ -104,4 +121,10 @@ export class Timers {
     deadline.slot = tick
     this.#slots[tick % SLOTS]?.add(deadline)
   }
+}
+
+function throwLater(error: unknown): void {
+  process.nextTick(() => {
+    throw error
+  })
 }

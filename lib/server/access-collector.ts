@@ -1,6 +1,6 @@
 import { createLineRing, type LineRingMemory, LineRingReader } from '../base/line-ring.ts'
+import { Periodic } from '../base/periodic.ts'
 import type { Timers } from '../base/timers.ts'
-import { Alarm } from './alarm.ts'
 
 /** How often the rings are looked at: that an empty one costs a single load. */
 const COLLECT_MS = 50
@@ -19,14 +19,14 @@ export class AccessCollector {
   readonly rings: readonly LineRingMemory[]
   readonly #readers: readonly LineRingReader[]
   readonly #take: AccessCollectorOptions['take']
-  readonly #next: Alarm
+  readonly #rounds: Periodic
 
   constructor({ threads, timers, take }: AccessCollectorOptions) {
     this.rings = Array.from({ length: threads }, () => createLineRing(RING_BYTES))
     this.#readers = this.rings.map(ring => new LineRingReader(ring))
     this.#take = take
-    this.#next = new Alarm(timers, () => this.#look())
-    this.#next.set(COLLECT_MS)
+    this.#rounds = new Periodic(timers, COLLECT_MS, () => this.collect())
+    this.#rounds.start()
   }
 
   /** Takes what there is. */
@@ -40,12 +40,7 @@ export class AccessCollector {
 
   /** After the threads have ended: takes the rest. */
   stop(): void {
-    this.#next.clear()
+    this.#rounds.stop()
     this.collect()
-  }
-
-  #look(): void {
-    this.collect()
-    this.#next.set(COLLECT_MS)
   }
 }

@@ -1,10 +1,10 @@
 import { type Bounds, type Learned, learn } from '../../upstreams/adaptive/gradient.ts'
 import { ENDPOINT_BLOCK } from '../../upstreams/measures.ts'
 import type { CellReader } from '../base/cells.ts'
+import { Periodic } from '../base/periodic.ts'
 import type { SharedState } from '../base/shared-state.ts'
 import type { Timers } from '../base/timers.ts'
 import type { UpstreamConfig } from '../config/model.ts'
-import { Alarm } from './alarm.ts'
 import type { RunningPool } from './running-pool.ts'
 
 const LOOK_MS = 1000
@@ -29,28 +29,31 @@ interface Course {
 /** Learns each second from what has been answered how many requests each endpoint can run, and where `enforce` is said holds them to it. */
 export class AdaptiveWatch {
   readonly #parts: AdaptiveWatchParts
-  readonly #alarm: Alarm
+  readonly #looks: Periodic
   /** By slot. */
   #courses: ReadonlyMap<number, Course> = new Map()
 
   constructor(parts: AdaptiveWatchParts) {
     this.#parts = parts
-    this.#alarm = new Alarm(parts.timers, () => this.look())
+    this.#looks = new Periodic(parts.timers, LOOK_MS, () => this.#look())
   }
 
   /** Looks now, and from now on. */
   look(): void {
+    this.#looks.run()
+  }
+
+  stop(): void {
+    this.#looks.stop()
+  }
+
+  #look(): void {
     const courses = new Map<number, Course>()
     for (const pool of this.#parts.pools()) {
       if (pool.config.adaptive.mode !== 'off') this.#lookAt(pool, courses)
     }
     for (const slot of this.#courses.keys()) if (!courses.has(slot)) this.#forget(slot)
     this.#courses = courses
-    this.#alarm.set(LOOK_MS)
-  }
-
-  stop(): void {
-    this.#alarm.clear()
   }
 
   #lookAt({ config, place }: RunningPool, courses: Map<number, Course>): void {

@@ -6,12 +6,12 @@ import type { NameFacts } from '../acme/name-keeper.ts'
 import { STAND_IN_NAME } from '../acme/stand-in.ts'
 import type { Clock } from '../base/clock.ts'
 import { type KeyPair, readAuthorities, readKeyPair } from '../base/key-pair.ts'
+import { Periodic } from '../base/periodic.ts'
 import type { ServerLog } from '../base/server-log.ts'
 import type { Timers } from '../base/timers.ts'
 import { acmeHosts } from '../config/acme-hosts.ts'
 import type { ListenerConfig, Snapshot } from '../config/model.ts'
 import type { ListenerCertificates, TlsState } from '../front/tls-state.ts'
-import { Alarm } from './alarm.ts'
 
 /** How often the files are looked at. By stat(2), so that a link that leads elsewhere (Kubernetes) is seen, too. */
 const LOOK_MS = 1000
@@ -46,8 +46,8 @@ interface Kept extends ListenerCertificates {
 export class CertificateKeeping {
   readonly #options: CertificateKeepingOptions
   readonly #acme: AcmeKeeper
-  readonly #look: Alarm
-  readonly #rotation: Alarm
+  readonly #looks: Periodic
+  readonly #rotation: Periodic
   #kept: readonly Kept[] = []
   #autos: readonly ListenerConfig[] = []
   #ticketKeys: Uint8Array = randomBytes(TICKET_KEY_BYTES)
@@ -58,8 +58,8 @@ export class CertificateKeeping {
   constructor(options: CertificateKeepingOptions) {
     this.#options = options
     this.#acme = new AcmeKeeper({ ...options, random: Math.random })
-    this.#look = new Alarm(options.timers, () => void this.#lookAtFiles())
-    this.#rotation = new Alarm(options.timers, () => this.#rotate())
+    this.#looks = new Periodic(options.timers, LOOK_MS, () => this.#lookAtFiles())
+    this.#rotation = new Periodic(options.timers, TICKET_KEYS_MS, () => this.#rotate())
   }
 
   /** All that data threads need. */
@@ -120,8 +120,8 @@ export class CertificateKeeping {
     this.#folderTrouble = trouble === undefined ? undefined : `certificates cannot be kept: ${trouble}`
     if (this.#folderTrouble !== undefined)
       this.#options.log.error({ problem: trouble }, 'certificates cannot be kept')
-    this.#look.set(LOOK_MS)
-    if (!this.#rotation.pending) this.#rotation.set(TICKET_KEYS_MS)
+    this.#looks.start()
+    if (!this.#rotation.started) this.#rotation.start()
   }
 
   /** From now on certificates may be ordered: the listeners accept, where challenges are tried. */
@@ -131,8 +131,8 @@ export class CertificateKeeping {
 
   /** Resolves once nothing is under way. */
   async stop(): Promise<void> {
-    this.#look.clear()
-    this.#rotation.clear()
+    this.#looks.stop()
+    this.#rotation.stop()
     await this.#acme.stop()
   }
 
@@ -165,8 +165,8 @@ export class CertificateKeeping {
     if (kept !== this.#kept) return
     const moved = kept.some(({ listener }) => stamps.get(listener) !== this.#seen.get(listener))
     this.#seen = stamps
-    this.#look.set(moved ? STILL_MS : LOOK_MS)
-    if (!moved) this.#readChanged(stamps)
+    if (moved) this.#looks.soon(STILL_MS)
+    else this.#readChanged(stamps)
   }
 
   #readChanged(stamps: ReadonlyMap<string, string>): void {
@@ -201,7 +201,6 @@ export class CertificateKeeping {
 
   #rotate(): void {
     this.#ticketKeys = randomBytes(TICKET_KEY_BYTES)
-    this.#rotation.set(TICKET_KEYS_MS)
     void this.#options.publish()
   }
 }

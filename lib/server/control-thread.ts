@@ -49,7 +49,7 @@ type Phase = 'starting' | 'ready' | 'draining' | 'stopped'
  */
 export class ControlThread {
   readonly #clock: Clock = systemClock
-  readonly #timers = new Timers(systemClock)
+  readonly #timers = new Timers(systemClock, error => this.#deadlineFailed(error))
   readonly #version = releaseVersion()
   readonly #threads: number
   readonly #maxConnections: number
@@ -285,6 +285,12 @@ export class ControlThread {
     this.#uncaught.control[kind] += 1
     this.#logs.logger.fatal({ err: error, thread: 'control', kind }, 'uncaught error')
     this.#logs.flush()
+  }
+
+  /** The others that were due have had their turn, and what is done again and again goes on. */
+  #deadlineFailed(error: unknown): void {
+    this.#uncaught.control.exception += 1
+    this.#logs.logger.error({ err: error, thread: 'control', kind: 'deadline' }, 'a deadline failed')
   }
 
   /** The very last resort: workers are not left behind, and the log is written. */

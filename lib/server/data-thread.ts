@@ -2,11 +2,11 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { CellColumn } from '../base/cells.ts'
 import { systemClock } from '../base/clock.ts'
 import { LineRingWriter } from '../base/line-ring.ts'
+import { Periodic } from '../base/periodic.ts'
 import { SharedState } from '../base/shared-state.ts'
 import type { ThreadEnv } from '../base/thread-env.ts'
 import { Timers } from '../base/timers.ts'
 import type { ReleaseFacts } from '../static/static-observer.ts'
-import { Alarm } from './alarm.ts'
 import { Heartbeat } from './heartbeat.ts'
 import type { DataThreadInit, FromDataThread, SnapshotMessage, ToDataThread } from './messages.ts'
 import { Runtime } from './runtime.ts'
@@ -17,7 +17,7 @@ import { Runtime } from './runtime.ts'
 const DRAIN_LOOK_MS = 50
 
 const { thread, cells, shared, lines, maxConnections } = workerData as DataThreadInit
-const timers = new Timers(systemClock)
+const timers = new Timers(systemClock, deadlineFailed)
 const env: ThreadEnv = {
   clock: systemClock,
   timers,
@@ -51,13 +51,12 @@ const heartbeat = new Heartbeat(
   loopDelayMs => post({ type: 'pulse', loopDelayMs }),
   delayMs => runtime.ticked(delayMs),
 )
-const drainLook = new Alarm(timers, lookDrained)
+const drainLooks = new Periodic(timers, DRAIN_LOOK_MS, lookDrained)
 /** Configurations are taken one after the other. */
 let applying: Promise<void> = Promise.resolve()
 
 process.on('uncaughtException', (error, kind) => {
-  const stack = error instanceof Error ? (error.stack ?? '') : ''
-  post({ type: 'fault', kind, message: error instanceof Error ? error.message : String(error), stack })
+  post({ type: 'fault', kind, ...textOf(error) })
   // Nobody knows what state this thread is in: its successor starts clean.
   process.exit(1)
 })
@@ -71,6 +70,7 @@ function take(message: ToDataThread): void {
       applying = applying.then(() => apply(message))
       return
     case 'drain':
+      drainLooks.start()
       runtime.drain()
       lookDrained()
       return
@@ -87,11 +87,19 @@ async function apply(message: SnapshotMessage): Promise<void> {
 }
 
 function lookDrained(): void {
-  if (runtime.inflight > 0) {
-    drainLook.set(DRAIN_LOOK_MS)
-    return
-  }
+  if (runtime.inflight > 0) return
+  drainLooks.stop()
   post({ type: 'drained' })
+}
+
+/** One connection or look is affected, whose deadline it was: no reason to cut all the others by ending the thread. */
+function deadlineFailed(error: unknown): void {
+  post({ type: 'fault', kind: 'deadline', ...textOf(error) })
+}
+
+function textOf(error: unknown): { message: string; stack: string } {
+  if (!(error instanceof Error)) return { message: String(error), stack: '' }
+  return { message: error.message, stack: error.stack ?? '' }
 }
 
 function post(message: FromDataThread): void {

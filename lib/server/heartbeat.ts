@@ -41,6 +41,8 @@ export class Heartbeat implements Deadline {
 
   expired(): void {
     const { clock, timers, shared, thread } = this.#env
+    // Due at once: the wheel looks at it at its next tick. First of all, for without it the thread counts as stuck.
+    timers.arm(this, 0)
     const nowMs = clock.now()
     const delayMs = nowMs - this.#tickedMs - TICK_MS
     this.#longestDelayMs = Math.max(this.#longestDelayMs, delayMs)
@@ -55,7 +57,5 @@ export class Heartbeat implements Deadline {
       this.#report(this.#longestDelayMs)
       this.#longestDelayMs = 0
     }
-    // Due at once: the wheel looks at it at its next tick.
-    timers.arm(this, 0)
   }
 }

@@ -43,9 +43,9 @@ export interface ListenFailure {
   readonly message: string
 }
 
-/** Why a data thread gave itself up. */
+/** A mistake of ours. The thread gives itself up, unless it was a deadline's: that concerns whoever it belonged to. */
 export interface ThreadFault {
-  readonly kind: 'uncaughtException' | 'unhandledRejection'
+  readonly kind: 'uncaughtException' | 'unhandledRejection' | 'deadline'
   readonly message: string
   readonly stack: string
 }

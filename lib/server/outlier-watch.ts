@@ -3,10 +3,10 @@ import { outliers, type Suspect } from '../../upstreams/outlier/outlier.ts'
 import { type Sample, SampleWindow } from '../../upstreams/outlier/window.ts'
 import { mostEjected } from '../../upstreams/passive-checks.ts'
 import type { CellReader } from '../base/cells.ts'
+import { Periodic } from '../base/periodic.ts'
 import { type SharedState, STATE } from '../base/shared-state.ts'
 import type { Timers } from '../base/timers.ts'
 import type { UpstreamConfig } from '../config/model.ts'
-import { Alarm } from './alarm.ts'
 import type { RunningPool } from './running-pool.ts'
 
 const LOOK_MS = 1000
@@ -27,18 +27,18 @@ export interface OutlierWatchOptions {
 /** Looks at the counters once a second, and has endpoints ejected that do clearly worse than the others of their upstream. */
 export class OutlierWatch {
   readonly #options: OutlierWatchOptions
-  readonly #alarm: Alarm
+  readonly #looks: Periodic
   /** By slot. */
   #windows = new Map<number, SampleWindow>()
 
   constructor(options: OutlierWatchOptions) {
     this.#options = options
-    this.#alarm = new Alarm(options.timers, () => this.#look())
-    this.#alarm.set(LOOK_MS)
+    this.#looks = new Periodic(options.timers, LOOK_MS, () => this.#look())
+    this.#looks.start()
   }
 
   stop(): void {
-    this.#alarm.clear()
+    this.#looks.stop()
   }
 
   /** The endpoint has gone out. What it did before is over: it may come back as another process. */
@@ -47,7 +47,6 @@ export class OutlierWatch {
   }
 
   #look(): void {
-    this.#alarm.set(LOOK_MS)
     const windows = new Map<number, SampleWindow>()
     for (const pool of this.#options.pools()) if (isJudged(pool.config)) this.#judge(pool, windows)
     // What has left is forgotten.

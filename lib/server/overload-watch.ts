@@ -1,9 +1,9 @@
 import { totalmem } from 'node:os'
+import { Periodic } from '../base/periodic.ts'
 import type { ServerLog } from '../base/server-log.ts'
 import type { SharedState } from '../base/shared-state.ts'
 import type { Timers } from '../base/timers.ts'
 import type { OverloadConfig } from '../config/model.ts'
-import { Alarm } from './alarm.ts'
 
 const LOOK_MS = 1000
 const MIB = 1024 * 1024
@@ -21,7 +21,7 @@ export interface OverloadWatchParts {
   /** Of the running configuration. */
   config(): OverloadConfig
   /** For tests; else what the process holds. */
-  readonly usedBytes?: () => number
+  readonly usedBytes?: () => number | undefined
   /** For tests; else what the process may have. */
   readonly limitBytes?: () => number
 }
@@ -34,27 +34,30 @@ export function isMemoryShort(before: boolean, usedShare: number, share: number)
 /** Looks each second how much of its memory the process has, tells the data threads if that is too much, and logs each flip. */
 export class OverloadWatch {
   readonly #parts: OverloadWatchParts
-  readonly #alarm: Alarm
+  readonly #looks: Periodic
   readonly #late: boolean[]
   #short = false
 
   constructor(parts: OverloadWatchParts) {
     this.#parts = parts
-    this.#alarm = new Alarm(parts.timers, () => this.look())
+    this.#looks = new Periodic(parts.timers, LOOK_MS, () => this.#look())
     this.#late = Array.from({ length: parts.threads }, () => false)
   }
 
   /** Looks now, and from now on. */
   look(): void {
-    this.#lookAtMemory()
-    this.#late.forEach((before, thread) => {
-      this.#lookAtLoop(before, thread)
-    })
-    this.#alarm.set(LOOK_MS)
+    this.#looks.run()
   }
 
   stop(): void {
-    this.#alarm.clear()
+    this.#looks.stop()
+  }
+
+  #look(): void {
+    this.#late.forEach((before, thread) => {
+      this.#lookAtLoop(before, thread)
+    })
+    this.#lookAtMemory()
   }
 
   #lookAtMemory(): void {
@@ -63,6 +66,8 @@ export class OverloadWatch {
     const before = this.#short
     if (memoryShare === 0 && !before) return
     const used = usedBytes()
+    // Could not be read: it is as it was.
+    if (used === undefined) return
     const limit = limitBytes()
     this.#short = isMemoryShort(before, used / limit, memoryShare)
     const percent = Math.max(1, Math.round((100 * used) / limit))
@@ -84,8 +89,13 @@ export class OverloadWatch {
   }
 }
 
-function rssBytes(): number {
-  return process.memoryUsage.rss()
+/** undefined while the process has no descriptor left for /proc. */
+function rssBytes(): number | undefined {
+  try {
+    return process.memoryUsage.rss()
+  } catch {
+    return undefined
+  }
 }
 
 /** The cgroup's limit, or all memory of the machine. */

@@ -42,7 +42,7 @@ export class Revival {
     this.#options = options
     this.#beganMs = options.clock.now()
     this.#failures = options.flaps
-    this.#alarm = new Alarm(options.timers, () => void this.#connect())
+    this.#alarm = new Alarm(options.timers, () => this.#begin())
     this.#limit = new Alarm(options.timers, () => this.#abort?.abort())
     this.#wait()
   }
@@ -62,7 +62,13 @@ export class Revival {
     abort?.abort()
   }
 
-  /** Never rejects. */
+  #begin(): void {
+    this.#connect().catch((error: unknown) => {
+      this.#options.timers.report(error)
+      this.#failed()
+    })
+  }
+
   async #connect(): Promise<void> {
     const abort = new AbortController()
     this.#abort = abort
@@ -72,10 +78,13 @@ export class Revival {
     this.#abort = undefined
     this.#limit.clear()
     if (ok) this.#options.reached()
-    else {
-      this.#failures += 1
-      this.#wait()
-    }
+    else this.#failed()
+  }
+
+  #failed(): void {
+    this.#abort = undefined
+    this.#failures += 1
+    this.#wait()
   }
 
   #wait(): void {

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { EXCHANGE_BLOCK, PRIORITIES, SHED_CAUSES } from '../../metrics/blocks.ts'
 import { Upstream, type UpstreamObserver } from '../../upstreams/upstream.ts'
+import { Periodic } from '../base/periodic.ts'
 import type { ThreadEnv } from '../base/thread-env.ts'
 import type { ListenerConfig, Priority, Snapshot } from '../config/model.ts'
 import { AccessRecorder } from '../front/access.ts'
@@ -20,7 +21,6 @@ import { FileStore } from '../static/file-store.ts'
 import type { StaticNews } from '../static/static-observer.ts'
 import { bindErrorText } from './address-claim.ts'
 import { addressText } from './address-text.ts'
-import { Alarm } from './alarm.ts'
 import { maxWithFiles } from './descriptors.ts'
 import { ExchangeRows } from './exchange-rows.ts'
 import type { CutCounts, ListenFailure, SnapshotMessage } from './messages.ts'
@@ -283,13 +283,14 @@ export class Runtime implements ListenerHooks {
     this.#retired.add(listener)
     listener.drain()
     let leftMs = limitMs
-    const alarm = new Alarm(this.#env.timers, () => {
+    const looks = new Periodic(this.#env.timers, RETIRED_LOOK_MS, () => {
       leftMs -= RETIRED_LOOK_MS
-      if (listener.connections > 0 && leftMs > 0) return alarm.set(RETIRED_LOOK_MS)
-      listener.destroy()
+      if (listener.connections > 0 && leftMs > 0) return
+      looks.stop()
       this.#retired.delete(listener)
+      listener.destroy()
     })
-    alarm.set(RETIRED_LOOK_MS)
+    looks.start()
   }
 }
 

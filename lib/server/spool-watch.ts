@@ -1,9 +1,9 @@
 import { resolve } from 'node:path'
+import { Periodic } from '../base/periodic.ts'
 import type { ServerLog } from '../base/server-log.ts'
 import type { Timers } from '../base/timers.ts'
 import { type WriteTrouble, writeTroubleOf } from '../base/writable-folder.ts'
 import { SpoolFile } from '../proxy/spool-file.ts'
-import { Alarm } from './alarm.ts'
 
 /** How often the folder is tried, and how long one try may take before that is the trouble. */
 const LOOK_MS = 10_000
@@ -26,14 +26,14 @@ export interface SpoolWatchOptions {
  */
 export class SpoolWatch {
   readonly #options: SpoolWatchOptions
-  readonly #alarm: Alarm
+  readonly #looks: Periodic
   #trouble: WriteTrouble | undefined = undefined
   #trying = false
   #stopped = false
 
   constructor(options: SpoolWatchOptions) {
     this.#options = options
-    this.#alarm = new Alarm(options.timers, () => this.#due())
+    this.#looks = new Periodic(options.timers, LOOK_MS, () => this.#due())
   }
 
   /** Why bodies find no room in files, with the folder; undefined while they do. */
@@ -45,7 +45,11 @@ export class SpoolWatch {
   /** Looks now, and from now on. To be called again when the folder may be another. */
   look(): void {
     if (this.#stopped) return
-    this.#alarm.set(LOOK_MS)
+    this.#looks.start()
+    this.#try()
+  }
+
+  #try(): void {
     if (this.#trying) return
     this.#trying = true
     const file = new SpoolFile(this.#folder)
@@ -58,7 +62,7 @@ export class SpoolWatch {
 
   stop(): void {
     this.#stopped = true
-    this.#alarm.clear()
+    this.#looks.stop()
   }
 
   get #folder(): string {
@@ -67,7 +71,7 @@ export class SpoolWatch {
 
   #due(): void {
     if (this.#trying) this.#found(SILENT)
-    this.look()
+    this.#try()
   }
 
   #found(trouble: WriteTrouble | undefined): void {

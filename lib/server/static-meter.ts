@@ -1,3 +1,4 @@
+import { Periodic } from '../base/periodic.ts'
 import type { ThreadEnv } from '../base/thread-env.ts'
 import type { Coding } from '../http/coding.ts'
 import type { FileStore } from '../static/file-store.ts'
@@ -8,7 +9,6 @@ import {
   STATIC_BLOCK,
 } from '../static/static-measures.ts'
 import type { ReleaseFacts, StaticNews, StaticObserver } from '../static/static-observer.ts'
-import { Alarm } from './alarm.ts'
 
 const AT = STATIC_BLOCK.at
 /** How often it is measured what is held. By the whole and not by steps: what a reload leaves behind goes with the garbage, which tells nobody. */
@@ -29,11 +29,7 @@ export class StaticMeter implements StaticObserver {
 
   /** Measures this store from now on, for the life of the thread. */
   follow(store: FileStore): void {
-    const alarm = new Alarm(this.#env.timers, () => {
-      this.#measure(store)
-      alarm.set(MEASURE_MS)
-    })
-    alarm.set(MEASURE_MS)
+    new Periodic(this.#env.timers, MEASURE_MS, () => this.#measure(store)).start()
   }
 
   manifestBroken(file: string, reason: string): void {

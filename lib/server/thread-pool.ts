@@ -2,9 +2,10 @@ import type { RestartReason, WorkerFacts } from '../../metrics/facts.ts'
 import type { CellMemory } from '../base/cells.ts'
 import type { Clock } from '../base/clock.ts'
 import type { LineRingMemory } from '../base/line-ring.ts'
+import { Periodic } from '../base/periodic.ts'
 import { SharedState, type SharedStateMemory } from '../base/shared-state.ts'
 import type { Timers } from '../base/timers.ts'
-import { Alarm, within } from './alarm.ts'
+import { within } from './alarm.ts'
 import type { CutCounts, FromDataThread, ListenFailure, SnapshotMessage, ToDataThread } from './messages.ts'
 import { type SeatObserver, ThreadSeat } from './thread-seat.ts'
 
@@ -53,7 +54,7 @@ export class ThreadPool implements SeatObserver {
   readonly #shared: SharedState
   readonly #seats: readonly ThreadSeat[]
   readonly #pulses: readonly Pulse[]
-  readonly #watch: Alarm
+  readonly #watch: Periodic
 
   constructor(options: ThreadPoolOptions) {
     const { cells, shared, env, clock, timers } = options
@@ -65,7 +66,7 @@ export class ThreadPool implements SeatObserver {
       return new ThreadSeat({ init, env, clock, timers, observer: this, ...entry })
     })
     this.#pulses = this.#seats.map(() => ({ beats: 0, silentMs: 0 }))
-    this.#watch = new Alarm(timers, () => this.#lookAtBeats())
+    this.#watch = new Periodic(timers, this.#lookMs, () => this.#lookAtBeats())
   }
 
   get #stuckMs(): number {
@@ -88,7 +89,7 @@ export class ThreadPool implements SeatObserver {
   /** Hands a configuration to all threads, which are started if they do not run. Resolves with what could not be bound. */
   async apply(message: SnapshotMessage): Promise<ListenFailure[]> {
     const all = await Promise.all(this.#seats.map(seat => seat.apply(message)))
-    if (!this.#watch.pending) this.#watch.set(this.#lookMs)
+    if (!this.#watch.started) this.#watch.start()
     return all.flat()
   }
 
@@ -104,7 +105,7 @@ export class ThreadPool implements SeatObserver {
   /** Cuts what is left, in all threads, and ends them; what there was. */
   async stop(): Promise<CutCounts> {
     const { timers } = this.#options
-    this.#watch.clear()
+    this.#watch.stop()
     const cuts = await Promise.all(
       this.#seats.map(seat => within(timers, CUT_ANSWER_MS, seat.cut(), undefined)),
     )
@@ -142,6 +143,5 @@ export class ThreadPool implements SeatObserver {
       pulse.silentMs = 0
       seat.replaceStuck()
     }
-    this.#watch.set(lookMs)
   }
 }

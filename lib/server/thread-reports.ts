@@ -42,8 +42,10 @@ export class ThreadReports implements PoolObserver {
         return
       case 'fault': {
         const { kind, message: text, stack } = message
-        uncaught[kind === 'uncaughtException' ? 'exception' : 'rejection'] += 1
-        log.fatal({ thread, kind, err: { message: text, stack } }, 'uncaught error')
+        uncaught[kind === 'unhandledRejection' ? 'rejection' : 'exception'] += 1
+        const fields = { thread, kind, err: { message: text, stack } }
+        if (kind === 'deadline') log.error(fields, 'a deadline failed')
+        else log.fatal(fields, 'uncaught error')
         return
       }
       case 'applied':

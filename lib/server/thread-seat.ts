@@ -155,6 +155,8 @@ export class ThreadSeat {
 
   #start(): void {
     const { init, env, clock } = this.#options
+    // Should the system refuse the thread, it is asked again.
+    this.#again.set(RESTART.maxMs)
     this.#state = 'starting'
     this.#startedMs = clock.now()
     this.#drained = Promise.withResolvers<void>()
@@ -172,6 +174,7 @@ export class ThreadSeat {
       resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MIB },
     })
     this.#worker = worker
+    this.#again.clear()
     worker.on('message', (message: FromDataThread) => this.#take(message))
     worker.on('error', error => {
       this.#error = error instanceof Error ? error.message : String(error)
@@ -197,7 +200,8 @@ export class ThreadSeat {
         this.#measureLoop()
         return
       case 'fault':
-        this.#error = message.message
+        // The thread outlives what a deadline throws: that is not why it ends.
+        if (message.kind !== 'deadline') this.#error = message.message
         break
       case 'ejected':
       case 'unreachable':

@@ -66,6 +66,8 @@ export class WorkerProcess {
   start(): void {
     if (this.#stopping) return
     const { clock, address } = this.options
+    // Should the system refuse the process, it is asked again.
+    this.#again.set(RESTART.maxMs)
     this.starts += 1
     this.#startedMs = clock.now()
     this.#exited = Promise.withResolvers<void>()
@@ -73,6 +75,7 @@ export class WorkerProcess {
     if (address.kind === 'unix') rmSync(address.path, { force: true })
     const child = this.#spawn()
     this.#child = child
+    this.#again.clear()
     this.#follow(child, 'stdout')
     this.#follow(child, 'stderr')
     child.once('error', error => this.#ended(child, spawnReason(error, this.options.run.command[0])))

@@ -179,7 +179,7 @@ class LookTimer implements Deadline {
   expired(): void {
     const watch = this.#watch.deref()
     if (watch === undefined) return
-    watch.look()
     this.#env.timers.arm(this, LOOK_MS)
+    watch.look()
   }
 }

@@ -54,7 +54,10 @@ export class FileWatch implements Deadline {
   }
 
   expired(): void {
-    void this.#look()
+    this.#look().catch((error: unknown) => {
+      this.#timers.report(error)
+      this.#rest(LOOK_MS)
+    })
   }
 
   /** Nothing is in force yet that a half-written file could spoil. */

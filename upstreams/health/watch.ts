@@ -104,7 +104,15 @@ export class Watch implements Deadline {
   /** Time for the next probe. */
   expired(): void {
     this.#context.timers.disarm(this)
-    this.#running = this.#probe()
+    this.#running = this.#probe().catch((error: unknown) => this.#broke(error))
+  }
+
+  /** A mistake of ours says nothing about the endpoint, and the next probe comes all the same. */
+  #broke(error: unknown): void {
+    this.#running = undefined
+    this.#abort = undefined
+    this.#context.timers.report(error)
+    this.#next()
   }
 
   async #probe(): Promise<void> {
