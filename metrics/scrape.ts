@@ -36,6 +36,7 @@ export class Scrape {
   readonly #shelves: Shelves
   /** Of everything ever placed. */
   readonly #gaugeRows = new Set<number>()
+  #writing: Promise<string> | undefined = undefined
   #lastScrape = { series: 0, seconds: 0 }
 
   constructor(options: ScrapeOptions) {
@@ -65,8 +66,15 @@ export class Scrape {
     for (const row of this.#gaugeRows) column.set(row, 0)
   }
 
-  /** All metrics in Prometheus text format 0.0.4. */
-  async text(): Promise<string> {
+  /** All metrics in Prometheus text format 0.0.4. Whoever asks while they are being written gets the same text. */
+  text(): Promise<string> {
+    this.#writing ??= this.#write().finally(() => {
+      this.#writing = undefined
+    })
+    return this.#writing
+  }
+
+  async #write(): Promise<string> {
     const { clock } = this.#options
     const beganMs = clock.now()
     const text = await this.#registry.metrics()

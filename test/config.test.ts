@@ -84,10 +84,16 @@ t.test('the admin listener needs a token unless only this machine can reach it',
   for (const address of ['0.0.0.0:1', '[::]:1', '10.0.0.1:1', 'example.com:1', '[::ffff:10.0.0.1]:1']) {
     t.match(messages(await load(t, `${SMALL}[admin]\naddress = "${address}"`)), [/has no token/], address)
     t.ok(
-      (await load(t, `${SMALL}[admin]\naddress = "${address}"\ntoken = "x"`)).ok,
+      (await load(t, `${SMALL}[admin]\naddress = "${address}"\ntoken = "${'x'.repeat(16)}"`)).ok,
       `${address} with a token`,
     )
+    const short = await load(t, `${SMALL}[admin]\naddress = "${address}"\ntoken = "${'x'.repeat(15)}"`)
+    t.notOk(short.ok, `${address} with one that can be guessed`)
+    t.match(messages(short), [/^the token is shorter than 16 characters: it can be guessed$/])
   }
+  const near = await load(t, `${SMALL}[admin]\ntoken = "x"`)
+  t.ok(near.ok, 'on this machine a short one is only warned of')
+  t.match(messages(near), [/^the token is shorter than 16 characters/])
   t.match(messages(await load(t, `${SMALL}[admin]\ntoken = ""`)), [/admin.token: the token must be/])
 })
 

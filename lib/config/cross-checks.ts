@@ -5,6 +5,7 @@ import { checkAcme } from './acme-checks.ts'
 import { addressText } from './address.ts'
 import { checkEndpointsFile } from './endpoints-file-checks.ts'
 import type { Address } from './model.ts'
+import type { Report } from './problem.ts'
 import { checkReference, namesOf, type Subject } from './references.ts'
 import type { Settings } from './settings.ts'
 import { type Place, placeText } from './source.ts'
@@ -14,6 +15,9 @@ import { type Node, nodeAt, type Path, placeOf } from './tree.ts'
 
 type Upstream = Settings['upstreams'] extends ReadonlyMap<string, infer T> ? T : never
 type Route = Settings['routes'] extends ReadonlyMap<string, infer T> ? T : never
+
+/** Characters of a token that guards an address beyond loopback: 64 bits even if it is hexadecimal. */
+const MIN_TOKEN = 16
 
 /**
  * All mistakes that no single value shows. `whole`: every file could be read; if not, what is missing here may stand in the broken
@@ -65,18 +69,24 @@ function checkAddresses({ settings, root, report }: Subject): void {
 
 function checkAdmin({ settings, root, report }: Subject): void {
   const { address, token } = settings.admin ?? {}
-  if (
-    address?.kind !== 'tcp' ||
-    token !== undefined ||
-    address.host === 'localhost' ||
-    isLoopback(address.host)
-  )
-    return
+  if (address === undefined) return
+  const isFar = address.kind === 'tcp' && address.host !== 'localhost' && !isLoopback(address.host)
+  if (token !== undefined) return checkToken(token, isFar, placeOf(root, ['admin', 'token']), report)
+  if (!isFar) return
   report.error(
     placeOf(root, ['admin', 'address']),
     `the admin listener at ${addressText(address)} can be reached from other machines and has no token`,
     'set admin.token, or listen on "127.0.0.1:9180"',
   )
+}
+
+/** A token that can be tried out protects nobody. On this machine alone it is one barrier of several. */
+function checkToken(token: string, isFar: boolean, at: Place, report: Report): void {
+  if (token.length >= MIN_TOKEN) return
+  const text = `the token is shorter than ${MIN_TOKEN} characters: it can be guessed`
+  const hint = 'openssl rand -hex 32 makes a good one'
+  if (isFar) report.error(at, text, hint)
+  else report.warning(at, text, hint)
 }
 
 // Only a warning: bodies that fit into memory need no file, and the disk may be mounted later.

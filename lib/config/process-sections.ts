@@ -89,7 +89,7 @@ export const adminSection = {
   ),
   token: optional(
     text(
-      'Bearer token that the admin listener asks for. Best kept in a file and read by `file:` (see above).',
+      'Bearer token that the admin listener asks for; beyond loopback of at least 16 characters. Best kept in a file and read by `file:` (see above).',
       'string',
       readToken,
     ),

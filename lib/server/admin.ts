@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { ServerLog } from '../base/server-log.ts'
 import type { Address, AdminConfig } from '../config/model.ts'
 import { AddressTaken, bindErrorText, claimAddress } from './address-claim.ts'
+import { AdminConnections } from './admin-connections.ts'
 import { refuseAdmin } from './admin-guard.ts'
 import type { ReloadResult } from './reloads.ts'
 import { isUpstreamPath, readUpstreamRequest, type UpstreamRequest } from './upstream-request.ts'
@@ -22,6 +23,8 @@ interface Page {
   readonly method: 'GET' | 'POST'
   /** Needs no token: says only yes or no. */
   readonly open: boolean
+  /** What machines ask for again and again: answered whatever else goes on here. */
+  readonly kept: boolean
   answer(response: ServerResponse): Promise<void> | void
 }
 
@@ -39,10 +42,12 @@ export class Admin {
   readonly #pages: ReadonlyMap<string, Page>
   readonly #upstreams: AdminPages['upstreams']
   readonly #log: ServerLog
+  readonly #connections: AdminConnections
   #address: Address
   #token: string | undefined
 
-  constructor(config: AdminConfig, pages: AdminPages, log: ServerLog) {
+  /** `places`: connections that may be open at a time. */
+  constructor(config: AdminConfig, pages: AdminPages, log: ServerLog, places: number) {
     this.#address = config.address
     this.#token = config.token
     this.#log = log
@@ -51,12 +56,8 @@ export class Admin {
     this.#server = createServer({ ...LIMITS, connectionsCheckingInterval: 5000 }, (request, response) => {
       this.#serve(request, response).catch(error => this.#broken(response, error))
     })
-    this.#server.maxConnections = 256
-    this.#server.on('clientError', (_error, socket) => {
-      if (socket.writable)
-        socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n')
-      else socket.destroy()
-    })
+    this.#connections = new AdminConnections(places)
+    this.#connections.follow(this.#server)
   }
 
   /** Where it listens; with the real port once it does. */
@@ -103,6 +104,7 @@ export class Admin {
     const refusal = refuseAdmin(asks, this.#address, this.#token)
     if (refusal?.status === 401) response.setHeader('WWW-Authenticate', 'Bearer')
     if (refusal !== undefined) return sendJson(response, refusal.status, { error: refusal.message })
+    if (page?.kept !== true && !this.#connections.hasRoomForPage) return sendBusy(response)
     if (isUpstreamPath(path)) return this.#serveUpstreams(request.method ?? '', target, response)
     if (page === undefined)
       return sendJson(response, 404, { error: 'no such page', pages: [...this.#pages.keys(), '/upstreams'] })
@@ -145,22 +147,32 @@ function pageTable(pages: AdminPages): ReadonlyMap<string, Page> {
     ['/', get(response => sendPage(response, pages.page()))],
     ['/healthz', open(response => sendText(response, 200, 'ok\n'))],
     ['/readyz', open(response => sendReady(response, pages.ready()))],
-    ['/metrics', get(async response => sendMetrics(response, await pages.metrics()))],
+    ['/metrics', { ...get(async response => sendMetrics(response, await pages.metrics())), kept: true }],
     ['/status', get(response => sendJson(response, 200, pages.status()))],
     ['/config', get(response => sendJson(response, 200, pages.config()))],
     [
       '/reload',
-      { method: 'POST', open: false, answer: async response => sendReload(response, await pages.reload()) },
+      {
+        method: 'POST',
+        open: false,
+        kept: false,
+        answer: async response => sendReload(response, await pages.reload()),
+      },
     ],
   ])
 }
 
 function get(answer: Page['answer']): Page {
-  return { method: 'GET', open: false, answer }
+  return { method: 'GET', open: false, kept: false, answer }
 }
 
 function open(answer: Page['answer']): Page {
-  return { method: 'GET', open: true, answer }
+  return { method: 'GET', open: true, kept: true, answer }
+}
+
+function sendBusy(response: ServerResponse): void {
+  response.setHeader('Retry-After', '1')
+  sendJson(response, 503, { error: 'too many requests for pages at a time' })
 }
 
 function sendReady(response: ServerResponse, ready: boolean): void {

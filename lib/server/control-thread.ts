@@ -173,7 +173,7 @@ export class ControlThread {
       snapshot: () => this.#snapshot,
       reload: () => this.reload(),
     })
-    this.#admin = new Admin(snapshot.admin, pages, log)
+    this.#admin = new Admin(snapshot.admin, pages, log, 256)
     this.#reloader = new Reloader({
       path: options.path,
       env: options.env,

@@ -41,7 +41,7 @@ app.on('/sick', line =>
 const causeway = await startCauseway(t, {
   config: configText({
     endpoints: [app.port],
-    upstream: 'health = { path = "/sick", interval = "100ms", timeout = "100ms" }',
+    upstream: 'health = { path = "/sick", interval = "100ms", timeout = "5s" }',
   }),
 })
 const target = { port: Number(new URL(causeway.adminUrl).port) }

@@ -12,7 +12,7 @@ access = "/var/log/access.log"
 format = "json"
 [admin]
 address = "0.0.0.0:9180"
-token = "s3cret"
+token = "s3cret-s3cret-s3cret"
 [acme]
 directory = "https://127.0.0.1:14000/dir"
 email = "admin@example.com"
