@@ -63,13 +63,19 @@ export function unexpectedAnswer({ status, body }: AdminAnswer): string {
     : `the process answered ${status}: ${said}\n`
 }
 
-/** Runs a command's body; what it throws as CommandFailed is printed and becomes the exit code. */
-export async function orFail(body: () => Promise<number>): Promise<number> {
+/** The command ends here: what answered is not what was asked. */
+export function unexpected(answer: AdminAnswer): Error {
+  return new CommandFailed(EXIT.failed, unexpectedAnswer(answer))
+}
+
+/** Runs a command's body; what it throws as CommandFailed is printed, on stdout as JSON for programs, and becomes the exit code. */
+export async function orFail(json: boolean, body: () => Promise<number>): Promise<number> {
   try {
     return await body()
   } catch (error) {
     if (!(error instanceof CommandFailed)) throw error
-    process.stderr.write(error.message)
+    if (json) process.stdout.write(`${JSON.stringify({ error: error.message.trimEnd() })}\n`)
+    else process.stderr.write(error.message)
     return error.exitCode
   }
 }

@@ -24,7 +24,7 @@ export async function deploy({ config, json, operands, options, flags }: Command
   const query: (readonly [string, string])[] = endpoints.map(endpoint => ['endpoint', endpoint])
   if (configured) query.push(['configured', 'true'])
   if (timeout !== undefined) query.push(['timeout', timeout])
-  return orFail(async () => {
+  return orFail(json, async () => {
     const answer = await askAdmin(config, 'POST', verbPage(upstream, 'deploy', query), TIMEOUT_MS)
     if (answer.status !== DONE && answer.status !== GIVEN_UP) return refused(answer)
     const result = JSON.parse(answer.body) as DeployAnswer

@@ -21,7 +21,7 @@ export async function drain({ config, json, operands, options, flags }: CommandA
   const [upstream = '', endpoint] = operands
   const timeoutMs = readTimeout(options['timeout'])
   if (Number.isNaN(timeoutMs)) return EXIT.usage
-  return orFail(async () => {
+  return orFail(json, async () => {
     const query = endpoint === undefined ? [] : ([['endpoint', endpoint]] as const)
     const answer = await askAdmin(config, 'POST', verbPage(upstream, 'drain', query), TIMEOUT_MS)
     if (answer.status !== 200) return refused(answer)

@@ -1,4 +1,4 @@
-import { askAdmin, orFail, unexpectedAnswer } from './admin-client.ts'
+import { askAdmin, orFail, unexpected } from './admin-client.ts'
 import type { CommandArgs } from './command-args.ts'
 import { EXIT } from './exit.ts'
 
@@ -9,14 +9,11 @@ const NOT_READY = 503
 
 /** `causeway healthcheck`: 0 if the process is ready. */
 export function healthcheck({ config, json }: CommandArgs): Promise<number> {
-  return orFail(async () => {
+  return orFail(json, async () => {
     const answer = await askAdmin(config, 'GET', '/readyz', TIMEOUT_MS)
     const { status, body } = answer
     const ready = status === READY
-    if (!ready && status !== NOT_READY) {
-      process.stderr.write(unexpectedAnswer(answer))
-      return EXIT.failed
-    }
+    if (!ready && status !== NOT_READY) throw unexpected(answer)
     process.stdout.write(json ? `${JSON.stringify({ ready })}\n` : body)
     return ready ? EXIT.fine : EXIT.failed
   })

@@ -1,4 +1,4 @@
-import { parseArgs } from 'node:util'
+import { type ParseArgsConfig, parseArgs } from 'node:util'
 import { didYouMean } from '../lib/config/nearest.ts'
 import type { CommandArgs } from './command-args.ts'
 import { EXIT } from './exit.ts'
@@ -155,16 +155,18 @@ const COMMANDS: Readonly<Record<string, Command>> = {
 }
 
 const DEFAULT_CONFIG = 'conf.d'
+const VERSION_OPTIONS: ReadonlySet<string> = new Set(['--version', '-v', '-V'])
 
 /** The command line without the program's name, to the exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
   const [name, ...rest] = argv
   if (name === undefined) return usageError('which command?')
   if (name === '--help' || name === '-h' || name === 'help') return print(helpOfAll())
-  const command = COMMANDS[name === '--version' ? 'version' : name]
-  if (command === undefined || !Object.hasOwn(COMMANDS, name === '--version' ? 'version' : name)) {
-    const hint = didYouMean(name, Object.keys(COMMANDS))
-    return usageError(`there is no command ${JSON.stringify(name)}${hint === undefined ? '' : `: ${hint}`}`)
+  const word = VERSION_OPTIONS.has(name) ? 'version' : name
+  const command = Object.hasOwn(COMMANDS, word) ? COMMANDS[word] : undefined
+  if (command === undefined) {
+    const kind = name.startsWith('-') ? 'option' : 'command'
+    return usageError(withHint(`there is no ${kind} ${JSON.stringify(name)}`, name, Object.keys(COMMANDS)))
   }
   const args = parse(rest, command)
   if (typeof args === 'string') return usageError(args, name)
@@ -176,19 +178,16 @@ function parse(
   argv: readonly string[],
   command: Command,
 ): (CommandArgs & { readonly help: boolean }) | string {
+  const options: NonNullable<ParseArgsConfig['options']> = {
+    help: { type: 'boolean', short: 'h', default: false },
+    ...(command.config ? { config: { type: 'string', short: 'c', default: DEFAULT_CONFIG } } : {}),
+    ...(command.json ? { json: { type: 'boolean', default: false } } : {}),
+    ...ownOptions(command),
+  }
   try {
-    const { values, positionals } = parseArgs({
-      args: [...argv],
-      strict: true,
-      allowPositionals: command.operand !== undefined,
-      options: {
-        help: { type: 'boolean', short: 'h', default: false },
-        ...(command.config ? { config: { type: 'string', short: 'c', default: DEFAULT_CONFIG } } : {}),
-        ...(command.json ? { json: { type: 'boolean', default: false } } : {}),
-        ...ownOptions(command),
-      },
-    })
-    const { help, config, json, ...given } = values as GivenOptions
+    const allowPositionals = command.operand !== undefined
+    const { values, positionals } = parseArgs({ args: [...argv], strict: true, allowPositionals, options })
+    const { help, config, json, ...given } = values as unknown as GivenOptions
     const fault = help ? undefined : operandFault(positionals, command.operand)
     if (fault !== undefined) return fault
     const own = command.config ? given : { config, ...given }
@@ -203,9 +202,21 @@ function parse(
     }
   } catch (error) {
     const message = error instanceof Error ? (error.message.split('. ', 1)[0] ?? '') : String(error)
+    const [, unknown] = /^Unknown option '(--[^']+)'/.exec(message) ?? []
+    if (unknown !== undefined)
+      return withHint(
+        message,
+        unknown,
+        Object.keys(options).map(name => `--${name}`),
+      )
     const forgotOption = command.config && message.startsWith('Unexpected argument')
     return forgotOption ? `${message}: the configuration is named by --config` : message
   }
+}
+
+function withHint(message: string, word: string, words: readonly string[]): string {
+  const hint = didYouMean(word, words)
+  return hint === undefined ? message : `${message}: ${hint}`
 }
 
 type GivenOptions = { readonly help: boolean; readonly config?: string; readonly json?: boolean } & Readonly<

@@ -9,7 +9,7 @@ const TIMEOUT_MS = 10_000
 /** `causeway ready UPSTREAM [ENDPOINT]`: takes a drain back. */
 export function ready({ config, json, operands }: CommandArgs): Promise<number> {
   const [upstream = '', endpoint] = operands
-  return orFail(async () => {
+  return orFail(json, async () => {
     const query = endpoint === undefined ? [] : ([['endpoint', endpoint]] as const)
     const answer = await askAdmin(config, 'POST', verbPage(upstream, 'ready', query), TIMEOUT_MS)
     if (answer.status !== 200) return refused(answer)

@@ -1,5 +1,5 @@
 import type { ReloadResult } from '../lib/server/reloads.ts'
-import { askAdmin, orFail, unexpectedAnswer } from './admin-client.ts'
+import { askAdmin, orFail, unexpected } from './admin-client.ts'
 import type { CommandArgs } from './command-args.ts'
 import { EXIT } from './exit.ts'
 
@@ -10,13 +10,10 @@ const REFUSED = 422
 
 /** `causeway reload`: like SIGHUP, but says how it went. */
 export function reload({ config, json }: CommandArgs): Promise<number> {
-  return orFail(async () => {
+  return orFail(json, async () => {
     const answer = await askAdmin(config, 'POST', '/reload', TIMEOUT_MS)
     const { status, body } = answer
-    if (status !== TAKEN && status !== REFUSED) {
-      process.stderr.write(unexpectedAnswer(answer))
-      return EXIT.failed
-    }
+    if (status !== TAKEN && status !== REFUSED) throw unexpected(answer)
     const result = JSON.parse(body) as ReloadResult
     process.stdout.write(json ? body : describe(result))
     if (!result.ok) return EXIT.config

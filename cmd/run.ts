@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { loadConfig } from '../lib/config/load.ts'
-import { formatProblems } from '../lib/config/problem.ts'
+import { countText, formatProblems } from '../lib/config/problem.ts'
 import { addressUrl } from '../lib/server/address-text.ts'
 import { ControlThread } from '../lib/server/control-thread.ts'
 import { type Started, StartFailed } from '../lib/server/start.ts'
@@ -16,7 +16,7 @@ export async function run({ config }: Pick<CommandArgs, 'config'>): Promise<numb
   startSystemThreads(env, availableParallelism())
   const loaded = await loadConfig(config, env)
   if (!loaded.ok) {
-    process.stderr.write(formatProblems(loaded.problems))
+    process.stderr.write(`${formatProblems(loaded.problems)}\n${countText(loaded.problems)}\n`)
     return EXIT.config
   }
   try {

@@ -6,7 +6,7 @@ import type {
   UpstreamStatus,
 } from '../lib/server/status.ts'
 import { verdictOf } from '../lib/server/verdict.ts'
-import { askAdmin, orFail, unexpectedAnswer } from './admin-client.ts'
+import { askAdmin, orFail, unexpected } from './admin-client.ts'
 import type { CommandArgs } from './command-args.ts'
 import { EXIT } from './exit.ts'
 
@@ -14,12 +14,9 @@ const TIMEOUT_MS = 10_000
 
 /** `causeway status`: what the running process does. */
 export function status({ config, json }: CommandArgs): Promise<number> {
-  return orFail(async () => {
+  return orFail(json, async () => {
     const answer = await askAdmin(config, 'GET', '/status', TIMEOUT_MS)
-    if (answer.status !== 200) {
-      process.stderr.write(unexpectedAnswer(answer))
-      return EXIT.failed
-    }
+    if (answer.status !== 200) throw unexpected(answer)
     process.stdout.write(json ? answer.body : describe(read(answer.body)))
     return EXIT.fine
   })

@@ -71,7 +71,8 @@ t.test('bad usage is exit code 2 and says what would be right', async t => {
     [[], /which command\?/],
     [['relaod'], /no command "relaod": did you mean "reload"\?/],
     [['constructor'], /no command "constructor"/],
-    [['run', '--confg', 'x'], /Unknown option '--confg'/],
+    [['run', '--confg', 'x'], /Unknown option '--confg': did you mean "--config"\?/],
+    [['-x'], /no option "-x"/],
     [['run', 'conf.d'], /Unexpected argument 'conf.d': the configuration is named by --config/],
     [['run', '--json'], /Unknown option '--json'/],
     [['check', '--config'], /--config/],
@@ -228,9 +229,35 @@ t.test('threads for disk, DNS and compression grow with the machine', { skip: li
   }
 })
 
+t.test('mistakes are counted at the end', async t => {
+  const folder = t.testdir({
+    'a.toml':
+      '[listeners.web]\naddres = "127.0.0.1:0"\n[routes.x]\npath = "/"\nupstream = "none"\nhsts = 1\nredirect_https = true\n',
+  })
+  const errors = await causeway('check', '--config', folder)
+  t.equal(errors.stderr.split('\n').at(-2), '3 errors')
+  const warned = t.testdir({ 'a.toml': '[listeners.web]\naddress = "127.0.0.1:0"\n' })
+  t.match((await causeway('check', '--config', warned)).stderr, /\n1 warning\n$/)
+})
+
+t.test('what fails is JSON for those who ask for it', async t => {
+  const folder = t.testdir({
+    'a.toml':
+      '[listeners.web]\naddress = "127.0.0.1:0"\n[admin]\naddress = "unix:/nonexistent/causeway-admin.sock"\n',
+  })
+  for (const command of ['status', 'reload', 'healthcheck']) {
+    const { code, stdout, stderr } = await causeway(command, '--json', '--config', folder)
+    t.equal(code, 1, command)
+    t.match(JSON.parse(stdout), { error: /^nothing answers at unix:.*is causeway running\?/ })
+    t.equal(stderr, '')
+  }
+})
+
 t.test('version and schema print what programs can read', async t => {
   const version = await causeway('version', '--json')
   t.match(JSON.parse(version.stdout), { version: /^\d+\.\d+\.\d+/, node: process.version })
+  for (const option of ['-v', '-V', '--version'])
+    t.match((await causeway(option)).stdout, /^causeway \d+\.\d+\.\d+ /, option)
   const schema = await causeway('schema')
   t.equal(schema.code, 0)
   t.type(JSON.parse(schema.stdout), 'object')

@@ -241,5 +241,5 @@ t.test('a file that is no configuration is read with the same care', async t => 
     problems: [{ message: 'line 1 is not UTF-8 text' }],
   })
   t.match(await read(`${folder}/none.toml`), { ok: false, problems: [{ message: 'there is no such file' }] })
-  t.match(await read(folder), { ok: false, problems: [{ message: 'cannot be read: EISDIR' }] })
+  t.match(await read(folder), { ok: false, problems: [{ message: 'cannot be read: it is a folder' }] })
 })

@@ -1,5 +1,6 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { whyUnreadable } from './errno-words.ts'
 
 /** A certificate chain and its private key, as PEM text, checked to belong together. */
 export interface KeyPair {
@@ -92,9 +93,8 @@ function readPem(
       ? { text }
       : { fault: `has ${text.length} bytes`, hint: 'a PEM file of certificates has a few thousand' }
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
     return {
-      fault: `cannot be read: ${code ?? String(error)}`,
+      fault: `cannot be read: ${whyUnreadable(error)}`,
       hint: 'a relative path starts at the folder that Causeway is started in; its user must be allowed to read the file',
     }
   }

@@ -7,6 +7,8 @@ export interface WriteTrouble {
   /** Behind the folder's name: `does not exist`. */
   readonly what: string
   readonly hint: string
+  /** There is no room left: it may come back, and files that are there can still be opened. */
+  readonly full: boolean
 }
 
 /**
@@ -28,7 +30,11 @@ export function writeTrouble(folder: string): WriteTrouble | undefined {
 }
 
 /** In words, what the system said when a file was to be written. */
-export function writeTroubleOf({ code, message }: NodeJS.ErrnoException): WriteTrouble {
+export function writeTroubleOf(error: NodeJS.ErrnoException): WriteTrouble {
+  return { ...wordsOf(error), full: error.code === 'ENOSPC' || error.code === 'EDQUOT' }
+}
+
+function wordsOf({ code, message }: NodeJS.ErrnoException): Omit<WriteTrouble, 'full'> {
   const user = `this user (uid ${process.geteuid?.() ?? 'unknown'})`
   switch (code) {
     case 'ENOENT':

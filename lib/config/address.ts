@@ -25,6 +25,7 @@ const PROTOCOLS: ReadonlyMap<string, EndpointProtocol> = new Map([
 ])
 // sun_path of Linux is 108 bytes with its closing zero (unix(7)); connect() cuts a longer one silently on some systems.
 const MAX_SOCKET_PATH_BYTES = 107
+const MAX_PORT = 65_535
 
 /** Where to listen: `0.0.0.0:8080`, `[::]:443`, `localhost:9180`, `unix:/run/web.sock`. Port 0 lets the system choose. */
 export function parseListenAddress(text: string): AddressReading {
@@ -103,9 +104,11 @@ export function isFixed(address: Address): boolean {
 function hostAddress(text: string, minPort: number, example: string): AddressReading {
   const match = /^(?:\[([^\]]*)\]|([^:]*))(?::(\d{1,5}))?$/.exec(text)
   if (match === null) {
-    const bare = isCidr(text) && !text.includes('/')
-    const hint = bare ? `an IPv6 address stands in brackets: "[${text}]:${example.split(':')[1]}"` : undefined
-    return notAnAddress(example, hint)
+    const meant = bracketed(text, example)
+    return notAnAddress(
+      example,
+      meant === undefined ? undefined : `an IPv6 address stands in brackets: "${meant}"`,
+    )
   }
   const [, v6, name = '', portText] = match
   const host = v6 ?? name
@@ -114,8 +117,22 @@ function hostAddress(text: string, minPort: number, example: string): AddressRea
   if (portText === undefined)
     return { fault: 'the address has no port', hint: `write it with one, such as "${text}:8000"` }
   const port = Number(portText)
-  if (port < minPort || port > 65535) return { fault: `the port is not within ${minPort} to 65535` }
+  if (port < minPort || port > MAX_PORT) return { fault: `the port is not within ${minPort} to ${MAX_PORT}` }
   return { value: { kind: 'tcp', host, port } }
+}
+
+/**
+ * What an IPv6 address without brackets was meant to be. The last group is the port where the rest is an address of its own: nobody writes an
+ * address that ends with `:8080` for something else.
+ */
+function bracketed(text: string, example: string): string | undefined {
+  const [, host = '', port = ''] = /^(.*):(\d{2,5})$/.exec(text) ?? []
+  if (isV6(host) && Number(port) <= MAX_PORT) return `[${host}]:${port}`
+  return isV6(text) ? `[${text}]:${example.split(':')[1]}` : undefined
+}
+
+function isV6(text: string): boolean {
+  return text.includes(':') && !text.includes('/') && isCidr(text)
 }
 
 function isName(text: string): boolean {

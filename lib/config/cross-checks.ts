@@ -4,14 +4,18 @@ import { isLoopback } from '../http/cidr.ts'
 import { checkAcme } from './acme-checks.ts'
 import { addressText } from './address.ts'
 import { checkEndpointsFile } from './endpoints-file-checks.ts'
+import { isMisspelt } from './misspelt.ts'
 import type { Address } from './model.ts'
+import { tomlKey } from './option.ts'
 import type { Report } from './problem.ts'
 import { checkReference, namesOf, type Subject } from './references.ts'
+import { NAMED_SECTIONS, type NamedName, TOP_LEVEL } from './schema.ts'
 import type { Settings } from './settings.ts'
 import { type Place, placeText } from './source.ts'
 import { checkRoot } from './static-root-checks.ts'
 import { checkTls } from './tls-checks.ts'
-import { type Node, nodeAt, type Path, placeOf } from './tree.ts'
+import { type Node, nodeAt, type Path, placeOf, type Table } from './tree.ts'
+import { checkUse } from './use-checks.ts'
 
 type Upstream = Settings['upstreams'] extends ReadonlyMap<string, infer T> ? T : never
 type Route = Settings['routes'] extends ReadonlyMap<string, infer T> ? T : never
@@ -37,15 +41,19 @@ export function crossCheck(subject: Subject, whole: boolean): void {
   checkSameRoutes(subject)
   checkTls(subject, whole)
   checkAcme(subject)
-  if (whole) checkPresence(subject)
+  if (!whole) return
+  checkPresence(subject)
+  // Beside errors it would be noise: what seems unused may be named where the mistake is.
+  if (!subject.report.failed) checkUse(subject)
 }
 
 function checkPresence({ settings, root, report }: Subject): void {
-  if (namesOf(root, 'listeners').length === 0) {
+  if (namesOf(root, 'listeners').length === 0 && !isMisspelt(root, 'listeners', TOP_LEVEL)) {
     report.error(root.at, 'there is no listener', 'write [listeners.web] with address = "0.0.0.0:8080"')
   }
   const looksIntoNone = [...settings.listeners.values()].every(({ tls }) => tls?.kind === 'passthrough')
-  if (namesOf(root, 'routes').length === 0 && !(looksIntoNone && settings.listeners.size > 0)) {
+  const wanted = !(looksIntoNone && settings.listeners.size > 0) && !isMisspelt(root, 'routes', TOP_LEVEL)
+  if (namesOf(root, 'routes').length === 0 && wanted) {
     report.warning(root.at, 'there is no route: every request will be answered with 404')
   }
 }
@@ -101,7 +109,7 @@ function checkSpoolFolder({ settings, root, report }: Subject): void {
 
 /** What the tree alone shows, so that it is told also of an upstream that has other mistakes. */
 function checkWritten({ root, report }: Subject, name: string): void {
-  const path = ['upstreams', name]
+  const path = ['upstreams', name] as const
   if (nodeAt(root, path)?.kind !== 'table') return
   const endpoints = nodeAt(root, [...path, 'endpoints'])
   const run = nodeAt(root, [...path, 'run'])
@@ -115,6 +123,7 @@ function checkWritten({ root, report }: Subject, name: string): void {
   } else if (
     run === undefined &&
     nodeAt(root, [...path, 'endpoints_file']) === undefined &&
+    !['endpoints', 'endpoints_file', 'run'].some(key => isMisspeltIn(root, path, key)) &&
     (endpoints === undefined || isEmptyList(endpoints))
   ) {
     report.error(at, `upstream "${name}" has no endpoint`, 'write endpoints = ["app:8000"]')
@@ -214,7 +223,8 @@ function checkRoute(subject: Subject, name: string, whole: boolean): void {
   if (nodeAt(root, ['routes', name])?.kind !== 'table') return
   const upstream = nodeAt(root, ['routes', name, 'upstream'])
   const files = nodeAt(root, ['routes', name, 'static'])
-  if (upstream === undefined && files === undefined) {
+  const misspelt = ['upstream', 'static'].some(key => isMisspeltIn(root, ['routes', name], key))
+  if (upstream === undefined && files === undefined && !misspelt) {
     report.error(at, `route "${name}" has no handler`, 'give it an upstream or a static table')
   }
   if (upstream !== undefined && files !== undefined) {
@@ -279,6 +289,10 @@ function checkSameRoutes({ settings, root, report }: Subject): void {
       )
     }
   }
+}
+
+function isMisspeltIn(root: Table, path: readonly [NamedName, string], key: string): boolean {
+  return isMisspelt(nodeAt(root, path), key, Object.keys(NAMED_SECTIONS[path[0]]).map(tomlKey))
 }
 
 function isEmptyList(node: Node): boolean {

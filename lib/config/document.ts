@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { whyUnreadable } from '../base/errno-words.ts'
 import type { Environment } from './interpolate.ts'
 import { readTree } from './load.ts'
 import type { Model, Section } from './option.ts'
@@ -24,7 +25,10 @@ export async function readDocument<S extends Section, T>(
   const report = new Report()
   const bytes = await readFile(path).catch((error: NodeJS.ErrnoException) => {
     const place = { source: { name: path, text: '' }, offset: undefined }
-    report.error(place, error.code === 'ENOENT' ? 'there is no such file' : `cannot be read: ${error.code}`)
+    report.error(
+      place,
+      error.code === 'ENOENT' ? 'there is no such file' : `cannot be read: ${whyUnreadable(error)}`,
+    )
     return undefined
   })
   const root = readTree(path, bytes, env, report)

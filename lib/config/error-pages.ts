@@ -1,5 +1,6 @@
 import { readFileSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { whyUnreadable } from '../base/errno-words.ts'
 import type { ErrorPage } from '../http/answer-policy.ts'
 import { mediaTypeOf } from '../http/media.ts'
 import type { Report } from './problem.ts'
@@ -57,6 +58,6 @@ function readPage(file: string, status: string): ErrorPage | string {
     const to = status.endsWith('xx') ? from + 99 : from
     return { from, to, type: mediaTypeOf(path), text: readFileSync(path, 'latin1') }
   } catch (error) {
-    return `the page ${path} cannot be read: ${(error as NodeJS.ErrnoException).code ?? String(error)}`
+    return `the page ${path} cannot be read: ${whyUnreadable(error)}`
   }
 }

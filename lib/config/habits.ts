@@ -1,52 +1,51 @@
-// What others call a thing, and how it is written here.
-
-/** Keys and sections of nginx, HAProxy and Caddy. */
-const KEYS: Readonly<Record<string, string>> = {
-  alias: 'static = { root = "/srv/site/static" } in a route',
-  backend: '[upstreams.NAME]',
-  bind: 'address = "0.0.0.0:8080" in [listeners.NAME]',
-  client_max_body_size: 'limits = { body = "100MiB" } in [listeners.NAME]',
-  client_body_timeout: 'timeouts = { body = "30s" } in [listeners.NAME]',
-  client_header_timeout: 'timeouts = { header = "10s" } in [listeners.NAME]',
-  fail_timeout: 'passive = { eject = "10s" } in [upstreams.NAME]',
-  frontend: '[listeners.NAME] and [routes.NAME]',
-  keepalive_timeout: 'timeouts = { keepalive = "75s" } in [listeners.NAME]',
-  large_client_header_buffers: 'limits = { headers = "32KiB" } in [listeners.NAME]',
-  listen: 'address = "0.0.0.0:8080" in [listeners.NAME]',
-  location: 'path = "/" in [routes.NAME]',
-  max_conns: 'max_inflight = 8 in [upstreams.NAME]',
-  max_fails: 'passive = { failures = 3 } in [upstreams.NAME]',
-  maxconn: 'max_inflight = 8 in [upstreams.NAME], or limits = { connections = 10000 } in [listeners.NAME]',
-  proxy_connect_timeout: 'timeouts = { connect = "2s" } in [upstreams.NAME]',
-  proxy_pass: 'upstream = "NAME" in the route, and endpoints = ["127.0.0.1:8000"] in [upstreams.NAME]',
-  proxy_read_timeout: 'timeouts = { response = "60s", idle = "30s" } in [upstreams.NAME]',
-  reverse_proxy: 'upstream = "NAME" in the route, and endpoints = ["127.0.0.1:8000"] in [upstreams.NAME]',
-  root: 'static = { root = "/srv/site" } in a route',
-  ssl_certificate: 'tls = { certificate = "site.pem", key = "site.key" } in [listeners.NAME]',
-  ssl_client_certificate: 'mtls = { ca = "clients.pem" } in [listeners.NAME]',
-  server_name: 'hosts = ["www.example.com"] in [routes.NAME]',
-  servers: 'endpoints = ["127.0.0.1:8000"] in [upstreams.NAME]',
-  set_real_ip_from: 'trusted_proxies = ["10.0.0.0/8"] in [listeners.NAME]',
-  try_files: 'static = { root = "/srv/site" } in a route',
-  worker_processes: 'workers = "auto" in [server]',
-}
+import { NEEDS_NO_WORD, NOT_SUPPORTED, WRITTEN_HERE } from './nginx-words.ts'
 
 /** Words that stand for one of ours as a value. */
-const VALUES: Readonly<Record<string, string>> = {
-  leastconn: 'least-inflight',
-  least_conn: 'least-inflight',
-  random: 'p2c',
-  ip_hash: 'hash',
-  source: 'hash',
+const VALUES: ReadonlyMap<string, string> = new Map([
+  ['leastconn', 'least-inflight'],
+  ['least_conn', 'least-inflight'],
+  ['random', 'p2c'],
+  ['ip_hash', 'hash'],
+  ['source', 'hash'],
+  ['warning', 'warn'],
+  ['notice', 'info'],
+  ['err', 'error'],
+  ['crit', 'fatal'],
+  ['critical', 'fatal'],
+  ['alert', 'fatal'],
+  ['emerg', 'fatal'],
+  ['verbose', 'debug'],
+])
+
+/** What another proxy's word for a key or section is here, ready to be a problem's hint; undefined if it is no such word. */
+export function keyHabit(key: string): string | undefined {
+  const known = longestOf(key)
+  if (known === undefined) return undefined
+  const written = WRITTEN_HERE.get(known)
+  if (written !== undefined) return `here that is ${written}`
+  const instead = NOT_SUPPORTED.get(known)
+  return instead === undefined
+    ? `leave ${key} out: there is nothing to set for it here`
+    : `${key} is not supported: ${instead}`
 }
 
-/** `here it is written …`, or undefined: ready to be a problem's hint for an unknown key or section. */
-export function keyHabit(key: string): string | undefined {
-  return Object.hasOwn(KEYS, key) ? `here that is ${KEYS[key]}` : undefined
+/** The key or section of ours that another proxy's word stands for, if it stands for one. */
+export function meantByHabit(key: string): string | undefined {
+  return /^\[?([a-z_]+)(?: = |\.NAME\])/.exec(WRITTEN_HERE.get(key) ?? '')?.[1]
 }
 
 /** Our word for a value of theirs, if it is one of `words`. */
 export function valueHabit(value: string, words: readonly string[]): string | undefined {
-  const ours = Object.hasOwn(VALUES, value) ? VALUES[value] : undefined
+  const ours = VALUES.get(value.toLowerCase())
   return ours !== undefined && words.includes(ours) ? `here that is ${JSON.stringify(ours)}` : undefined
+}
+
+/** The word itself, or the longest beginning of a family that it belongs to. */
+function longestOf(key: string): string | undefined {
+  let longest = ''
+  for (const word of [...WRITTEN_HERE.keys(), ...NOT_SUPPORTED.keys(), ...NEEDS_NO_WORD]) {
+    const fits = word === key || (word.endsWith('_') && key.startsWith(word))
+    if (fits && word.length > longest.length) longest = word
+  }
+  return longest === '' ? undefined : longest
 }

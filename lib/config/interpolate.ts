@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { whyUnreadable } from '../base/errno-words.ts'
 import type { Report } from './problem.ts'
 import type { Place } from './source.ts'
 import type { Entry, Leaf, Node, Table } from './tree.ts'
@@ -68,18 +69,11 @@ function lookUp(inner: string, env: Environment): Found {
   }
 }
 
-const FILE_ERRORS: Readonly<Record<string, string>> = {
-  ENOENT: 'there is no such file',
-  EACCES: 'this user may not',
-  EISDIR: 'it is a folder',
-}
-
 function readSecret(path: string): Found {
   try {
     return { value: readFileSync(path, 'utf8').replace(/\r?\n$/, '') }
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? 'unknown error'
-    return { fault: `cannot read ${path}: ${FILE_ERRORS[code] ?? code}` }
+    return { fault: `cannot read ${path}: ${whyUnreadable(error)}` }
   }
 }
 

@@ -26,11 +26,11 @@ export const listenerTimeoutsSection = {
     min: '10ms',
     max: '1h',
   }),
-  bodyMs: duration('Longest silence inside a request body.', '30s', { min: '10ms', max: '1d' }),
+  bodyMs: duration('Longest silence inside a request body.', '30s', { min: '10ms', max: '30d' }),
   keepaliveMs: duration('Longest silence between two requests.', '75s', { min: '10ms', max: '1d' }),
   writeMs: duration('Longest time in which the client takes none of our bytes.', '60s', {
     min: '10ms',
-    max: '1d',
+    max: '30d',
   }),
   minRateBytes: rate(
     'Average rate that a request body must reach, once `timeouts.body` has passed.',

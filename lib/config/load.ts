@@ -1,13 +1,14 @@
 import { createHash } from 'node:crypto'
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
+import { whyUnreadable } from '../base/errno-words.ts'
 import { type Environment, interpolate } from './interpolate.ts'
 import { mergeTrees } from './merge.ts'
 import type { AdminConfig, Snapshot } from './model.ts'
 import { readToml } from './positions.ts'
 import { type Problem, Report } from './problem.ts'
 import { readSettings } from './settings.ts'
-import { adminOf, buildSnapshot } from './snapshot.ts'
+import { adminOf, buildSnapshot, type Origin } from './snapshot.ts'
 import type { Place, Source } from './source.ts'
 import type { Table } from './tree.ts'
 
@@ -21,8 +22,11 @@ export type Loaded =
     }
   | { readonly ok: false; readonly problems: readonly Problem[] }
 
+/** `check`: looks also at what a start would only find out when it opens its log and its sockets. */
+export type Purpose = 'use' | 'check'
+
 /** Reads and checks the configuration at `path`: a TOML file, or a folder whose `*.toml` files are one configuration. */
-export async function loadConfig(path: string, env: Environment): Promise<Loaded> {
+export async function loadConfig(path: string, env: Environment, purpose: Purpose = 'use'): Promise<Loaded> {
   const report = new Report()
   const files = await findFiles(path, report)
   const contents = await Promise.all(files.map(file => readBytes(file, report)))
@@ -30,7 +34,9 @@ export async function loadConfig(path: string, env: Environment): Promise<Loaded
   const readable = trees.filter(tree => tree !== undefined)
   const whole = files.length > 0 && readable.length === files.length
   const snapshot =
-    readable.length === 0 ? undefined : compile(path, readable, hashOf(contents), whole, report)
+    readable.length === 0
+      ? undefined
+      : compile(path, readable, { hash: hashOf(contents), whole, purpose }, report)
   if (snapshot === undefined || report.failed) return { ok: false, problems: report.sorted() }
   return { ok: true, snapshot, warnings: report.sorted(), files }
 }
@@ -49,9 +55,8 @@ export async function loadAdmin(path: string, env: Environment): Promise<AdminCo
   return adminOf(readSettings(mergeTrees(readable, fileOnly(path), report), report))
 }
 
-function compile(path: string, trees: readonly Table[], hash: string, whole: boolean, report: Report) {
-  const root = mergeTrees(trees, fileOnly(path), report)
-  return buildSnapshot(root, { hash, whole }, report)
+function compile(path: string, trees: readonly Table[], origin: Origin, report: Report) {
+  return buildSnapshot(mergeTrees(trees, fileOnly(path), report), origin, report)
 }
 
 /** Files to read, in byte order. Editors' and package managers' leftovers (`.app.toml.swp`, `app.toml~`, `app.toml.dpkg-old`) do not count. */
@@ -133,7 +138,7 @@ function cannotRead(error: unknown, path: string): string {
     case 'EISDIR':
       return 'this is a folder, not a file'
     default:
-      return `cannot be read: ${code ?? String(error)}`
+      return `cannot be read: ${whyUnreadable(error)}`
   }
 }
 

@@ -2,6 +2,7 @@ import * as v from 'valibot'
 import { parseDuration, parsePercent, parseRate, parseSize } from '../base/units.ts'
 import { valueHabit } from './habits.ts'
 import { didYouMean } from './nearest.ts'
+import { nearDuration, nearRate, nearSize } from './unit-words.ts'
 
 /** A default as one writes it in TOML. */
 export type Written = string | number | boolean | readonly Written[]
@@ -79,7 +80,7 @@ export function sectionJson(section: Section): JsonSchema {
 
 /** A time span. */
 export function duration(doc: string, fallback: string | undefined, range: Range): Option<number> {
-  const read = (input: unknown) => unitValue(input, 'a duration such as "5s"', parseDuration, range)
+  const read = (input: unknown) => unitValue(input, DURATION_UNIT, range)
   return option(doc, read, {
     type: 'duration',
     fallback,
@@ -94,8 +95,7 @@ export function size(
   fallback: string,
   range: Range & { readonly off?: number },
 ): Option<number> {
-  const read = (input: unknown) =>
-    offValue(input, range.off) ?? unitValue(input, 'a size such as "10MiB"', parseSize, range)
+  const read = (input: unknown) => offValue(input, range.off) ?? unitValue(input, SIZE_UNIT, range)
   return option(doc, read, {
     type: 'size',
     fallback,
@@ -106,8 +106,7 @@ export function size(
 
 /** Bytes a second; 0 for `0` and `"off"`. */
 export function rate(doc: string, fallback: string, range: Range): Option<number> {
-  const read = (input: unknown) =>
-    offValue(input, 0) ?? unitValue(input, 'a rate such as "240B/s"', parseRate, range)
+  const read = (input: unknown) => offValue(input, 0) ?? unitValue(input, RATE_UNIT, range)
   return option(doc, read, {
     type: 'rate',
     fallback,
@@ -325,24 +324,47 @@ function offValue(input: unknown, off: number | undefined): Reading<number> | un
   return off !== undefined && (input === 'off' || input === 0 || input === '0') ? { value: off } : undefined
 }
 
-function unitValue(
-  input: unknown,
-  what: string,
-  parse: (text: string) => number | undefined,
-  { min, max }: Range,
-): Reading<number> {
+/** How a number with a unit is read, and what was most likely meant by a text that is none. */
+interface UnitKind {
+  readonly what: string
+  readonly bare: string
+  parse(text: string): number | undefined
+  near(text: string): string | undefined
+}
+
+const DURATION_UNIT: UnitKind = {
+  what: 'a duration such as "5s"',
+  bare: 's',
+  parse: parseDuration,
+  near: nearDuration,
+}
+const SIZE_UNIT: UnitKind = {
+  what: 'a size such as "10MiB"',
+  bare: 'MiB',
+  parse: parseSize,
+  near: nearSize,
+}
+const RATE_UNIT: UnitKind = {
+  what: 'a rate such as "240B/s"',
+  bare: 'B/s',
+  parse: parseRate,
+  near: nearRate,
+}
+
+function unitValue(input: unknown, kind: UnitKind, { min, max }: Range): Reading<number> {
+  const { what, parse } = kind
   const value = typeof input === 'string' ? parse(input) : undefined
-  if (value === undefined) return { fault: `expected ${what}`, hint: unitHint(input, what) }
+  if (value === undefined) return { fault: `expected ${what}`, hint: unitHint(input, kind) }
   if (value < (parse(min) as number)) return { fault: `expected at least "${min}"` }
   if (value > (parse(max) as number)) return { fault: `expected at most "${max}"` }
   return { value }
 }
 
 /** A bare number has no unit: 60 may be seconds or milliseconds. */
-function unitHint(input: unknown, what: string): string | undefined {
-  if (!/^\d+$/.test(String(input))) return undefined
-  const unit = /\d+([^"]+)"$/.exec(what)?.[1] ?? ''
-  return `add a unit, such as "${input}${unit}"`
+function unitHint(input: unknown, { bare, near }: UnitKind): string | undefined {
+  if (/^\d+$/.test(String(input))) return `add a unit, such as "${input}${bare}"`
+  const meant = typeof input === 'string' ? near(input) : undefined
+  return meant === undefined ? undefined : `write "${meant}"`
 }
 
 function wholeNumber(input: unknown, bounds: Bounds): Reading<number> {

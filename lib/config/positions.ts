@@ -198,7 +198,7 @@ class TreeBuilder {
       case 'Boolean':
         return leaf(at, value.value)
       case 'Integer':
-        return leaf(at, Number(value.value))
+        return this.#integer(at, value.value)
       case 'Date':
       case 'LocalDateTime':
       case 'LocalDate':
@@ -212,6 +212,13 @@ class TreeBuilder {
       case 'InlineTable':
         return this.#inlineTable(at, value.value, path)
     }
+  }
+
+  #integer(at: Place, value: bigint): Leaf {
+    if (value <= Number.MAX_SAFE_INTEGER && value >= Number.MIN_SAFE_INTEGER) return leaf(at, Number(value))
+    const [what, end] = value > 0 ? ['large', Number.MAX_SAFE_INTEGER] : ['small', Number.MIN_SAFE_INTEGER]
+    this.#report.error(at, `the number ${value} is too ${what}: whole numbers end at ${end}`)
+    return { ...leaf(at, end), unresolved: true }
   }
 
   #inlineTable(at: Place, assignments: readonly Assignment[], path: Path): Table {

@@ -49,6 +49,17 @@ export function formatProblems(problems: readonly Problem[]): string {
   return problems.map(formatProblem).join('\n')
 }
 
+/** `3 errors, 1 warning`; '' for none. */
+export function countText(problems: readonly Problem[]): string {
+  const errors = problems.filter(({ severity }) => severity === 'error').length
+  const counts = [counted(errors, 'error'), counted(problems.length - errors, 'warning')]
+  return counts.filter(text => text !== '').join(', ')
+}
+
+function counted(count: number, noun: string): string {
+  return count === 0 ? '' : `${count} ${noun}${count === 1 ? '' : 's'}`
+}
+
 function formatProblem(problem: Problem): string {
   const { file, line, column, severity, message, sourceLine, hint } = problem
   const where = line === undefined ? file : `${file}:${line}:${column ?? 1}`

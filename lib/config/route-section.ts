@@ -13,6 +13,7 @@ import {
   required,
   text,
 } from './option.ts'
+import { isHostPattern, NO_PATTERNS, pathPatternFault } from './patterns.ts'
 
 type Read<T> = { readonly value: T } | { readonly fault: string; readonly hint?: string }
 
@@ -131,6 +132,18 @@ export const routeSection = {
 
 export function readRouteHost(value: string): Read<string> {
   const host = value.toLowerCase().replace(/\.$/, '')
+  if (host === '*' || host === '_')
+    return { fault: `"${host}" is no host`, hint: 'leave hosts out: then any host is meant' }
+  if (isHostPattern(host))
+    return {
+      fault: NO_PATTERNS,
+      hint: 'name each host, or write "*.example.com" for every name below example.com',
+    }
+  if (host.startsWith('.') && host.length > 1)
+    return {
+      fault: 'a host does not start with a dot',
+      hint: `write "${host.slice(1)}", "*${host}" for both`,
+    }
   if (/^(?:\*\.)?[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*$/.test(host))
     return { value: host }
   if (host.startsWith('[') && host.endsWith(']') && isCidr(host.slice(1, -1))) return { value: host }
@@ -140,7 +153,6 @@ export function readRouteHost(value: string): Read<string> {
       hint: `write ${JSON.stringify(host.replace(/:\d+$/, ''))}; ports belong to listeners`,
     }
   }
-  if (host === '*') return { fault: '"*" is no host', hint: 'leave hosts out: then any host is meant' }
   if (host.includes('://'))
     return {
       fault: 'expected a host, not a URL',
@@ -153,6 +165,8 @@ export function readRouteHost(value: string): Read<string> {
 }
 
 function readPath(value: string): Read<string> {
+  const pattern = pathPatternFault(value)
+  if (pattern !== undefined) return pattern
   if (!value.startsWith('/')) return { fault: 'expected a path that starts with "/"' }
   if (value.endsWith('*'))
     return {

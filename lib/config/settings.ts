@@ -1,5 +1,6 @@
 import * as v from 'valibot'
 import { keyHabit } from './habits.ts'
+import { isMisspelt } from './misspelt.ts'
 import { didYouMean } from './nearest.ts'
 import { MISSING, type Model, type Section, sectionSchema, splitIssue, tomlKey } from './option.ts'
 import { looksSecret, type Report } from './problem.ts'
@@ -48,11 +49,8 @@ function readNamed<K extends NamedName>(root: Table, section: K, report: Report)
   const settings = new Map<string, unknown>()
   const node = root.entries.get(section)?.node
   if (node !== undefined && node.kind !== 'table') {
-    report.error(
-      node.at,
-      `${section}: expected tables with a name, got ${describe(node)}`,
-      `write [${section}.NAME]`,
-    )
+    const hint = `write [${section}.NAME]${isTableList(node) ? ' with single brackets' : ''}`
+    report.error(node.at, `${section}: expected tables with a name, got ${describe(node)}`, hint)
   }
   for (const [name, entry] of node?.kind === 'table' ? node.entries : []) {
     checkName(section, name, entry.keyAt, report)
@@ -85,9 +83,22 @@ export function readSection<S extends Section>(
   if (result.success) return result.output
   for (const issue of result.issues) {
     const steps = issue.path?.map(item => item.key as string | number) ?? []
-    reportIssue(root, [...path, ...steps], issue.message, report)
+    const whole = [...path, ...steps]
+    if (issue.message === MISSING && isTypingError(root, whole, section, steps)) continue
+    reportIssue(root, whole, issue.message, report)
   }
   return undefined
+}
+
+/** The key is there, but misspelt: that is told already. */
+function isTypingError(root: Table, path: Path, section: Section, steps: readonly unknown[]): boolean {
+  let rows: Section | undefined = section
+  for (const step of steps.slice(0, -1)) {
+    if (typeof step === 'number') continue
+    rows = Object.entries(rows ?? {}).find(([name]) => tomlKey(name) === step)?.[1].fields
+  }
+  const known = Object.keys(rows ?? {}).map(tomlKey)
+  return isMisspelt(nodeAt(root, path.slice(0, -1)), String(path.at(-1)), known)
 }
 
 function reportIssue(root: Table, path: Path, message: string, report: Report): void {
@@ -103,7 +114,22 @@ function reportIssue(root: Table, path: Path, message: string, report: Report): 
   const got = shown ? `, got ${describe(node)}` : ''
   // A hint may quote the value, and what came out of `${…}` may be a secret.
   const quotable = node?.kind !== 'leaf' || node.template === undefined
-  report.error(at, `${pathText(path)}: ${fault}${got}`, quotable ? hint : undefined)
+  const shape = shown ? shapeHint(fault, node, path) : undefined
+  report.error(at, `${pathText(path)}: ${fault}${got}`, shape ?? (quotable ? hint : undefined))
+}
+
+/** What to write where a list stands for a table, or a text for a list of them. */
+function shapeHint(fault: string, node: Node, path: Path): string | undefined {
+  if (fault === 'expected a table' && isTableList(node))
+    return `write [${pathText(path)}] with single brackets`
+  if (!fault.startsWith('expected a list') || node.kind !== 'leaf' || typeof node.value !== 'string')
+    return undefined
+  const items = node.template === undefined ? node.value.split(/[\s,]+/) : [node.template]
+  return `write [${items.map(item => JSON.stringify(item)).join(', ')}]`
+}
+
+function isTableList(node: Node): boolean {
+  return node.kind === 'list' && node.items.length > 0 && node.items.every(({ kind }) => kind === 'table')
 }
 
 function findUnknownKeys(node: Node, path: Path, section: Section, report: Report): void {

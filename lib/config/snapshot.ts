@@ -3,6 +3,7 @@ import type { ErrorPage } from '../http/answer-policy.ts'
 import { isFixed } from './address.ts'
 import { crossCheck } from './cross-checks.ts'
 import { type ErrorPages, readErrorPages } from './error-pages.ts'
+import { checkFilesystem } from './filesystem-checks.ts'
 import type {
   Address,
   AdminConfig,
@@ -28,17 +29,24 @@ import { plainTls, readUpstreamTls } from './upstream-tls.ts'
 type Of<K extends 'listeners' | 'upstreams' | 'routes' | 'tunnels'> =
   Settings[K] extends ReadonlyMap<string, infer T> ? T : never
 
-interface Origin {
+/** Where a configuration comes from, and what for. */
+export interface Origin {
   /** See `Snapshot.hash`. */
   readonly hash: string
   /** Every file could be read. */
   readonly whole: boolean
+  readonly purpose: 'use' | 'check'
 }
 
 /** The tree as the plain data that threads run on; undefined if the report now holds an error. */
-export function buildSnapshot(root: Table, { hash, whole }: Origin, report: Report): Snapshot | undefined {
+export function buildSnapshot(
+  root: Table,
+  { hash, whole, purpose }: Origin,
+  report: Report,
+): Snapshot | undefined {
   const settings = readSettings(root, report)
   crossCheck({ settings, root, report }, whole)
+  if (purpose === 'check') checkFilesystem({ settings, root, report })
   const pages = readErrorPages(settings, root, report)
   const secured = readUpstreamTls({ settings, root, report })
   const { server, log, acme } = settings

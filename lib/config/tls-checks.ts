@@ -1,5 +1,6 @@
-import { readAuthorities, readKeyPair } from '../base/key-pair.ts'
+import { type KeyPair, readAuthorities, readKeyPair } from '../base/key-pair.ts'
 import { whyNoCertificate } from './acme-hosts.ts'
+import { checkCovered, checkLife } from './certificate-checks.ts'
 import { isHttp2 } from './endpoint-fit.ts'
 import { didYouMean } from './nearest.ts'
 import { checkReference, namesOf, type Subject } from './references.ts'
@@ -17,6 +18,10 @@ type Tunnel = Settings['tunnels'] extends ReadonlyMap<string, infer T> ? T : nev
 export function checkTls(subject: Subject, whole: boolean): void {
   const { settings } = subject
   for (const [name, listener] of settings.listeners) checkListener(subject, name, listener, whole)
+  const pairs = [...settings.listeners].flatMap(([name, { tls }]) =>
+    tls?.kind === 'files' ? checkFiles(subject, ['listeners', name, 'tls'], tls) : [],
+  )
+  if (whole && !subject.report.failed) checkCovered(subject, pairs)
   for (const [name, upstream] of settings.upstreams) checkProxyHeader(subject, name, upstream)
   for (const [name, tunnel] of settings.tunnels) checkTunnel(subject, name, tunnel, whole)
   checkSameTunnels(subject)
@@ -27,7 +32,6 @@ function checkListener(subject: Subject, name: string, listener: Listener, whole
   const { root, report, settings } = subject
   const path = ['listeners', name]
   const { tls, mtls } = listener
-  if (tls?.kind === 'files') checkFiles(subject, [...path, 'tls'], tls)
   if (listener.h2c && tls !== undefined)
     report.error(
       placeOf(root, [...path, 'h2c']),
@@ -69,16 +73,24 @@ function checkListener(subject: Subject, name: string, listener: Listener, whole
     )
 }
 
-function checkFiles(subject: Subject, path: Path, tls: Extract<TlsSetting, { kind: 'files' }>): void {
-  const { root, report } = subject
-  for (const [i, files] of tls.certificates.entries()) {
-    const pair = readKeyPair(files)
-    if (!('fault' in pair)) continue
+/** The pairs that are good. */
+function checkFiles(
+  subject: Subject,
+  path: Path,
+  { certificates }: Extract<TlsSetting, { kind: 'files' }>,
+): KeyPair[] {
+  return certificates.flatMap((files, i) => {
     // A single table stands where otherwise the list would.
-    const listed = placeOf(root, [...path, i, pair.file])
-    const at = tls.certificates.length === 1 ? placeOf(root, [...path, pair.file]) : listed
-    report.error(at, `${files[pair.file]} ${pair.fault}`, pair.hint)
-  }
+    const at = (key: 'certificate' | 'key') =>
+      placeOf(subject.root, certificates.length === 1 ? [...path, key] : [...path, i, key])
+    const pair = readKeyPair(files)
+    if (!('fault' in pair)) {
+      checkLife(subject, at('certificate'), files.certificate, pair)
+      return [pair]
+    }
+    subject.report.error(at(pair.file), `${files[pair.file]} ${pair.fault}`, pair.hint)
+    return []
+  })
 }
 
 function checkAuthorities({ root, report }: Subject, path: Path, file: string): void {

@@ -9,7 +9,7 @@ export interface Leaf {
   readonly value: string | number | boolean | Date
   /** The value as written, where `${…}` was replaced in it. */
   readonly template: string | undefined
-  /** A reference in it could not be replaced. That is told already, so nobody judges the value. */
+  /** A reference in it could not be replaced, or the number is too large. That is told already, so nobody judges the value. */
   readonly unresolved: boolean
 }
 

@@ -80,7 +80,7 @@ export const adaptiveSection = {
 /** [upstreams.<name>.queue] */
 export const queueSection = {
   length: count('Requests that may wait for a slot; 0: none waits.', 1024, { min: 0, max: 1_000_000 }),
-  timeoutMs: duration('Longest wait for a slot.', '10s', { min: '1ms', max: '1h' }),
+  timeoutMs: duration('Longest wait for a slot.', '10s', { min: '1ms', max: '1d' }),
 }
 
 /** [upstreams.<name>.health] */
@@ -96,7 +96,7 @@ export const healthSection = {
   ),
   headers: dictionary('More fields of the probe.', readField),
   intervalMs: duration('Time between two probes of one endpoint.', '2s', { min: '50ms', max: '1h' }),
-  timeoutMs: duration('Time one probe may take, connect included.', '1s', { min: '10ms', max: '1m' }),
+  timeoutMs: duration('Time one probe may take, connect included.', '1s', { min: '10ms', max: '1h' }),
   rise: count('Consecutive passes that bring an endpoint back.', 2, { min: 1, max: 100 }),
   fall: count('Consecutive failures that take an endpoint out.', 3, { min: 1, max: 100 }),
   expect: list(count('Statuses that pass.', undefined, { min: 100, max: 599 }), [200]),
@@ -104,12 +104,12 @@ export const healthSection = {
 
 /** [upstreams.<name>.timeouts] */
 export const upstreamTimeoutsSection = {
-  connectMs: duration('Time for a connect.', '2s', { min: '10ms', max: '5m' }),
+  connectMs: duration('Time for a connect.', '2s', { min: '10ms', max: '1d' }),
   responseMs: duration("From the request's last byte to the answer's first.", '60s', {
     min: '10ms',
-    max: '1d',
+    max: '30d',
   }),
-  idleMs: duration('Longest silence inside the answer.', '30s', { min: '10ms', max: '1d' }),
+  idleMs: duration('Longest silence inside the answer.', '30s', { min: '10ms', max: '30d' }),
   tunnelMs: duration('Longest silence of both sides in a tunnel (WebSocket, or TLS passed on).', '1h', {
     min: '1s',
     max: '30d',
@@ -163,7 +163,7 @@ export const passiveSection = {
   }),
   ejectMs: duration('How long an ejected endpoint gets no traffic; longer each time.', '10s', {
     min: '100ms',
-    max: '1h',
+    max: '1d',
   }),
   maxEjectedShare: percent('Most endpoints that are ejected at a time; always at least one.', '50%'),
   panicShare: percent('With a smaller share of the endpoints left, ejections do not count.', '50%'),

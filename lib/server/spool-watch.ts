@@ -11,6 +11,7 @@ const ONE_BYTE = Buffer.alloc(1)
 const SILENT: WriteTrouble = {
   what: 'does not answer',
   hint: 'is it on a network disk that is gone? Name a folder on a local one',
+  full: false,
 }
 
 export interface SpoolWatchOptions {

@@ -1,4 +1,5 @@
 import type { CertificateFacts, RestartReason, WorkerFacts } from '../../metrics/facts.ts'
+import { daysLeft } from '../base/certificate-life.ts'
 import type { Address, RouteConfig, Snapshot } from '../config/model.ts'
 import { hasTunnel } from '../config/tunnel-fit.ts'
 import { addressText } from './address-text.ts'
@@ -136,8 +137,6 @@ export interface SpoolStatus {
   readonly file_limit_bytes: number
 }
 
-const DAY_MS = 86_400_000
-
 /** Everything that an operator asks first, of one moment. */
 export function statusDocument(facts: StatusFacts): StatusDocument {
   const { snapshot, board } = facts
@@ -189,9 +188,15 @@ function certificateStatus(
   { listener, names, keyType, renewed, notAfterMs }: CertificateFacts,
   nowWallMs: number,
 ): CertificateStatus {
-  const daysLeft = Math.floor((notAfterMs - nowWallMs) / DAY_MS)
   const notAfter = new Date(notAfterMs).toISOString()
-  return { listener, names, key: keyType, renewed, not_after: notAfter, days_left: daysLeft }
+  return {
+    listener,
+    names,
+    key: keyType,
+    renewed,
+    not_after: notAfter,
+    days_left: daysLeft(notAfterMs, nowWallMs),
+  }
 }
 
 function spoolStatus({ server }: Snapshot, { memoryBytes, fileBytes, problem }: SpoolFacts): SpoolStatus {

@@ -1,3 +1,4 @@
+import { EXPIRES_SOON_DAYS } from '../base/certificate-life.ts'
 import type { EndpointStatus } from './endpoint-entry.ts'
 import type { CertificateStatus, StatusDocument, UpstreamStatus } from './status.ts'
 
@@ -41,7 +42,8 @@ function worstOf(status: StatusDocument): Verdict {
       kind: 'doubtful',
       sentence: `a certificate is not taken, the one before stays in force: ${broken}`,
     }
-  const soon = status.certificates.find(it => !it.renewed && it.days_left < SOON_DAYS)
+  // Of what we renew ourselves, a failure is told.
+  const soon = status.certificates.find(it => !it.renewed && it.days_left < EXPIRES_SOON_DAYS)
   if (soon !== undefined)
     return { kind: 'doubtful', sentence: `${certificateText(soon)} expires in ${soon.days_left} days` }
   if (last?.ok === false) {
@@ -50,9 +52,6 @@ function worstOf(status: StatusDocument): Verdict {
   const ups = upstreams.length === 0 ? '' : ': every endpoint is up'
   return { kind: 'good', sentence: `all is well${ups}` }
 }
-
-/** Whoever renews by a timer has done it by then; of what we renew ourselves, a failure is told. */
-const SOON_DAYS = 14
 
 function certificateText({ listener, names }: CertificateStatus): string {
   return `the certificate of listener ${listener} for ${names[0] ?? 'no name'}`

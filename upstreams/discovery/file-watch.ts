@@ -1,4 +1,5 @@
 import { readFile, stat } from 'node:fs/promises'
+import { whyUnreadable } from '../../lib/base/errno-words.ts'
 import type { Deadline, Timers } from '../../lib/base/timers.ts'
 import { type EndpointList, MAX_FILE_BYTES, parseEndpointsFile } from '../../lib/config/endpoints-file.ts'
 
@@ -142,6 +143,6 @@ function cannotRead(error: unknown): string {
     case 'EISDIR':
       return 'this is a folder'
     default:
-      return `cannot be read: ${code ?? String(error)}`
+      return `cannot be read: ${whyUnreadable(error)}`
   }
 }
