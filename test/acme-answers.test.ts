@@ -3,11 +3,13 @@ import { acmeHosts, isPrivateName, whyNoCertificate } from '../lib/config/acme-h
 import type { ListenerConfig, RouteConfig } from '../lib/config/model.ts'
 import { ChallengeAnswers } from '../lib/route/challenge-answers.ts'
 import { gateOf } from '../lib/route/gate.ts'
+import { RouteHosts } from '../lib/route/route-hosts.ts'
 import { SecuredHosts } from '../lib/route/secured-hosts.ts'
 import { RecordingExchange } from './support/recording-exchange.ts'
 
 // What data threads do about certificates: they answer challenges, and send plain http to https. And which hosts get any.
 
+const NO_HOSTS = new RouteHosts([])
 const PATH = '/.well-known/acme-challenge/'
 const ROUTE: RouteConfig = {
   name: 'app',
@@ -53,7 +55,7 @@ t.test('a challenge is answered with its key authorization, whatever the host (R
 
 t.test('hosts with a certificate are sent to https unless their route says otherwise', async t => {
   const secured = new SecuredHosts()
-  const parts = { secured, healthPaths: ['/alive'] }
+  const parts = { hosts: NO_HOSTS, secured, healthPaths: ['/alive'] }
   const admitted = (target: string, route: Partial<RouteConfig> = {}) => {
     const exchange = new RecordingExchange({ target })
     exchange.attach({ answerDrained: () => undefined, clientGone: () => undefined })
@@ -70,7 +72,11 @@ t.test('hosts with a certificate are sent to https unless their route says other
   secured.set([])
   t.ok(admitted('/a'), 'its certificate has gone')
   t.notOk(admitted('/alive', { redirectHttps: true }), 'who writes it means all')
-  t.equal(gateOf(ROUTE, { secured: undefined, healthPaths: [] }), undefined, 'without ACME nobody pays')
+  t.equal(
+    gateOf(ROUTE, { hosts: NO_HOSTS, secured: undefined, healthPaths: [] }),
+    undefined,
+    'without ACME nobody pays',
+  )
 })
 
 t.test(

@@ -280,7 +280,7 @@ t.test('a PROXY header stands before the handshake, and its connection carries o
       socket.once('readable', () => {
         const bytes: Buffer = socket.read()
         const header = readProxyHeader(bytes, 0, bytes.length)
-        if (header === undefined || 'refused' in header || header.kind === 'local') return socket.destroy()
+        if (header === undefined || 'refused' in header || header.kind !== 'proxied') return socket.destroy()
         heard.push(`${header.source.address}:${header.source.port} ${header.destination.address}`)
         socket.unshift(bytes.subarray(header.size))
         return inner.server.emit('connection', socket)

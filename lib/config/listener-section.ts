@@ -64,7 +64,7 @@ export const listenerSection = {
   ),
   trustedProxies: list(
     text(
-      'Networks whose X-Forwarded-* and Forwarded fields are believed, walked from right to left.',
+      'Networks whose X-Forwarded-* or, without X-Forwarded-For, Forwarded fields are believed, walked from right to left. What the two say differently is not believed of either.',
       'CIDR',
       readCidr,
     ),

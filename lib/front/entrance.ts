@@ -5,7 +5,7 @@ import type { ErrorCode } from '../base/errors.ts'
 import type { ClientFacts, TlsFacts } from '../http/exchange.ts'
 import type { PassageTarget } from '../proxy/passage.ts'
 import { type ClientHello, readClientHello } from '../wire/client-hello.ts'
-import { readProxyHeader } from '../wire/proxy-protocol.ts'
+import { type ProxyHeader, readProxyHeader } from '../wire/proxy-protocol.ts'
 import type { ClientConnection, ConnectionHost } from './connection-host.ts'
 import { Http1Connection } from './http1-connection.ts'
 import { Http2Connection } from './http2-connection.ts'
@@ -62,7 +62,7 @@ export class Entrance implements OpeningReader, HandshakeOwner {
       if (header === undefined) return false
       if ('refused' in header) return this.#refuse(opening, header.refused, bytes)
       at = header.size
-      if (header.kind === 'proxied') client = this.#host.clientBehind(client, header.source)
+      client = this.#clientOf(client, header)
       if (at === bytes.length) return false
     }
     if (tls !== undefined) return this.#openTls(opening, client, bytes, at)
@@ -100,6 +100,17 @@ export class Entrance implements OpeningReader, HandshakeOwner {
     // An operator looks for these, and each took its sender a whole handshake; of the others there could be floods.
     if (why === 'certificate') this.#record(handshake, 'BAD_REQUEST', detail)
     this.#host.closed(handshake)
+  }
+
+  #clientOf(proxy: ClientFacts, header: ProxyHeader): ClientFacts {
+    switch (header.kind) {
+      case 'local':
+        return proxy
+      case 'proxied':
+        return this.#host.clientBehind(proxy, header.source)
+      case 'unknown':
+        return { ...proxy, peerAddress: '', peerPort: 0, trusted: false }
+    }
   }
 
   #openTls(opening: Opening, client: ClientFacts, bytes: Buffer, at: number): boolean {

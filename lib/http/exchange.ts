@@ -116,7 +116,7 @@ export interface BodyReader {
 
 /** The other end of the connection, before anything it says. */
 export interface ClientFacts {
-  /** Address of the socket's other end. '' on a unix socket. */
+  /** Address of the socket's other end, or whom a PROXY header names. '' on a unix socket, and where the header names nobody. */
   readonly peerAddress: string
   readonly peerPort: number
   /** True if the peer is in the listener's trusted_proxies. */

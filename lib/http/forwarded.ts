@@ -1,11 +1,14 @@
+import { isIPv4, isIPv6 } from 'node:net'
 import type { CidrSet } from './cidr.ts'
 import type { ClientFacts } from './exchange.ts'
 import { FIELD } from './field-ids.ts'
 import type { FieldList } from './field-list.ts'
 import { hostAt } from './host.ts'
+import { ipBytes, ipText } from './ip-bytes.ts'
 
 /** Where a request came from, as far as it is believed. */
 export interface Origin {
+  /** '' where it is not known. */
   readonly clientIp: string
   /** For X-Forwarded-For: the believed hops, the client first. */
   readonly chain: string
@@ -19,17 +22,26 @@ export interface Origin {
  * Who the client is and how it came (RFC 7239; X-Forwarded-* by custom). From a peer outside `trusted_proxies` nothing it says is believed.
  * From a trusted one the list is walked right to left over trusted addresses; the first that is not trusted is the client,
  * and what stands left of it is dropped: anybody could have written that.
+ *
+ * X-Forwarded-* counts where there is an X-Forwarded-For, else Forwarded. Where there are both, one may be the proxy's and the other what the
+ * client has sent and the proxy has passed on. So what they say differently of the same thing is not believed of either: the client
+ * then has no address, the scheme is the listener's, the host is that of the request.
  */
 export function originOf(client: ClientFacts, fields: FieldList, host: string, trusted: CidrSet): Origin {
   if (!client.trusted) return direct(client, host)
-  const claimed = claimsOf(fields)
-  const chain = believedChain(claimed.hops, client.peerAddress, trusted)
-  const forwardedHost = isHost(claimed.host) ? claimed.host : host
-  const scheme = schemeOf(claimed.scheme) ?? client.scheme
-  const port = claimed.port !== undefined && /^[1-9]\d{0,4}$/.test(claimed.port) ? claimed.port : undefined
+  const custom = customClaims(fields)
+  const standard = standardClaims(fields)
+  const isStandard = custom.hops === undefined && standard.hops !== undefined
+  const [claims, veto] = isStandard ? [standard, custom] : [custom, standard]
+  const { peerAddress } = client
+  const chain = believedChain(claims.hops ?? [], peerAddress, trusted)
+  const isKnown = !differ(chain[0], addressOf(veto, peerAddress, trusted))
+  const forwardedHost = agreed(claims.host, veto.host) ?? host
+  const scheme = agreed(claims.scheme, veto.scheme) ?? client.scheme
+  const port = differ(claims.host, veto.host) ? undefined : claims.port
   return {
-    clientIp: chain[0] ?? client.peerAddress,
-    chain: chain.join(', '),
+    clientIp: isKnown ? (chain[0] ?? peerAddress) : '',
+    chain: isKnown ? chain.join(', ') : '',
     scheme,
     host: forwardedHost,
     port: port ?? portOf(forwardedHost, scheme),
@@ -42,7 +54,7 @@ export function originText(origin: Origin): string {
   const forwardedFor = clientIp.includes(':') ? `"[${clientIp}]"` : clientIp
   const named = host === '' ? '' : `X-Forwarded-Host: ${host}\r\n`
   const hostPair = host === '' ? '' : `;host="${host}"`
-  // A unix peer has no address: then there is nothing true to say about it.
+  // A unix peer has no address, and of others it may not be known: then there is nothing true to say about it.
   const who =
     clientIp === ''
       ? `Forwarded: for=unknown${hostPair};proto=${scheme}\r\n`
@@ -55,33 +67,32 @@ function direct(client: ClientFacts, host: string): Origin {
   return { clientIp: peerAddress, chain: peerAddress, scheme, host, port: portOf(host, scheme) }
 }
 
+/** What one family of fields says; undefined is what it does not say, or not in words that mean anything. */
 interface Claims {
-  readonly hops: readonly string[]
-  readonly scheme: string | undefined
+  /** The client first; '' for who is not named by an address. undefined without the field. */
+  readonly hops: readonly string[] | undefined
+  readonly scheme: 'http' | 'https' | undefined
   readonly host: string | undefined
   readonly port: string | undefined
 }
 
-/** X-Forwarded-* where there is an X-Forwarded-For, else Forwarded: mixing the two would let one contradict the other. */
-function claimsOf(fields: FieldList): Claims {
+function customClaims(fields: FieldList): Claims {
   const hops = fields.joined(FIELD['x-forwarded-for'])
-  const forwarded = fields.joined(FIELD.forwarded)
-  if (hops === undefined && forwarded !== undefined) return forwardedClaims(forwarded)
   return {
-    hops: hops === undefined ? [] : hops.split(',').map(hop => bareAddress(hop.trim())),
-    scheme: lastOf(fields.joined(FIELD['x-forwarded-proto'])),
-    host: lastOf(fields.joined(FIELD['x-forwarded-host'])),
-    port: lastOf(fields.joined(FIELD['x-forwarded-port'])),
+    hops: hops?.split(',').map(hop => bareAddress(hop.trim())),
+    scheme: schemeOf(lastOf(fields.joined(FIELD['x-forwarded-proto']))),
+    host: hostOf(lastOf(fields.joined(FIELD['x-forwarded-host']))),
+    port: portIn(lastOf(fields.joined(FIELD['x-forwarded-port']))),
   }
 }
 
-function forwardedClaims(value: string): Claims {
-  const elements = value.split(',').map(parameters)
-  const nearest = elements.at(-1)
+function standardClaims(fields: FieldList): Claims {
+  const elements = fields.joined(FIELD.forwarded)?.split(',').map(parameters)
+  const nearest = elements?.at(-1)
   return {
-    hops: elements.map(element => bareAddress(element.get('for') ?? '')),
-    scheme: nearest?.get('proto'),
-    host: nearest?.get('host'),
+    hops: elements?.map(element => bareAddress(element.get('for') ?? '')),
+    scheme: schemeOf(nearest?.get('proto')),
+    host: hostOf(nearest?.get('host')),
     port: undefined,
   }
 }
@@ -100,27 +111,41 @@ function parameters(element: string): Map<string, string> {
   return new Map(pairs)
 }
 
-/** Right to left over trusted hops, the peer included; ends with the peer. */
+/** Right to left over trusted hops, the peer included; ends with the peer. A peer on a unix socket has no address to stand there. */
 function believedChain(hops: readonly string[], peer: string, trusted: CidrSet): string[] {
-  const chain = [peer]
+  const chain = peer === '' ? [] : [peer]
   for (let i = hops.length - 1; i >= 0; i -= 1) {
     const hop = hops[i] as string
     // Not an address (`unknown`, `_hidden`, nonsense): whoever is behind it stays unknown.
-    if (!looksLikeAddress(hop)) break
+    if (hop === '') break
     chain.unshift(hop)
     if (!trusted.has(hop)) break
   }
   return chain
 }
 
-/** `[::1]:80` and `10.0.0.1:80` without the port. */
-function bareAddress(hop: string): string {
-  if (hop.startsWith('[')) return hop.slice(1, hop.indexOf(']'))
-  return hop.split(':').length === 2 ? (hop.split(':')[0] as string) : hop
+/** The client by an account that may only contradict; undefined if it names none. */
+function addressOf({ hops = [] }: Claims, peer: string, trusted: CidrSet): string | undefined {
+  const nearest = hops.at(-1) ?? ''
+  return nearest === '' ? undefined : believedChain(hops, peer, trusted)[0]
 }
 
-function looksLikeAddress(hop: string): boolean {
-  return hop.length <= 45 && /^(\d{1,3}(\.\d{1,3}){3}|[\da-f:.]*:[\da-f:.]*)$/i.test(hop)
+function agreed<T>(claim: T | undefined, veto: T | undefined): T | undefined {
+  return differ(claim, veto) ? undefined : claim
+}
+
+function differ(claim: unknown, veto: unknown): boolean {
+  return veto !== undefined && claim !== undefined && claim !== veto
+}
+
+/** The address of a hop without its port (RFC 7239 6), in its shortest form; '' if it is none. */
+function bareAddress(hop: string): string {
+  const [, bracketed, plain] = /^(?:\[([^\]]*)\](?::[\w.-]+)?|([\d.]+):[\w.-]+)$/.exec(hop) ?? []
+  const address = bracketed ?? plain ?? hop
+  if (isIPv4(address)) return address
+  // A zone means something only on the machine that named it (RFC 6874 4).
+  if (!isIPv6(address) || address.includes('%')) return ''
+  return ipText(ipBytes(address) ?? [])
 }
 
 function schemeOf(value: string | undefined): 'http' | 'https' | undefined {
@@ -133,8 +158,12 @@ function lastOf(list: string | undefined): string | undefined {
   return list?.slice(list.lastIndexOf(',') + 1).trim()
 }
 
-function isHost(text: string | undefined): text is string {
-  return text !== undefined && hostAt(text, 0, text.length) !== undefined
+function hostOf(text: string | undefined): string | undefined {
+  return text === undefined || hostAt(text, 0, text.length) === undefined ? undefined : text
+}
+
+function portIn(text: string | undefined): string | undefined {
+  return text !== undefined && /^[1-9]\d{0,4}$/.test(text) && Number(text) <= 65_535 ? text : undefined
 }
 
 /** The port the client used: the Host's, or the scheme's own. The listener's may be another (a published container port). */

@@ -1,5 +1,6 @@
 import { FIELD, FIELD_COUNT, type FieldName, fieldIdOf } from './field-ids.ts'
 import { DOT, DROPPED, type FieldList, ID_MASK, STRIDE, UNDERSCORE } from './field-list.ts'
+import { ONLY_FROM_PROXIES } from './proxy-claims.ts'
 
 /** Fields of one connection only (RFC 9110 7.6.1), and those that we write anew from the model. */
 const HOP_BY_HOP: readonly FieldName[] = [
@@ -36,8 +37,11 @@ const NEVER_FROM_CLIENTS: readonly FieldName[] = [
   'x-forwarded-protocol',
   'x-forwarded-server',
   'x-forwarded-ssl',
+  // IIS and Symfony of old take them for the path: one that no route was found by.
+  'x-original-url',
   'x-real-ip',
   'x-request-id',
+  'x-rewrite-url',
   'x-script-name',
   'x-sendfile',
   'x-ssl-client-cert',
@@ -65,6 +69,7 @@ const NEVER_TO_CLIENTS: readonly FieldName[] = [
 const NEVER_IN_TRAILERS: ReadonlySet<string> = new Set([
   ...HOP_BY_HOP,
   ...NEVER_FROM_CLIENTS,
+  ...ONLY_FROM_PROXIES,
   ...['age', 'allow', 'authorization', 'cache-control', 'content-disposition', 'content-encoding'],
   ...['content-language', 'content-location', 'content-range', 'content-security-policy', 'content-type'],
   ...['cookie', 'date', 'expires', 'location', 'max-forwards', 'pragma', 'proxy-authenticate', 'range'],
@@ -79,18 +84,24 @@ const NEVER_IN_TRAILERS: ReadonlySet<string> = new Set([
   ],
 ])
 
-const REQUEST_DROPS = table([...HOP_BY_HOP, ...NEVER_FROM_CLIENTS])
+const TRUSTED_DROPS = table([...HOP_BY_HOP, ...NEVER_FROM_CLIENTS])
+const REQUEST_DROPS = table([...HOP_BY_HOP, ...NEVER_FROM_CLIENTS, ...ONLY_FROM_PROXIES])
 const RESPONSE_DROPS = table([...HOP_BY_HOP, ...NEVER_TO_CLIENTS])
 
 /**
  * Marks what a request may not carry on to the app. Runs before our own fields are added: a client that sends `Connection: x-forwarded-for`
- * then only removes its own.
+ * then only removes its own. `trusted`: it comes from a trusted proxy.
  */
-export function dropFromRequest(fields: FieldList, connectionNamed: ReadonlySet<string> | undefined): void {
+export function dropFromRequest(
+  fields: FieldList,
+  connectionNamed: ReadonlySet<string> | undefined,
+  trusted: boolean,
+): void {
   const { marks } = fields
+  const drops = trusted ? TRUSTED_DROPS : REQUEST_DROPS
   for (let at = 0; at < marks.length; at += STRIDE) {
     const mark = marks[at] as number
-    if (REQUEST_DROPS[mark & ID_MASK] === 1 || (mark & UNDERSCORE) !== 0) marks[at] = mark | DROPPED
+    if (drops[mark & ID_MASK] === 1 || (mark & UNDERSCORE) !== 0) marks[at] = mark | DROPPED
     else if ((mark & DOT) !== 0 && isProtectedAlias(fields.name(at / STRIDE))) marks[at] = mark | DROPPED
   }
   if (connectionNamed !== undefined) dropNamed(fields, connectionNamed)

@@ -17,9 +17,9 @@ export function requestText(
   mount: Mount | undefined,
   bodyLength: number | undefined,
 ): string {
-  const { request } = exchange
+  const { request, client } = exchange
   const { fields } = request
-  dropFromRequest(fields, request.connectionNamed)
+  dropFromRequest(fields, request.connectionNamed, client.trusted)
   const cookies = oneCookieLine(fields)
   return (
     `${request.method} ${targetFor(request, mount)} HTTP/1.1\r\nHost: ${request.host}\r\n` +

@@ -13,6 +13,7 @@ import type { NamedFiles } from '../proxy/site.ts'
 import type { Spool } from '../proxy/spool.ts'
 import { Sticky } from '../proxy/sticky.ts'
 import { gateOf, type RouteGate } from '../route/gate.ts'
+import { RouteHosts } from '../route/route-hosts.ts'
 import { Router } from '../route/router.ts'
 import type { SecuredHosts } from '../route/secured-hosts.ts'
 import type { FileStore } from '../static/file-store.ts'
@@ -45,10 +46,12 @@ export class RouteTable {
   readonly #router: Router<Target>
   readonly #parts: HandlerParts
   readonly #files: NamedFiles
+  readonly #hosts: RouteHosts
   readonly #stickies = new Map<string, Sticky>()
 
   constructor(routes: readonly RouteConfig[], parts: HandlerParts) {
     this.#parts = parts
+    this.#hosts = new RouteHosts(routes)
     const internal: StaticHandler[] = []
     this.#files = new FilesOfRoutes((hostname, uri) => this.#staticRoute(hostname, uri), internal)
     const rules = routes.map(route => {
@@ -79,7 +82,7 @@ export class RouteTable {
     const { action } = route
     const names = action.kind === 'static' ? [] : [action.upstream, action.canary?.upstream ?? '']
     const healthPaths = names.flatMap(name => healthPathOf(upstreams.get(name)) ?? [])
-    return gateOf(route, { secured, healthPaths })
+    return gateOf(route, { hosts: this.#hosts, secured, healthPaths })
   }
 
   #handler(route: RouteConfig): Handler {

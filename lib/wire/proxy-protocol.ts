@@ -49,13 +49,19 @@ export interface ProxiedPeers {
   readonly size: number
 }
 
-/** The sender's own connection, a health check for instance, or one whose ends it cannot name: the socket's own addresses count. */
+/** The sender's own connection, a health check for instance: the socket's own addresses count. */
 export interface LocalConnection {
   readonly kind: 'local'
   readonly size: number
 }
 
-export type ProxyHeader = ProxiedPeers | LocalConnection
+/** The connection is passed on for somebody whom the sender cannot name: it is not the sender's own, so nothing of the sender's counts for it. */
+export interface UnknownPeers {
+  readonly kind: 'unknown'
+  readonly size: number
+}
+
+export type ProxyHeader = ProxiedPeers | LocalConnection | UnknownPeers
 
 /** No header is longer, and `readProxyHeader` asks for no more bytes than that. Version 2 could say 65,551; a chain of TLS facts has some hundred. */
 export const MAX_PROXY_HEADER_BYTES = 4096
@@ -138,6 +144,11 @@ export function proxyHeaderV2(source: ProxyPeer, destination: ProxyPeer): Buffer
   return Buffer.from([...SIGNATURE, VERSION | PROXY, family, 0, block.length, ...block])
 }
 
+/** A version 2 header for a client without address: section 2.2 has UNSPEC for it, and LOCAL for the sender's own connections only. */
+export function unknownHeaderV2(): Buffer {
+  return Buffer.from([...SIGNATURE, VERSION | PROXY, 0, 0, 0])
+}
+
 /** Do as many bytes as there are agree with `expected`? */
 function agree(bytes: Uint8Array, start: number, end: number, expected: Uint8Array): boolean {
   const length = Math.min(end - start, expected.length)
@@ -163,7 +174,7 @@ function readLine(bytes: Uint8Array, start: number, end: number): ProxyHeader | 
 function readWords(words: readonly string[], size: number): ProxyHeader | ProxyRefusal {
   const [, protocol, source = '', destination = '', sourcePort = '', destinationPort = ''] = words
   // Section 2.1: whatever stands behind it is ignored.
-  if (protocol === 'UNKNOWN') return { kind: 'local', size }
+  if (protocol === 'UNKNOWN') return { kind: 'unknown', size }
   if (protocol !== 'TCP4' && protocol !== 'TCP6') return refusal('proxy-protocol')
   if (words.length !== 6) return refusal('proxy-line')
   const from = readAddress(source, protocol)
@@ -193,16 +204,19 @@ function readBinary(bytes: Uint8Array, start: number, end: number): ProxyHeader 
   const head = readHead(bytes, start, end)
   if (typeof head === 'string') return refusal(head)
   if (head === undefined || end - start < head.size) return undefined
-  const { family, size } = head
-  return family ? readBlock(bytes.subarray(start, start + size), family) : { kind: 'local', size }
+  const { command, family, size } = head
+  if (command === LOCAL) return { kind: 'local', size }
+  return family ? readBlock(bytes.subarray(start, start + size), family) : { kind: 'unknown', size }
 }
 
-/** The size of the header, and the family of its block unless that is to be skipped unread. Each byte is judged as soon as it is there. */
-function readHead(
-  bytes: Uint8Array,
-  start: number,
-  end: number,
-): { readonly family: Family | undefined; readonly size: number } | ProxyDetail | undefined {
+interface BinaryHead {
+  readonly command: number
+  readonly family: Family | undefined
+  readonly size: number
+}
+
+/** Command and size of the header, and the family of its block unless that is to be skipped unread. Each byte is judged as soon as it is there. */
+function readHead(bytes: Uint8Array, start: number, end: number): BinaryHead | ProxyDetail | undefined {
   const here = end - start
   if (here <= VERSION_AT) return undefined
   const versionAndCommand = bytes[start + VERSION_AT] as number
@@ -217,7 +231,7 @@ function readHead(
   if (here < BLOCK_AT) return undefined
   const size = BLOCK_AT + word(bytes, start + LENGTH_AT)
   if (size > MAX_PROXY_HEADER_BYTES) return 'proxy-too-large'
-  return family !== undefined && size < blockEnd(family) ? 'proxy-length' : { family, size }
+  return family !== undefined && size < blockEnd(family) ? 'proxy-length' : { command, family, size }
 }
 
 function readBlock(header: Uint8Array, family: Family): ProxyHeader | ProxyRefusal {
@@ -225,7 +239,7 @@ function readBlock(header: Uint8Array, family: Family): ProxyHeader | ProxyRefus
   if (wrong !== undefined) return refusal(wrong)
   const size = header.length
   // Paths of unix sockets on another machine name nobody here.
-  if (family.portBytes === 0) return { kind: 'local', size }
+  if (family.portBytes === 0) return { kind: 'unknown', size }
   const destinationAt = BLOCK_AT + family.addressBytes
   const portsAt = destinationAt + family.addressBytes
   return {

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { ONLY_FROM_PROXIES } from '../../lib/http/proxy-claims.ts'
 import { assertClean, startCauseway } from '../support/causeway.ts'
 import { configText } from '../support/config-text.ts'
 import { ask, fieldOf, get } from '../support/raw-client.ts'
@@ -54,6 +55,25 @@ t.test('an untrusted client tells the app nothing about itself', async t => {
   const request = await seenWith(direct.port(), forgeries(SPOOFED))
   t.notMatch(request.head.raw, FORGED)
   t.equal(request.field('x-forwarded-for'), '127.0.0.1')
+})
+
+/** All but those that Forwarded has a say in. */
+const CLAIMED = [...ONLY_FROM_PROXIES, 'Remote-User', 'X-FORWARDED-SCHEME']
+const OVERRIDES = ['X-Original-URL', 'X-Rewrite-URL', 'x-original-url']
+
+t.test('user, scheme, address and target are for a trusted proxy to tell, in fields of its own', async t => {
+  t.notMatch((await seenWith(direct.port(), forgeries(CLAIMED))).head.raw, FORGED)
+  for (const fold of ['_', '.']) {
+    const aliases = CLAIMED.filter(name => name.includes('-')).map(name => name.replaceAll('-', fold))
+    t.notMatch((await seenWith(direct.port(), forgeries(aliases))).head.raw, FORGED, fold)
+  }
+  const passed = await seenWith(behind.port(), forgeries(ONLY_FROM_PROXIES))
+  for (const name of ONLY_FROM_PROXIES) t.equal(passed.field(name), FORGED, name)
+})
+
+t.test('no field takes the place of the path that the route was found by, whoever sends it', async t => {
+  for (const causeway of [direct, behind])
+    t.notMatch((await seenWith(causeway.port(), forgeries(OVERRIDES))).head.raw, FORGED)
 })
 
 t.test('names that an app could take for protected ones do not travel', async t => {

@@ -1,6 +1,6 @@
 import { connect as connectTls } from 'node:tls'
 import t from 'tap'
-import { proxyHeaderV1, proxyHeaderV2 } from '../../lib/wire/proxy-protocol.ts'
+import { proxyHeaderV1, proxyHeaderV2, unknownHeaderV2 } from '../../lib/wire/proxy-protocol.ts'
 import { assertClean, startCauseway } from '../support/causeway.ts'
 import { TestAuthority } from '../support/certificates.ts'
 import { configText } from '../support/config-text.ts'
@@ -28,6 +28,10 @@ trusted_proxies = ["192.0.2.1"]
 ${proxied}
 [listeners.plain]
 address = "127.0.0.1:0"
+[routes.closed]
+path = "/closed/"
+upstream = "app"
+maintenance = { bypass = ["0.0.0.0/0", "::/0"] }
 `,
   }),
 })
@@ -71,10 +75,42 @@ t.test('what that client says of others is believed only if it is itself a trust
   t.equal(app.seen('/proxy')[0]?.field('x-real-ip'), '192.0.2.99')
 })
 
-t.test('LOCAL and UNKNOWN are the load balancer itself', async t => {
-  const nobody = { address: '', port: 0 }
-  t.equal(await statusOf('web', proxyHeaderV2(nobody, nobody), get('/local')), 200)
+const CLAIMS = 'X-Forwarded-For: 192.0.2.99\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: evil.test\r\n'
+const NOBODY = { address: '', port: 0 }
+
+t.test('LOCAL is the load balancer itself, with its address and its word', async t => {
+  t.equal(await statusOf('web', proxyHeaderV2(NOBODY, NOBODY), get('/local')), 200)
   t.equal(app.seen('/local')[0]?.field('x-real-ip'), '127.0.0.1')
+  t.equal(await statusOf('web', proxyHeaderV2(NOBODY, NOBODY), get('/said', CLAIMS)), 200)
+  t.equal(app.seen('/said')[0]?.field('x-real-ip'), '192.0.2.99')
+})
+
+t.test(
+  'a client that the balancer cannot name has no address, and nothing that it says is believed',
+  async t => {
+    const unix = Buffer.concat([unknownHeaderV2(), Buffer.alloc(216)])
+    unix.writeUInt8(0x31, 13)
+    unix.writeUInt16BE(216, 14)
+    for (const [name, header] of [
+      ['v1', proxyHeaderV1(NOBODY, NOBODY)],
+      ['v1-words', 'PROXY UNKNOWN 10.0.0.1 10.0.0.2 1 2\r\n'],
+      ['v2', unknownHeaderV2()],
+      ['v2-unix', unix],
+    ] as const) {
+      t.equal(await statusOf('web', header, get(`/unnamed/${name}`, CLAIMS)), 200, name)
+      const seen = app.seen(`/unnamed/${name}`)[0]
+      t.equal(seen?.field('forwarded'), 'for=unknown;host="example.test";proto=http', name)
+      t.notOk(seen?.field('x-forwarded-for') ?? seen?.field('x-real-ip'), name)
+      t.equal(seen?.field('x-forwarded-host'), 'example.test', name)
+      t.equal((await causeway.accessOf(`/unnamed/${name}`))['client_ip'], undefined, name)
+    }
+  },
+)
+
+t.test('nor does such a client get in where only networks of ours may', async t => {
+  t.equal(await statusOf('web', proxyHeaderV2(NOBODY, NOBODY), get('/closed/')), 200, 'the balancer may')
+  t.equal(await statusOf('web', unknownHeaderV2(), get('/closed/', CLAIMS)), 503)
+  t.equal(await statusOf('web', proxyHeaderV1(NOBODY, NOBODY), get('/closed/')), 503)
 })
 
 t.test('without a header, or with a broken one, nothing is acted on', async t => {

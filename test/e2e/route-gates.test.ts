@@ -52,6 +52,38 @@ t.test('plain http is sent to https, and what came by https is not', async t => 
   await assertClean(t, causeway, [upstream])
 })
 
+t.test('the redirect leads to no host that only a field names', async t => {
+  const more = '[routes.shop]\nhosts = ["shop.test", "*.shop.test"]\nupstream = "app"\n'
+  const causeway = await start(t, 'redirect_https = true', more)
+  const placeOf = async (host: string, field: string) =>
+    fieldOf(await ask(causeway.port(), `GET /a HTTP/1.1\r\nHost: ${host}\r\n${field}\r\n\r\n`), 'location')
+  for (const field of [
+    'X-Forwarded-Host: evil.test',
+    'Forwarded: for=192.0.2.1;host=evil.test',
+    'X-Forwarded-Host: shop.test.evil.test',
+  ])
+    t.equal(await placeOf('example.test:8080', field), 'https://example.test/a', field)
+  for (const name of ['example.test:8443', 'EXAMPLE.test.', 'shop.test', 'a.shop.test:81'])
+    t.equal(
+      await placeOf('example.test', `X-Forwarded-Host: ${name}`),
+      `https://${name.replace(/:.*/, '')}/a`,
+      name,
+    )
+  await assertClean(t, causeway, [upstream])
+})
+
+t.test('a client does not choose its address where only some may in', async t => {
+  const causeway = await start(t, 'maintenance = { bypass = ["10.0.0.0/8", "127.0.0.0/8"] }')
+  const statusOf = async (fields: string) =>
+    (await ask(causeway.port(), `GET /a HTTP/1.1\r\nHost: a\r\n${fields}\r\n\r\n`)).status
+  t.equal(await statusOf('X-Forwarded-For: 10.1.1.1'), 200)
+  t.equal(await statusOf('Forwarded: for=10.1.1.1'), 200)
+  t.equal(await statusOf('X-Forwarded-For: 10.1.1.1\r\nForwarded: for=192.0.2.1'), 503)
+  t.equal(await statusOf('X-Forwarded-For: 192.0.2.1\r\nForwarded: for=10.1.1.1'), 503)
+  t.equal(await statusOf('X-Forwarded-For: 192.0.2.1\r\nForwarded: for=unknown'), 503)
+  await assertClean(t, causeway, [upstream])
+})
+
 t.test('HSTS goes out over https only, once, and the app has the last word', async t => {
   const files = `[routes.files]\npath = "/files/"\nhsts = "max-age=60"\nstatic = { root = "${join(pages, 'files')}" }`
   const causeway = await start(t, 'hsts = "max-age=31536000; includeSubDomains"', files)
