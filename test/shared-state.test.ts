@@ -1,6 +1,7 @@
 import t from 'tap'
 import { CellColumn, CellReader, createCellMemory, RowAllocator } from '../lib/base/cells.ts'
-import { createSharedState, SharedState, STATE } from '../lib/base/shared-state.ts'
+import { CHOOSY, createSharedState, SharedState, STATE } from '../lib/base/shared-state.ts'
+import { isTurnBefore, turnOf } from '../lib/base/turn.ts'
 
 t.test('slots are counted over all threads', async t => {
   const memory = createSharedState(2)
@@ -41,12 +42,51 @@ t.test('a state change is seen once by whoever made it, and by its version', asy
 t.test('a waiter is woken by a release that comes after it took its ticket', async t => {
   const shared = new SharedState(createSharedState(1))
   shared.addWaiting(2, 0, 1)
-  const ticket = shared.wakeTicket(2)
-  const woken = shared.waitForWake(2, ticket, 10_000)
-  shared.wakeOne(2)
+  shared.setTurn(2, 0, turnOf(1, 5), 5)
+  shared.countLook(2, 0)
+  const ticket = shared.wakeTicket(2, 0)
+  const woken = shared.waitForWake(2, 0, ticket, 10_000)
+  shared.wakeNext(2)
   await woken
-  await shared.waitForWake(2, ticket, 10_000)
+  await shared.waitForWake(2, 0, ticket, 10_000)
   t.pass('and one that came before it waited is not missed')
+})
+
+t.test('of two turns the more urgent comes first, then the older one, or the newer', async t => {
+  const before = (one: number, other: number) =>
+    [false, true].map(newestFirst => isTurnBefore(one, other, newestFirst))
+  t.same(before(turnOf(0, 900), turnOf(1, 5)), [true, true], 'the lane decides')
+  t.same(before(turnOf(1, 5), turnOf(1, 900)), [true, false])
+  t.same(before(turnOf(1, 5.1), turnOf(1, 5.9)), [false, false], 'of one millisecond: equals')
+  t.same(before(turnOf(2, 2 ** 28 - 1), turnOf(2, 2 ** 28 + 1)), [true, false], 'the time may wrap')
+  t.ok(turnOf(0, 0) > 0, 'none is nobody')
+})
+
+t.test('the thread whose turn it is gets the wake, and those that wait for certain endpoints', async t => {
+  const shared = new SharedState(createSharedState(4))
+  for (const thread of [0, 1, 2, 3]) {
+    shared.addWaiting(0, thread, 1)
+    shared.countLook(0, thread)
+  }
+  shared.setTurn(0, 0, turnOf(1, 700), 700)
+  shared.setTurn(0, 1, turnOf(1, 400), 300)
+  shared.setTurn(0, 2, CHOOSY, 600)
+  const tickets = () => [0, 1, 2, 3].map(thread => shared.wakeTicket(0, thread))
+  shared.wakeNext(0)
+  t.same(tickets(), [0, 1, 1, 0])
+  t.equal(shared.nextThread(0), 1)
+  t.equal(shared.nextThread(0, 1), 0, 'of the others')
+  t.equal(shared.longestWaitMs(0, 1_000), 700)
+  shared.setOverdue(0, 1, 1)
+  t.equal(shared.nextThread(0), 0, 'one that does not come is passed over')
+  shared.countLook(0, 1)
+  t.equal(shared.nextThread(0), 1, 'until it looks again')
+  shared.setNewestFirst(0, true)
+  t.equal(shared.nextThread(0), 0)
+  shared.releaseAllOf(1)
+  shared.releaseAllOf(0)
+  t.equal(shared.nextThread(0), undefined, 'a dead thread has no turn')
+  t.equal(shared.longestWaitMs(0, 1_000), 400)
 })
 
 t.test('a counter is the sum of its columns and survives its writer', async t => {

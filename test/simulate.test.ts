@@ -72,6 +72,56 @@ t.test('urgent requests go first, and the least urgent ones make room', async t 
   t.ok(priorities.low.ok < 0.1 * priorities.low.requests, `${priorities.low.ok}`)
 })
 
+/** Sixteen clients who ask again as soon as they have their answer. */
+const sixteen = Array.from({ length: 16 }, (_, n) => ({
+  atMs: 3 * n,
+  demand: { quantile: 0.5, loggedMs: undefined, loggedAt: undefined },
+  luck: 0.5,
+  placeDraw: ((7 * n) % 16) / 16,
+  priority: 'normal' as const,
+  idempotent: true,
+}))
+
+for (const threads of [1, 2, 4]) {
+  t.test(
+    `16 clients on 8 slots of 4 s each, ${threads} data threads: all take turns, nobody is refused`,
+    async t => {
+      const app = appOf('a', { workers: 8, service: { law: 'constant', ms: 4_000 } })
+      const { requests, ok, latency } = await playPool([app], 1, {
+        config: { maxInflight: 8, queue: { length: 1024, timeoutMs: 10_000 } },
+        scenario: { threads, arrivals: sixteen, againUntilMs: 120_000 },
+      })
+      t.ok(requests > 200)
+      t.equal(ok, requests)
+      t.ok((latency?.maxMs ?? Number.NaN) < 8_100, `one turn of waiting, and its own: ${latency?.maxMs}`)
+    },
+  )
+
+  t.test(`twice as many as can be served, ${threads} data threads: most are served at once`, async t => {
+    const app = appOf('a', { workers: 4, service: { law: 'exponential', meanMs: 20 } })
+    const { ok, latency } = await playPool([app], 400, {
+      config: { maxInflight: 4, queue: { length: 1000, timeoutMs: 1000 } },
+      scenario: { threads },
+    })
+    t.ok(ok > 0.97 * 200 * 60, `${ok} of the 12,000 that can be`)
+    t.ok((latency?.p50Ms ?? Number.NaN) < 30, `${latency?.p50Ms}`)
+  })
+}
+
+t.test('a pause of the app that ends in time costs nobody a place, and no order stays behind', async t => {
+  const pause: Fault = { kind: 'hung', fromMs: 20_000, toMs: 21_500 }
+  const app = appOf('a', { workers: 8, service: { law: 'constant', ms: 4_000 }, faults: [pause] })
+  const { requests, ok } = await playPool([app], 1, {
+    config: {
+      maxInflight: 8,
+      queue: { length: 1024, timeoutMs: 10_000 },
+      timeouts: { connectMs: 1_000, responseMs: 60_000, idleMs: 60_000, tunnelMs: 60_000 },
+    },
+    scenario: { threads: 2, arrivals: sixteen, againUntilMs: 120_000 },
+  })
+  t.equal(ok, requests)
+})
+
 const three = (...faults: Fault[]) => ['a', 'b', 'c'].map(name => appOf(name, { workers: 4, faults }))
 const withFault = (fault: Fault) => [appOf('sick', { workers: 4, faults: [fault] }), ...three().slice(1)]
 const MIXED: Changes['load'] = { durationMs: 20_000, postShare: 0.5 }

@@ -157,12 +157,22 @@ export class Endpoint<C extends Pooled = Pooled> implements NamedLoad {
   /** Takes one of `max` slots (0: no cap), or of fewer by what was learned, or while it starts slowly. */
   acquire(max: number): boolean {
     const { shared, thread } = this.#env
-    const learned = shared.limit(this.slot)
-    const most = learned > 0 && (max === 0 || learned < max) ? learned : max
-    const now = this.#ramp === 100 ? most : rampedSlots(most, this.#ramp)
-    if (!shared.acquire(this.slot, thread, now)) return false
+    if (!shared.acquire(this.slot, thread, this.#slots(max))) return false
     this.#env.cells.add(this.row + AT.inflight, 1)
     return true
+  }
+
+  /** Is one of them free now? */
+  hasSlot(max: number): boolean {
+    const slots = this.#slots(max)
+    return slots === 0 || this.inflight < slots
+  }
+
+  /** 0: no cap. */
+  #slots(max: number): number {
+    const learned = this.#env.shared.limit(this.slot)
+    const most = learned > 0 && (max === 0 || learned < max) ? learned : max
+    return this.#ramp === 100 ? most : rampedSlots(most, this.#ramp)
   }
 
   release(): void {

@@ -121,7 +121,7 @@ export class Upstream implements AttemptOwner, WaitingRoomHost {
     if (this.#successor !== undefined) return this.#successor.submit(job)
     this.#budget.requested()
     this.#refresh()
-    if (this.#room.size === 0) {
+    if (!this.#room.hasBefore(job)) {
       const endpoint = this.#lease(job)
       if (endpoint !== undefined) return this.#attempt(job, endpoint)
     }
@@ -131,7 +131,7 @@ export class Upstream implements AttemptOwner, WaitingRoomHost {
   /** Sends the job to an endpoint only if one has a slot now; nobody waits for it. */
   submitNow(job: Job): boolean {
     this.#refresh()
-    const endpoint = this.#room.size === 0 ? this.#lease(job) : undefined
+    const endpoint = this.#room.hasBefore(job) ? undefined : this.#lease(job)
     if (endpoint === undefined) return false
     this.#attempt(job, endpoint)
     return true
@@ -141,6 +141,11 @@ export class Upstream implements AttemptOwner, WaitingRoomHost {
 
   get holds(): boolean {
     return this.#rotation.members.length === 0
+  }
+
+  get hasSlot(): boolean {
+    const { maxInflight } = this.config
+    return this.#rotation.members.some(endpoint => endpoint.hasSlot(maxInflight))
   }
 
   dispatch(job: Job): boolean {

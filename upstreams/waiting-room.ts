@@ -1,12 +1,17 @@
 import { LATENCY_BOUNDS } from '../lib/base/cells.ts'
+import { CHOOSY } from '../lib/base/shared-state.ts'
 import type { ThreadEnv } from '../lib/base/thread-env.ts'
+import { isTurnBefore, turnOf } from '../lib/base/turn.ts'
 import type { Job, WaitingLine } from './job.ts'
 import { QUEUE_REJECTIONS, type QueueRejection, UPSTREAM_BLOCK } from './measures.ts'
-import { Queue } from './queue.ts'
+import { LANE, Queue, type Waiting } from './queue.ts'
+import { SharedOrder } from './shared-order.ts'
 
 const AT = UPSTREAM_BLOCK.at
 /** A waiter looks again after this long even if no wake came, so that a lost wake cannot cost more. */
 const WAIT_CHECK_MS = 1000
+/** For so long a thread leaves a free slot to another whose turn it is; that one may be busy. */
+const COURTESY_MS = 50
 
 /** What a waiting room is made with. */
 export interface WaitingRoomOptions {
@@ -24,32 +29,44 @@ export interface WaitingRoomOptions {
 export interface WaitingRoomHost {
   /** No endpoint is ready: whoever waits is held. */
   readonly holds: boolean
+  /** Some endpoint has a free slot. */
+  readonly hasSlot: boolean
   /** Sends the job to an endpoint if one has a slot for it now; tells `leaving` first. */
   dispatch(job: Job): boolean
   /** It is not to wait, or has waited too long. */
   refuse(job: Job, why: 'full' | 'late'): void
 }
 
+/** A thread that was left a free slot, how often it had looked by then, and when. */
+interface Courtesy {
+  readonly thread: number
+  readonly looks: number
+  readonly sinceMs: number
+}
+
 /**
- * Where the jobs of one data thread wait for a slot of their upstream. Threads that have waiters are woken one by one, in the
- * order in which they began to wait, by whoever frees a slot.
+ * Where the jobs of one data thread wait for a slot of their upstream. All threads together are one queue: each says whose turn it is with
+ * it, a freed slot goes to the thread whose turn comes first, and the others leave it to that one.
  */
 export class WaitingRoom implements WaitingLine {
   readonly #options: WaitingRoomOptions
   readonly #queue: Queue<Job>
+  readonly #order: SharedOrder
   /** Jobs here that want another endpoint than those that failed them: the slots they leave are for those behind them. */
   #choosy = 0
   #listening = false
   #dispatching = false
+  #courtesy: Courtesy | undefined = undefined
 
   constructor(options: WaitingRoomOptions) {
-    const { env, timeoutMs } = options
+    const { env, slot, timeoutMs } = options
     this.#options = options
+    this.#order = new SharedOrder({ env, slot, timeoutMs })
     this.#queue = new Queue<Job>({
       clock: env.clock,
       timers: env.timers,
       timeoutMs,
-      timedOut: (job, waitedMs) => this.#timedOut(job, waitedMs),
+      timedOut: (waiting, waitedMs) => this.#timedOut(waiting, waitedMs),
     })
   }
 
@@ -58,19 +75,28 @@ export class WaitingRoom implements WaitingLine {
     return this.#queue.size
   }
 
+  /** Somebody goes before a newcomer like this, here or in another thread. Hot: two loads as long as nobody waits. */
+  hasBefore(job: Job): boolean {
+    if (this.#queue.size > 0) return true
+    const { env, slot } = this.#options
+    if (env.shared.waiting(slot) === 0) return false
+    return this.#isBehind(turnOf(LANE[job.priority], env.clock.now()))
+  }
+
   /** Takes the job in, or refuses it or one that must make room for it. */
   enter(job: Job): void {
-    const { env, slot, length, host } = this.#options
+    const { env, slot, length, host, row } = this.#options
     if (!env.shared.enterQueue(slot, env.thread, length) && !this.#makeRoom(job)) {
       this.#count('full')
       return host.refuse(job, 'full')
     }
-    this.#queue.push(job, job.priority, job.record.queueMs)
-    env.cells.add(this.#options.row + AT.queueDepth, 1)
+    this.#queue.push(job, job.priority, job.record.queueMs, env.shared.served(slot))
+    env.cells.add(row + AT.queueDepth, 1)
     job.waitsIn(this)
     if (isChoosy(job)) this.#choosy += 1
+    this.#announce()
     if (!this.#listening) this.#listen().catch(() => {})
-    else if (this.#choosy > 0) this.#dispatchInThisTurn()
+    else if (this.#choosy > 0 || this.#queue.size === 1) this.#dispatchInThisTurn()
   }
 
   /** The client of a waiting job has gone. */
@@ -83,28 +109,30 @@ export class WaitingRoom implements WaitingLine {
   /** Takes out all, in the order of their turns. */
   clear(): Job[] {
     const all: Job[] = []
-    for (let job = this.#queue.peek(); job !== undefined; job = this.#queue.peek()) {
-      this.#takeOut(job)
-      all.push(job)
+    for (let next = this.#peek(); next !== undefined; next = this.#peek()) {
+      this.#takeOut(next.item)
+      all.push(next.item)
     }
     return all
   }
 
   /** The job whose turn it is has got a slot, and is about to use it. */
   leaving(job: Job): void {
+    const { env, slot, row } = this.#options
+    env.shared.countServed(slot)
     const waitedMs = this.#takeOut(job)
-    const { env, row } = this.#options
     env.cells.observe(row + AT.queueWait, LATENCY_BOUNDS, waitedMs / 1000)
   }
 
   /**
-   * A slot of the upstream has come free. A thread that is alone gives it to a waiter in this very turn, because a sync worker idles until then;
-   * of several, one that served itself first would leave few slots to the others.
+   * A slot of the upstream has come free. If it is this thread's turn, a waiter gets it in this very turn of the event loop, because a sync
+   * worker idles until then. Hot: one load as long as nobody waits.
    */
   slotFreed(): void {
     const { env, slot } = this.#options
-    if (this.#queue.size === 0 || env.shared.threads > 1) return env.shared.wakeOne(slot)
-    this.#dispatchInThisTurn()
+    if (env.shared.waiting(slot) === 0) return
+    if (this.#queue.size > 0 && !this.#isBehind(env.shared.turn(slot, env.thread))) this.#dispatchInThisTurn()
+    else env.shared.wakeNext(slot)
   }
 
   #dispatchInThisTurn(): void {
@@ -121,28 +149,100 @@ export class WaitingRoom implements WaitingLine {
   /** Dispatches from the queue whenever a slot or an endpoint may have come free, until nobody waits. */
   async #listen(): Promise<void> {
     const { env, slot } = this.#options
+    const { shared, thread } = env
     this.#listening = true
-    env.shared.addWaiting(slot, env.thread, 1)
+    shared.addWaiting(slot, thread, 1)
     while (this.#queue.size > 0) {
-      const ticket = env.shared.wakeTicket(slot)
+      const ticket = shared.wakeTicket(slot, thread)
       this.#dispatchAll()
-      if (this.#queue.size > 0) await env.shared.waitForWake(slot, ticket, WAIT_CHECK_MS)
+      const checkMs = this.#courtesy === undefined ? WAIT_CHECK_MS : COURTESY_MS
+      if (this.#queue.size > 0) await shared.waitForWake(slot, thread, ticket, checkMs)
     }
-    env.shared.addWaiting(slot, env.thread, -1)
+    shared.addWaiting(slot, thread, -1)
     this.#listening = false
-    // The wake that ended this may have been for more slots than we had jobs: pass it on.
-    env.shared.wakeOne(slot)
+    this.#passOn()
   }
 
   #dispatchAll(): void {
-    const { host } = this.#options
+    const { env, slot, host } = this.#options
+    env.shared.countLook(slot, env.thread)
     let passedOver = 0
-    for (let job = this.#queue.peek(); job !== undefined; job = this.#queue.peek(passedOver)) {
-      if (host.dispatch(job)) continue
-      if (host.holds) return this.#queue.held()
-      if (!isChoosy(job)) return
-      passedOver += 1
+    for (let next = this.#peek(); next !== undefined; next = this.#peek(passedOver)) {
+      const choosy = isChoosy(next.item)
+      if (!choosy && this.#givesWay()) return
+      if (host.dispatch(next.item)) continue
+      if (host.holds) return this.#order.held()
+      if (choosy) passedOver += 1
+      else {
+        // No slot is free: the other did not keep one waiting.
+        this.#courtesy = undefined
+        return
+      }
     }
+    this.#courtesy = undefined
+    this.#passOn()
+  }
+
+  /** The wake that came may have been for more slots than we had jobs. */
+  #passOn(): void {
+    const { shared, thread } = this.#options.env
+    const { slot } = this.#options
+    if (shared.waiting(slot) === 0) return
+    const next = shared.nextThread(slot, thread)
+    if (next !== undefined) shared.wakeThread(slot, next)
+  }
+
+  /** Leaves what is free to the thread whose turn comes before ours, unless that one lets it lie. */
+  #givesWay(): boolean {
+    const { env, slot, host } = this.#options
+    const { shared, thread, clock } = env
+    if (shared.threads === 1 || shared.isNewestFirst(slot)) return false
+    const next = shared.nextThread(slot, thread)
+    const turn = next === undefined ? 0 : shared.turn(slot, next)
+    if (next === undefined || turn <= 0 || !isTurnBefore(turn, shared.turn(slot, thread), false)) return false
+    if (!host.hasSlot) return false
+    const looks = shared.looks(slot, next)
+    const nowMs = clock.now()
+    if (this.#courtesy?.thread !== next || this.#courtesy.looks !== looks) {
+      this.#courtesy = { thread: next, looks, sinceMs: nowMs }
+    } else if (nowMs - this.#courtesy.sinceMs >= COURTESY_MS) {
+      shared.setOverdue(slot, next, looks)
+      return this.#givesWay()
+    }
+    shared.wakeThread(slot, next)
+    return true
+  }
+
+  /** Is there a turn in another thread that comes before this one? */
+  #isBehind(turn: number): boolean {
+    const { env, slot } = this.#options
+    const { shared, thread } = env
+    if (shared.threads === 1) return false
+    const next = shared.nextThread(slot, thread)
+    if (next === undefined) return false
+    return turn <= 0 || isTurnBefore(shared.turn(slot, next), turn, shared.isNewestFirst(slot))
+  }
+
+  #peek(turnsLater = 0): Waiting<Job> | undefined {
+    return this.#queue.peek(this.#order.first, turnsLater)
+  }
+
+  /** Tells the other threads whose turn it is here. */
+  #announce(): void {
+    const { env, slot, timeoutMs } = this.#options
+    const oldest = this.#queue.oldest()
+    const oldestMs = oldest === undefined ? 0 : oldest.dueMs - timeoutMs
+    env.shared.setTurn(slot, env.thread, this.#turn(), Math.max(0, oldestMs))
+  }
+
+  #turn(): number {
+    if (this.#queue.size === 0) return 0
+    for (let later = 0; later <= this.#choosy; later += 1) {
+      const next = this.#peek(later)
+      if (next !== undefined && !isChoosy(next.item))
+        return turnOf(next.lane, Math.max(0, next.dueMs - this.#options.timeoutMs))
+    }
+    return CHOOSY
   }
 
   #takeOut(job: Job): number {
@@ -154,17 +254,21 @@ export class WaitingRoom implements WaitingLine {
 
   /** All places are taken: is there one here that the newcomer goes before? Its place passes on. */
   #makeRoom(newcomer: Job): boolean {
-    const out = this.#queue.evict(newcomer.priority)
+    const { env, slot, host, length } = this.#options
+    const oldest = this.#queue.oldest()
+    if (oldest !== undefined) this.#order.lost('full', oldest)
+    const out = this.#queue.evict(newcomer.priority, this.#order.first)
     if (out === undefined) return false
-    const { env, slot, host } = this.#options
     out.item.record.queueMs += out.waitedMs
     this.#left(out.item)
     this.#count('evicted')
     host.refuse(out.item, 'full')
-    return env.shared.enterQueue(slot, env.thread, this.#options.length)
+    return env.shared.enterQueue(slot, env.thread, length)
   }
 
-  #timedOut(job: Job, waitedMs: number): void {
+  #timedOut(waiting: Waiting<Job>, waitedMs: number): void {
+    const job = waiting.item
+    this.#order.lost('late', waiting)
     job.record.queueMs += waitedMs
     this.#left(job)
     this.#count('timeout')
@@ -177,6 +281,8 @@ export class WaitingRoom implements WaitingLine {
     env.cells.add(row + AT.queueDepth, -1)
     job.waitsIn(undefined)
     if (isChoosy(job)) this.#choosy -= 1
+    this.#order.left()
+    this.#announce()
   }
 
   #count(reason: QueueRejection): void {

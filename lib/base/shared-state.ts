@@ -1,3 +1,5 @@
+import { isTurnBefore } from './turn.ts'
+
 /**
  * The words that threads share about endpoints and upstreams, all Int32 and touched with Atomics. Slots (indexes)
  * are handed out by the control thread and keep their meaning for the life of the process.
@@ -27,18 +29,30 @@ const WORD = {
   learned: 6,
 } as const
 const ENDPOINT_WORDS = 7
-const UPSTREAM_WORDS = 4
+/** Words of one upstream. */
+const POOL = { version: 0, served: 1, waiting: 2, queued: 3, newestFirst: 4 } as const
+const UPSTREAM_WORDS = 5
+/**
+ * Words of one upstream in one thread: places in the queue, whether it waits, its wakes, whose turn it is there, since when the oldest
+ * waits, how often it has looked for a slot, and at which look it was found overdue.
+ */
+const WAIT = { places: 0, waiting: 1, wakes: 2, turn: 3, oldest: 4, looks: 5, overdue: 6 } as const
+const WAIT_WORDS = 7
 /** Words of one thread behind its shares: beats, and by how much its event loop is late. */
 const THREAD_WORDS = 2
 /** Words of the process: percent of the memory in use while it is short, and how much there is, MiB. */
 const PROCESS_WORDS = 2
+/** In place of a turn: all that wait in the thread do so for certain endpoints. */
+export const CHOOSY = -1
+/** Times of waiters are kept modulo this, milliseconds: twelve days. */
+const TIME_SCALE = 2 ** 30
 /** A ramp that is over. */
 const FULL_PERCENT = 100
 
 export function createSharedState(threads: number): SharedStateMemory {
   const words =
     MAX_ENDPOINTS * (ENDPOINT_WORDS + threads) +
-    MAX_UPSTREAMS * (UPSTREAM_WORDS + 2 * threads) +
+    MAX_UPSTREAMS * (UPSTREAM_WORDS + WAIT_WORDS * threads) +
     THREAD_WORDS * threads +
     PROCESS_WORDS
   return { buffer: new SharedArrayBuffer(words * Int32Array.BYTES_PER_ELEMENT), threads }
@@ -159,10 +173,15 @@ export class SharedState {
   releaseAllOf(thread: number): void {
     this.setLoopDelay(thread, 0)
     for (let upstream = 0; upstream < MAX_UPSTREAMS; upstream += 1) {
-      const share = this.#queueShareAt(upstream, thread)
-      Atomics.sub(this.#words, this.#upstreamAt(upstream) + 3, this.#words[share] as number)
-      this.#words[share] = 0
-      this.addWaiting(upstream, thread, -(this.#words[this.#waitShareAt(upstream, thread)] as number))
+      const at = this.#waitAt(upstream, thread)
+      Atomics.sub(
+        this.#words,
+        this.#upstreamAt(upstream) + POOL.queued,
+        this.#words[at + WAIT.places] as number,
+      )
+      this.#words[at + WAIT.places] = 0
+      this.addWaiting(upstream, thread, -(this.#words[at + WAIT.waiting] as number))
+      this.setTurn(upstream, thread, 0, 0)
     }
     for (let endpoint = 0; endpoint < MAX_ENDPOINTS; endpoint += 1) {
       const share = this.#shareAt(endpoint, thread)
@@ -175,72 +194,152 @@ export class SharedState {
 
   /** Changes whenever an endpoint of the upstream changed state: pickers compare it to what they were built from. */
   version(upstream: number): number {
-    return this.#words[this.#upstreamAt(upstream)] as number
+    return this.#words[this.#upstreamAt(upstream) + POOL.version] as number
   }
 
   /** Tells all threads that the upstream's ready list has changed, and wakes those that wait for a slot. */
   changed(upstream: number): void {
-    Atomics.add(this.#words, this.#upstreamAt(upstream), 1)
+    Atomics.add(this.#words, this.#upstreamAt(upstream) + POOL.version, 1)
     this.wakeAll(upstream)
   }
 
   /** Takes one of `max` places in the upstream's queue for `thread`; false when it is full. */
   enterQueue(upstream: number, thread: number, max: number): boolean {
-    const at = this.#upstreamAt(upstream) + 3
+    const at = this.#upstreamAt(upstream) + POOL.queued
     if (Atomics.add(this.#words, at, 1) >= max) {
       Atomics.sub(this.#words, at, 1)
       return false
     }
-    const share = this.#queueShareAt(upstream, thread)
-    this.#words[share] = (this.#words[share] as number) + 1
+    this.#addOwn(this.#waitAt(upstream, thread) + WAIT.places, 1)
     return true
   }
 
   leaveQueue(upstream: number, thread: number): void {
-    Atomics.sub(this.#words, this.#upstreamAt(upstream) + 3, 1)
-    const share = this.#queueShareAt(upstream, thread)
-    this.#words[share] = (this.#words[share] as number) - 1
+    Atomics.sub(this.#words, this.#upstreamAt(upstream) + POOL.queued, 1)
+    this.#addOwn(this.#waitAt(upstream, thread) + WAIT.places, -1)
   }
 
   /** Requests that wait for this upstream, over all threads. */
   queued(upstream: number): number {
-    return this.#words[this.#upstreamAt(upstream) + 3] as number
+    return this.#words[this.#upstreamAt(upstream) + POOL.queued] as number
+  }
+
+  /** One that waited has got a slot. */
+  countServed(upstream: number): void {
+    Atomics.add(this.#words, this.#upstreamAt(upstream) + POOL.served, 1)
+  }
+
+  /** So many have, ever; it may wrap. */
+  served(upstream: number): number {
+    return this.#words[this.#upstreamAt(upstream) + POOL.served] as number
+  }
+
+  /** Of those that wait, the newest goes first. */
+  isNewestFirst(upstream: number): boolean {
+    return this.#words[this.#upstreamAt(upstream) + POOL.newestFirst] === 1
+  }
+
+  setNewestFirst(upstream: number, on: boolean): void {
+    Atomics.store(this.#words, this.#upstreamAt(upstream) + POOL.newestFirst, on ? 1 : 0)
   }
 
   /** Threads that wait for a slot of this upstream. */
   addWaiting(upstream: number, thread: number, by: number): void {
-    Atomics.add(this.#words, this.#upstreamAt(upstream) + 2, by)
-    const share = this.#waitShareAt(upstream, thread)
-    this.#words[share] = (this.#words[share] as number) + by
+    Atomics.add(this.#words, this.#upstreamAt(upstream) + POOL.waiting, by)
+    this.#addOwn(this.#waitAt(upstream, thread) + WAIT.waiting, by)
   }
 
   waiting(upstream: number): number {
-    return this.#words[this.#upstreamAt(upstream) + 2] as number
+    return this.#words[this.#upstreamAt(upstream) + POOL.waiting] as number
   }
 
-  /** Hot: only a load as long as nobody waits. */
-  wakeOne(upstream: number): void {
-    const at = this.#upstreamAt(upstream)
-    if (this.#words[at + 2] === 0) return
-    Atomics.add(this.#words, at + 1, 1)
-    Atomics.notify(this.#words, at + 1, 1)
+  /** Says whose turn it is in a thread (see turn.ts; 0: nobody's), and since when its oldest has waited (0: none does). */
+  setTurn(upstream: number, thread: number, turn: number, oldestMs: number): void {
+    const at = this.#waitAt(upstream, thread)
+    Atomics.store(this.#words, at + WAIT.oldest, Math.floor(oldestMs) % TIME_SCALE)
+    Atomics.store(this.#words, at + WAIT.turn, turn)
+  }
+
+  turn(upstream: number, thread: number): number {
+    return Atomics.load(this.#words, this.#waitAt(upstream, thread) + WAIT.turn)
+  }
+
+  /** The thread looks for a slot, so it is not overdue. */
+  countLook(upstream: number, thread: number): void {
+    Atomics.add(this.#words, this.#waitAt(upstream, thread) + WAIT.looks, 1)
+  }
+
+  looks(upstream: number, thread: number): number {
+    return Atomics.load(this.#words, this.#waitAt(upstream, thread) + WAIT.looks)
+  }
+
+  /** The thread has not looked since, though it was woken for a free slot: it has no turn until it does. */
+  setOverdue(upstream: number, thread: number, looks: number): void {
+    Atomics.store(this.#words, this.#waitAt(upstream, thread) + WAIT.overdue, looks)
+  }
+
+  #isOverdue(upstream: number, thread: number): boolean {
+    const at = this.#waitAt(upstream, thread) + WAIT.overdue
+    return Atomics.load(this.#words, at) === this.looks(upstream, thread)
+  }
+
+  /** The thread whose turn it is, leaving out one; undefined if nobody waits there for whichever slot comes free. */
+  nextThread(upstream: number, except?: number): number | undefined {
+    const newestFirst = this.isNewestFirst(upstream)
+    let next: number | undefined
+    let first = 0
+    for (let thread = 0; thread < this.threads; thread += 1) {
+      const turn = this.turn(upstream, thread)
+      if (turn <= 0 || thread === except || this.#isOverdue(upstream, thread)) continue
+      if (next !== undefined && !isTurnBefore(turn, first, newestFirst)) continue
+      next = thread
+      first = turn
+    }
+    return next
+  }
+
+  /** For how long the oldest of those that wait has done so; 0 while nobody does. */
+  longestWaitMs(upstream: number, nowMs: number): number {
+    let longestMs = 0
+    for (let thread = 0; thread < this.threads; thread += 1) {
+      const oldest = Atomics.load(this.#words, this.#waitAt(upstream, thread) + WAIT.oldest)
+      if (oldest === 0) continue
+      const waitedMs = (Math.floor(nowMs) - oldest) % TIME_SCALE
+      longestMs = Math.max(longestMs, (waitedMs + TIME_SCALE) % TIME_SCALE)
+    }
+    return longestMs
+  }
+
+  /**
+   * Wakes the thread whose turn it is, and those whose requests wait for certain endpoints only. Hot: only a load as long as nobody waits.
+   */
+  wakeNext(upstream: number): void {
+    if (this.waiting(upstream) === 0) return
+    const next = this.nextThread(upstream)
+    for (let thread = 0; thread < this.threads; thread += 1)
+      if (thread === next || this.turn(upstream, thread) === CHOOSY) this.wakeThread(upstream, thread)
   }
 
   wakeAll(upstream: number): void {
-    const at = this.#upstreamAt(upstream)
-    if (this.#words[at + 2] === 0) return
-    Atomics.add(this.#words, at + 1, 1)
-    Atomics.notify(this.#words, at + 1)
+    if (this.waiting(upstream) === 0) return
+    for (let thread = 0; thread < this.threads; thread += 1) this.wakeThread(upstream, thread)
+  }
+
+  wakeThread(upstream: number, thread: number): void {
+    const at = this.#waitAt(upstream, thread) + WAIT.wakes
+    Atomics.add(this.#words, at, 1)
+    Atomics.notify(this.#words, at)
   }
 
   /** Number to hand to `waitForWake`: read it before the last look at the slots, so that no wake is missed. */
-  wakeTicket(upstream: number): number {
-    return Atomics.load(this.#words, this.#upstreamAt(upstream) + 1)
+  wakeTicket(upstream: number, thread: number): number {
+    return Atomics.load(this.#words, this.#waitAt(upstream, thread) + WAIT.wakes)
   }
 
-  /** Resolves when a slot may have come free since the ticket was read. */
-  async waitForWake(upstream: number, ticket: number, timeoutMs: number): Promise<void> {
-    const waiting = Atomics.waitAsync(this.#words, this.#upstreamAt(upstream) + 1, ticket, timeoutMs)
+  /** Resolves when this thread was woken since the ticket was read. */
+  async waitForWake(upstream: number, thread: number, ticket: number, timeoutMs: number): Promise<void> {
+    const at = this.#waitAt(upstream, thread) + WAIT.wakes
+    const waiting = Atomics.waitAsync(this.#words, at, ticket, timeoutMs)
     if (waiting.async) await waiting.value
   }
 
@@ -300,17 +399,18 @@ export class SharedState {
     return MAX_ENDPOINTS * ENDPOINT_WORDS + upstream * UPSTREAM_WORDS
   }
 
-  #queueShareAt(upstream: number, thread: number): number {
-    const shares = MAX_ENDPOINTS * (ENDPOINT_WORDS + this.threads) + MAX_UPSTREAMS * UPSTREAM_WORDS
-    return shares + thread * MAX_UPSTREAMS + upstream
+  #waitAt(upstream: number, thread: number): number {
+    const before = MAX_ENDPOINTS * (ENDPOINT_WORDS + this.threads) + MAX_UPSTREAMS * UPSTREAM_WORDS
+    return before + (thread * MAX_UPSTREAMS + upstream) * WAIT_WORDS
   }
 
-  #waitShareAt(upstream: number, thread: number): number {
-    return this.#queueShareAt(upstream, thread) + this.threads * MAX_UPSTREAMS
+  /** A word that only its own thread writes. */
+  #addOwn(at: number, by: number): void {
+    this.#words[at] = (this.#words[at] as number) + by
   }
 
   #beatAt(thread: number): number {
     const endpoints = MAX_ENDPOINTS * (ENDPOINT_WORDS + this.threads)
-    return endpoints + MAX_UPSTREAMS * (UPSTREAM_WORDS + 2 * this.threads) + thread
+    return endpoints + MAX_UPSTREAMS * (UPSTREAM_WORDS + WAIT_WORDS * this.threads) + thread
   }
 }

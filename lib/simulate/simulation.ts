@@ -17,6 +17,8 @@ import type { VisitContext } from './visit.ts'
 
 /** How often a real data thread lets its deadlines run out. */
 const TICK_MS = 50
+/** A client that was refused does not ask again before. */
+const AGAIN_MS = 100
 /** More than any request makes. */
 const MANY_ATTEMPTS = 40
 
@@ -30,6 +32,8 @@ export interface Scenario {
   readonly roundTripMs: number
   /** In the order of time. */
   readonly arrivals: Iterable<Arrival>
+  /** Until when each client asks again as soon as it has its answer (a closed loop); undefined: each asks once. */
+  readonly againUntilMs?: number
   /** What comes before is played, but not counted, milliseconds. */
   readonly warmUpMs: number
   /** How long a client waits for its answer; undefined: for as long as it takes. */
@@ -69,8 +73,11 @@ class Simulation {
   readonly #threads: readonly Thread[]
   readonly #tally = new Tally()
   readonly #arrivals: Iterator<Arrival>
+  readonly #draw: () => number
   #open = 0
   #allCame = false
+  /** Clients that are about to ask again. */
+  #returning = 0
   #totals: readonly AppTotals[] = []
   #lastArrivalMs = 0
   /** When a request came or ended last. */
@@ -81,6 +88,7 @@ class Simulation {
     this.#scenario = scenario
     this.#apps = apps.map(model => new App(model, this.#agenda))
     this.#shared = new VirtualState(createSharedState(threads), this.#agenda)
+    this.#draw = randomStream(seed, 'again')
     this.#arrivals = scenario.arrivals[Symbol.iterator]()
     const placement = placementOf(apps.length)
     const cells = createCellMemory(threads, UPSTREAM_BLOCK.size + apps.length * ENDPOINT_BLOCK.size)
@@ -112,7 +120,7 @@ class Simulation {
   async run(): Promise<Played> {
     const lostAfterMs = longestMs(this.#scenario.config)
     this.#planNext()
-    while (!(this.#allCame && this.#open === 0) && this.#agenda.proceed()) {
+    while (!(this.#allCame && this.#open + this.#returning === 0) && this.#agenda.proceed()) {
       const settled = this.#shared.settled()
       if (settled !== undefined) await this.#settle(settled)
       if (this.#open > 0 && this.#agenda.now() - this.#movedAtMs > lostAfterMs)
@@ -156,6 +164,19 @@ class Simulation {
     this.#totals = this.#apps.map(app => app.totals)
   }
 
+  /** The client of this one asks again, if clients do. */
+  #askAgain(arrival: Arrival, end: End): void {
+    const delayMs = end.kind === 'answer' ? 0 : AGAIN_MS
+    const atMs = this.#agenda.now() + delayMs
+    if (atMs > (this.#scenario.againUntilMs ?? Number.NEGATIVE_INFINITY)) return
+    const demand = { ...arrival.demand, quantile: this.#draw() }
+    this.#returning += 1
+    this.#agenda.at(atMs, () => {
+      this.#returning -= 1
+      this.#take({ ...arrival, atMs, demand, luck: this.#draw() })
+    })
+  }
+
   #take(arrival: Arrival): void {
     const { threads, patienceMs } = this.#scenario
     const { upstream, context } = this.#threads[Math.floor(arrival.placeDraw * threads)] as Thread
@@ -169,6 +190,7 @@ class Simulation {
   ended({ arrival, record, priority, idempotent, begun }: SimulatedRequest, end: End): void {
     this.#open -= 1
     this.#movedAtMs = this.#agenda.now()
+    this.#askAgain(arrival, end)
     if (arrival.atMs < this.#scenario.warmUpMs) return
     const tookMs = this.#agenda.now() - arrival.atMs
     const { queueMs, attempts } = record

@@ -11,8 +11,8 @@ interface Waiter {
  */
 export class VirtualState extends SharedState {
   readonly #agenda: Agenda
-  /** By upstream, in the order in which they began to wait. */
-  readonly #waiters = new Map<number, Waiter[]>()
+  /** By thread and upstream. */
+  readonly #waiters = new Map<string, Waiter>()
   /** Somebody was woken, and has not run yet. */
   #woken = false
 
@@ -21,34 +21,20 @@ export class VirtualState extends SharedState {
     this.#agenda = agenda
   }
 
-  override wakeOne(upstream: number): void {
-    super.wakeOne(upstream)
-    this.#waiters.get(upstream)?.shift()?.wake()
+  override wakeThread(upstream: number, thread: number): void {
+    super.wakeThread(upstream, thread)
+    this.#wake(keyOf(upstream, thread))
   }
 
-  override wakeAll(upstream: number): void {
-    super.wakeAll(upstream)
-    for (const waiter of this.#waiters.get(upstream)?.splice(0) ?? []) waiter.wake()
-  }
-
-  override waitForWake(upstream: number, ticket: number, timeoutMs: number): Promise<void> {
+  override waitForWake(upstream: number, thread: number, ticket: number, timeoutMs: number): Promise<void> {
     this.#woken = true
-    if (this.wakeTicket(upstream) !== ticket) return Promise.resolve()
+    if (this.wakeTicket(upstream, thread) !== ticket) return Promise.resolve()
     return new Promise(resolve => {
-      const waiter = {
-        wake: () => {
-          this.#woken = true
-          resolve()
-        },
-      }
-      const waiters = this.#waiters.get(upstream) ?? []
-      this.#waiters.set(upstream, waiters)
-      waiters.push(waiter)
+      const waiter = { wake: resolve }
+      const key = keyOf(upstream, thread)
+      this.#waiters.set(key, waiter)
       this.#agenda.after(timeoutMs, () => {
-        const at = waiters.indexOf(waiter)
-        if (at < 0) return
-        waiters.splice(at, 1)
-        waiter.wake()
+        if (this.#waiters.get(key) === waiter) this.#wake(key)
       })
     })
   }
@@ -65,4 +51,16 @@ export class VirtualState extends SharedState {
     // Runs when no promise has anything left to do.
     return new Promise(resolve => setImmediate(resolve))
   }
+
+  #wake(key: string): void {
+    const waiter = this.#waiters.get(key)
+    if (waiter === undefined) return
+    this.#waiters.delete(key)
+    this.#woken = true
+    waiter.wake()
+  }
+}
+
+function keyOf(upstream: number, thread: number): string {
+  return `${upstream} ${thread}`
 }
