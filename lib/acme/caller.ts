@@ -58,7 +58,7 @@ export class Caller {
   }
 
   #problemOf(answer: CallAnswer, { url }: Call): AcmeProblem {
-    const fallback = `${new URL(url).host} answers with status ${answer.status}`
+    const fallback = `${hostOf(url)} answers with status ${answer.status}`
     const facts = { occasion: 'request', retryAfterMs: this.#wish(answer) } as const
     return readProblem(jsonOf(answer.text), fallback, facts)
   }
@@ -70,10 +70,15 @@ export class Caller {
       if (error instanceof AcmeProblem) throw error
       const { code, message } = error as NodeJS.ErrnoException
       const words = this.#options.signal.aborted ? 'ended' : (code ?? message)
-      const text = `${new URL(call.url).host} cannot be asked: ${words}`
+      const text = `${hostOf(call.url)} cannot be asked: ${words}`
       throw new AcmeProblem(text, { kind: 'unreachable', occasion: 'request', cause: error })
     }
   }
+}
+
+/** URLs come out of the server's answers: they need not be any. */
+function hostOf(url: string): string {
+  return URL.canParse(url) ? new URL(url).host : JSON.stringify(url)
 }
 
 /** `undefined` for what is none. */

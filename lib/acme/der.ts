@@ -2,14 +2,20 @@
 
 /** Tags of X.690 8 and of RFC 5280. */
 export const TAG = {
+  boolean: 0x01,
   integer: 0x02,
   bitString: 0x03,
   octetString: 0x04,
+  null: 0x05,
   objectId: 0x06,
   utf8String: 0x0c,
   utcTime: 0x17,
   sequence: 0x30,
   set: 0x31,
+  /** [2] of GeneralName */
+  dnsName: 0x82,
+  /** [0] of CertificationRequestInfo */
+  attributes: 0xa0,
   version: 0xa0,
   extensions: 0xa3,
 } as const

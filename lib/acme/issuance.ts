@@ -1,10 +1,11 @@
-import type { Authorization, Client, Order } from 'acme-client'
 import type { Clock } from '../base/clock.ts'
 import { type KeyPair, keyPairOf } from '../base/key-pair.ts'
 import type { AcmeChallenge, AcmeConfig } from '../config/tls-model.ts'
 import type { ChallengeBoard, Proof } from './challenge-board.ts'
+import type { Authorization, Challenge, Order } from './documents.ts'
 import { AcmeProblem, type Occasion, readProblem } from './problem.ts'
 import type { Session } from './session.ts'
+import { acmeIdentifier, certificateRequest, keyText, newEcKey, newKey, selfSigned } from './x509.ts'
 
 export interface IssuanceParts {
   readonly session: Session
@@ -13,9 +14,6 @@ export interface IssuanceParts {
   readonly keyType: AcmeConfig['keyType']
   pause(delayMs: number): Promise<void>
 }
-
-type OrderRequest = Parameters<Client['createOrder']>[0] & { readonly replaces?: string }
-type OfferedChallenge = Authorization['challenges'][number]
 
 /** From the start of a challenge, or of the signing, to its end. */
 const PATIENCE_MS = 120_000
@@ -31,39 +29,37 @@ export async function issue(
 ): Promise<KeyPair> {
   const { session } = parts
   const order = await newOrder(session, name, replaces)
-  const authorizations = await session.ask(client => client.getAuthorizations(order))
-  for (const authorization of authorizations) await prove(authorization, challenge, parts)
+  for (const url of order.authorizations)
+    await prove(await session.ask(client => client.authorization(url)), challenge, parts)
   const ready = await settled(parts, order, 'pending')
   const { key, finalized } = await finalize(ready, name, parts)
   const done = await settled(parts, finalized, 'processing')
-  if (done.status !== 'valid') throw orderProblem(done)
-  const certificate = await session.ask(client => client.getCertificate(done))
+  const url = done.certificate
+  if (done.status !== 'valid' || url === undefined) throw orderProblem(done)
+  const certificate = await session.ask(client => client.certificate(url))
   return checked(name, certificate, key, parts.clock.wall())
 }
 
 /** Without `replaces` once more where the server does not like it: it is a courtesy, and must not stand in the way. */
 async function newOrder(session: Session, name: string, replaces: string | undefined): Promise<Order> {
-  const plain = { identifiers: [{ type: 'dns', value: name }] }
-  if (replaces === undefined) return session.ask(client => client.createOrder(plain))
+  if (replaces === undefined) return session.ask(client => client.createOrder(name))
   try {
-    // The library passes on what it does not know.
-    const order: OrderRequest = { ...plain, replaces }
-    return await session.ask(client => client.createOrder(order))
+    return await session.ask(client => client.createOrder(name, replaces))
   } catch (error) {
     if (!(error instanceof AcmeProblem) || !['alreadyReplaced', 'malformed'].includes(error.kind)) throw error
-    return session.ask(client => client.createOrder(plain))
+    return session.ask(client => client.createOrder(name))
   }
 }
 
 async function prove(authorization: Authorization, kind: AcmeChallenge, parts: IssuanceParts): Promise<void> {
   if (authorization.status === 'valid') return
   const challenge = authorization.challenges.find(({ type }) => type === kind)
-  const name = authorization.identifier.value
+  const { name } = authorization
   if (challenge === undefined)
     throw problem(`the server offers no ${kind} challenge for ${name}`, 'notOffered', 'challenge')
   const proof = await proofOf(challenge, authorization, kind, parts)
   await parts.board.during(proof, async () => {
-    await parts.session.ask(client => client.completeChallenge(challenge))
+    await parts.session.ask(client => client.answer(challenge))
     await untilProved(authorization, kind, parts)
   })
 }
@@ -73,50 +69,46 @@ async function untilProved(
   kind: AcmeChallenge,
   parts: IssuanceParts,
 ): Promise<void> {
-  // What an order and an authorization have in common is all that the look needs: the library looks by `authorizations` of an order.
-  const look = { authorizations: [authorization.url] } as Order
   await looking(parts, `the ${kind} challenge`, async () => {
-    const [now] = await parts.session.ask(client => client.getAuthorizations(look))
-    if (now === undefined || now.status === 'pending') return undefined
+    const now = await parts.session.ask(client => client.authorization(authorization.url))
+    if (now.status === 'pending') return undefined
     if (now.status === 'valid') return now
-    const tried = now.challenges.find(({ type }) => type === kind) as { readonly error?: unknown } | undefined
+    const tried = now.challenges.find(({ type }) => type === kind)
     const fallback = `the ${kind} challenge ended as ${now.status}`
     throw readProblem(tried?.error, fallback, { occasion: 'challenge' })
   })
 }
 
 async function proofOf(
-  challenge: OfferedChallenge,
-  authorization: Authorization,
+  challenge: Challenge,
+  { name }: Authorization,
   kind: AcmeChallenge,
-  { session }: IssuanceParts,
+  { session, clock }: IssuanceParts,
 ): Promise<Proof> {
-  return session.ask(async (client, { crypto }) => {
-    const keyAuthorization = await client.getChallengeKeyAuthorization(challenge)
-    if (kind === 'http-01') return { kind, token: challenge.token, keyAuthorization }
-    const key = await crypto.createPrivateEcdsaKey()
-    const [, certificate] = await crypto.createAlpnCertificate(authorization, keyAuthorization, key)
-    const pair = keyPairOf(certificate.toString('latin1'), key.toString('latin1'))
-    if ('fault' in pair)
-      throw problem(`the certificate of the challenge ${pair.fault}`, 'internal', 'challenge')
-    return { kind, pair }
-  })
+  const { token } = challenge
+  const keyAuthorization = await session.ask(async client => client.keyAuthorization(challenge))
+  if (kind === 'http-01') return { kind, token, keyAuthorization }
+  const key = newEcKey()
+  const life = { nowMs: clock.wall(), days: 1 }
+  const pair = keyPairOf(selfSigned(name, key, life, acmeIdentifier(keyAuthorization)), keyText(key))
+  if ('fault' in pair)
+    throw problem(`the certificate of the challenge ${pair.fault}`, 'internal', 'challenge')
+  return { kind, pair }
 }
 
 async function finalize(order: Order, name: string, { session, keyType }: IssuanceParts) {
   if (order.status !== 'ready') throw orderProblem(order)
-  return session.ask(async (client, { crypto }) => {
-    const key = await (keyType === 'rsa' ? crypto.createPrivateRsaKey() : crypto.createPrivateEcdsaKey())
-    const [, request] = await crypto.createCsr({ altNames: [name] }, key)
-    return { key: key.toString('latin1'), finalized: await client.finalizeOrder(order, request) }
-  })
+  const key = await newKey(keyType)
+  const request = certificateRequest(name, key)
+  const finalized = await session.ask(client => client.finalize(order, request))
+  return { key: keyText(key), finalized }
 }
 
 /** The order once it is in another state than this one. */
-async function settled(parts: IssuanceParts, order: Order, state: Order['status']): Promise<Order> {
+async function settled(parts: IssuanceParts, order: Order, state: string): Promise<Order> {
   if (order.status !== state) return order
   return looking(parts, 'the order', async () => {
-    const now = await parts.session.ask(client => client.getOrder(order))
+    const now = await parts.session.ask(client => client.order(order))
     return now.status === state ? undefined : now
   })
 }
@@ -147,8 +139,7 @@ function checked(name: string, certificate: string, key: string, nowMs: number):
   return pair
 }
 
-function orderProblem(order: Order): AcmeProblem {
-  const { error, status } = order as Order & { readonly error?: unknown }
+function orderProblem({ error, status }: Order): AcmeProblem {
   return readProblem(error, `the order ended as ${status}`, { occasion: 'challenge' })
 }
 

@@ -1,10 +1,11 @@
-import type { Client } from 'acme-client'
 import type { AcmeConfig } from '../config/tls-model.ts'
 import { Caller, type CallerOptions, jsonOf } from './caller.ts'
-import { callingBy, type Library, loadLibrary } from './library.ts'
+import { Client } from './client.ts'
+import { isAccountKey } from './jose.ts'
 import { AcmeProblem, remedyFor } from './problem.ts'
 import { type Advice, readAdvice } from './renewal-info.ts'
 import type { Account, AcmeStore } from './store.ts'
+import { keyText, newEcKey } from './x509.ts'
 
 export interface SessionParts extends CallerOptions {
   readonly config: AcmeConfig
@@ -13,8 +14,6 @@ export interface SessionParts extends CallerOptions {
   accountMade(url: string, terms: string | undefined): void
 }
 
-/** The library signs five times more by itself; a server that refuses half of all nonces must not be able to end an order. */
-const NONCE_ROUNDS = 10
 const DIRECTORY_MS = 3_600_000
 
 /** Talks to one ACME server with one account, which is made when it is first needed (RFC 8555 7.3). One call at a time. */
@@ -29,11 +28,10 @@ export class Session {
     this.#caller = new Caller(parts)
   }
 
-  /** Runs a request of the library for the account. */
-  async ask<T>(work: (client: Client, library: Library) => Promise<T>): Promise<T> {
-    const library = await loadLibrary()
-    const client = await this.#account(library)
-    return this.#signed(() => work(client, library))
+  /** Runs requests of the account. */
+  async ask<T>(work: (client: Client) => Promise<T>): Promise<T> {
+    this.#client ??= await this.#account()
+    return work(this.#client)
   }
 
   /** How long the last answer wants us to wait. */
@@ -46,7 +44,7 @@ export class Session {
     const { config } = this.#parts
     try {
       // An update that changes nothing: servers differ in how an account is read.
-      const { status } = await this.ask(client => client.updateAccount({ contact: contactOf(config) }))
+      const status = await this.ask(client => client.updateAccount({ contact: contactOf(config) }))
       return status === 'valid'
     } catch (error) {
       if (error instanceof AcmeProblem && remedyFor(error) === 'new-account') return false
@@ -93,82 +91,53 @@ export class Session {
     return this.#caller.call({ method: 'GET', url, headers: { Accept: 'application/json' }, body: undefined })
   }
 
-  async #account(library: Library): Promise<Client> {
-    if (this.#client !== undefined) return this.#client
+  async #account(): Promise<Client> {
     const known = this.#parts.store.readAccount()
-    const client =
-      known !== undefined && this.#fits(known)
-        ? await this.#takeUp(known, library)
-        : await this.#register(library)
-    this.#client = client
-    return client
+    return known !== undefined && this.#fits(known) ? this.#takeUp(known) : this.#register()
   }
 
   /** Made with this server, and bound to the same account there, if to any. */
-  #fits({ directory, keyId }: Account): boolean {
+  #fits({ directory, keyId, key }: Account): boolean {
     const { config } = this.#parts
-    return directory === config.directory && keyId === config.externalAccount?.keyId
+    return directory === config.directory && keyId === config.externalAccount?.keyId && isAccountKey(key)
   }
 
-  async #takeUp(account: Account, library: Library): Promise<Client> {
+  async #takeUp(account: Account): Promise<Client> {
     const { config, store } = this.#parts
-    const client = this.#clientOf(library, account.key, account.url)
+    const client = this.#clientOf(account.key, account.url)
     if (account.email === config.email) return client
-    await this.#signed(() => client.updateAccount({ contact: contactOf(config) }))
+    await client.updateAccount({ contact: contactOf(config) })
     store.writeAccount({ ...account, email: config.email })
     return client
   }
 
-  async #register(library: Library): Promise<Client> {
+  async #register(): Promise<Client> {
     const { config, store } = this.#parts
-    const key = (await library.crypto.createPrivateEcdsaKey()).toString('latin1')
-    const client = this.#clientOf(library, key, undefined)
-    try {
-      await this.#signed(() =>
-        client.createAccount({ termsOfServiceAgreed: true, contact: contactOf(config) }),
-      )
-    } catch (error) {
-      if (!(error instanceof AcmeProblem)) throw error
-      const { kind, retryAfterMs } = error
-      const message = `no account: ${error.message}`
-      throw new AcmeProblem(message, { kind, occasion: 'account', retryAfterMs, cause: error })
-    }
-    const url = client.getAccountUrl()
     const { directory, email, externalAccount } = config
+    const key = keyText(newEcKey())
+    const client = this.#clientOf(key, undefined)
+    const url = await client.createAccount(contactOf(config), externalAccount).catch(asAccountProblem)
     store.writeAccount({ directory, url, key, email, keyId: externalAccount?.keyId })
-    const terms = await this.#signed(() => client.getTermsOfServiceUrl())
-    this.#parts.accountMade(url, terms ?? undefined)
+    this.#parts.accountMade(url, termsOf(await this.directory()))
     return client
   }
 
-  #clientOf(library: Library, key: string, url: string | undefined): Client {
-    const { directory, externalAccount } = this.#parts.config
-    const binding =
-      externalAccount === undefined
-        ? undefined
-        : { kid: externalAccount.keyId, hmacKey: externalAccount.hmacKey }
-    return new library.Client({
-      directoryUrl: directory,
-      accountKey: key,
-      ...(url === undefined ? {} : { accountUrl: url }),
-      ...(binding === undefined ? {} : { externalAccountBinding: binding }),
-    })
+  #clientOf(key: string, url: string | undefined): Client {
+    return new Client({ caller: this.#caller, key, directory: () => this.directory() }, url)
   }
+}
 
-  /** A refused nonce means that nothing was done: the request goes out once more (RFC 8555 6.5). */
-  async #signed<T>(work: () => Promise<T>): Promise<T> {
-    for (let round = 1; ; round += 1) {
-      try {
-        return await callingBy(this.#caller, work)
-      } catch (error) {
-        if (error instanceof AcmeProblem) throw error
-        const { message } = error as Error
-        if (this.#caller.nonceRefused && round < NONCE_ROUNDS) continue
-        const kind = this.#caller.nonceRefused ? 'badNonce' : 'unknown'
-        throw new AcmeProblem(message, { kind, occasion: 'request', cause: error })
-      }
-    }
-  }
+function asAccountProblem(error: unknown): never {
+  if (!(error instanceof AcmeProblem)) throw error
+  const { kind, retryAfterMs } = error
+  const message = `no account: ${error.message}`
+  throw new AcmeProblem(message, { kind, occasion: 'account', retryAfterMs, cause: error })
+}
+
+/** Where the terms of service stand (RFC 8555 7.1.1). */
+function termsOf({ meta }: Readonly<Record<string, unknown>>): string | undefined {
+  const { termsOfService } = (meta ?? {}) as { readonly termsOfService?: unknown }
+  return typeof termsOfService === 'string' ? termsOfService : undefined
 }
 
 function contactOf({ email }: AcmeConfig): string[] {

@@ -13,7 +13,7 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { Caller } from '../../lib/acme/caller.ts'
-import { callingBy, loadLibrary } from '../../lib/acme/library.ts'
+import { Client } from '../../lib/acme/client.ts'
 import { STAND_IN_NAME } from '../../lib/acme/stand-in.ts'
 import { systemClock } from '../../lib/base/clock.ts'
 import type { KeyPair } from '../../lib/base/key-pair.ts'
@@ -248,16 +248,18 @@ function bound(keyId: string, hmacKey: string) {
 /** By its owner's wish, from elsewhere (RFC 8555 7.3.6). */
 async function closeAccount(world: AcmeWorld): Promise<void> {
   const { url, key } = JSON.parse(readFileSync(world.path('account.json'), 'utf8')) as Record<string, string>
-  const { Client } = await loadLibrary()
   const caller = new Caller({
     ca: readFileSync(world.pebble.ca, 'latin1'),
     clock: systemClock,
     signal: AbortSignal.timeout(10_000),
   })
-  const client = new Client({
-    directoryUrl: world.pebble.directory,
-    accountKey: key ?? '',
-    accountUrl: url ?? '',
+  const asked = await caller.call({
+    method: 'GET',
+    url: world.pebble.directory,
+    headers: {},
+    body: undefined,
   })
-  await callingBy(caller, () => client.updateAccount({ status: 'deactivated' }))
+  const directory = JSON.parse(asked.text) as Record<string, unknown>
+  const client = new Client({ caller, key: key ?? '', directory: async () => directory }, url)
+  t.equal(await client.updateAccount({ status: 'deactivated' }), 'deactivated')
 }
