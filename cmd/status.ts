@@ -75,8 +75,8 @@ function describeUpstream(upstream: Partial<UpstreamStatus>): string[] {
   const labels = (endpoints ?? []).map(labelOf)
   const width = Math.max(0, ...labels.map(label => label.length))
   const rows = (endpoints ?? []).map((endpoint, i) => {
-    const { state, reason, check } = endpoint
-    const why = reason ?? check?.message ?? ''
+    const { state, reason, note, check } = endpoint
+    const why = reason ?? note ?? check?.message ?? ''
     return `  ${labels[i]?.padEnd(width)}  ${state.padEnd(8)}  ${workText(endpoint)}  ${why}`.trimEnd()
   })
   const notes = problems.map(problem => `  ${problem}`)

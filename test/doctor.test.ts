@@ -14,6 +14,8 @@ import { assetsIn, csrfTokenIn } from '../lib/doctor/page.ts'
 import { checkReach } from '../lib/doctor/reach-check.ts'
 import { checkPlain, checkRedirects } from '../lib/doctor/redirect-check.ts'
 import { checkSpoofing } from '../lib/doctor/spoof-check.ts'
+import { checkStalls } from '../lib/doctor/stall-check.ts'
+import { tryStalls } from '../lib/doctor/stall-trial.ts'
 import type { CsrfTest, CsrfTrial, Probe, Spoof } from '../lib/doctor/survey.ts'
 import { checkTrust } from '../lib/doctor/trust-check.ts'
 import {
@@ -27,6 +29,7 @@ import {
   saidBy,
   snapshotOf,
 } from './support/doctor-answers.ts'
+import { RecordingUpstream } from './support/recording-upstream.ts'
 
 const NAMES = namesOf(undefined)
 
@@ -302,4 +305,47 @@ t.test('forwarded: what a client claims is seen by what changes', async t => {
 t.test('a connection that is closed after each answer', async t => {
   t.match(saidBy(checkKeepAlive(page())), [/timeouts\.keepalive/])
   t.same(saidBy(checkKeepAlive({ ...page(), reused: true })), [])
+})
+
+t.test(
+  'kept connections: an app that answers 40 ms late on used ones alone is named with its remedy',
+  async t => {
+    const answers = (fresh: number, used: readonly number[]) => [
+      { used: false, pauseMs: fresh },
+      ...used.map(pauseMs => ({ used: true, pauseMs })),
+    ]
+    const of = (fresh: number, used: readonly number[]) =>
+      saidBy(
+        checkStalls([{ upstream: 'app', origin: 'http://127.0.0.1:8000', answers: answers(fresh, used) }]),
+      )
+    t.match(of(0, [41, 42, 44, 0]), [/^hint: 3 of 4 answers .* came 40 ms late.*uvloop/])
+    t.match(of(41, [41, 42, 44]), [/^ok/], 'a stream of events')
+    t.match(of(0, [0, 41, 0, 0]), [/^ok/])
+    t.same(of(0, []), [], 'it keeps no connection')
+  },
+)
+
+t.test('kept connections are looked at where they lead: ten questions on one', async t => {
+  const app = await RecordingUpstream.start(t)
+  const endpoint = {
+    upstream: 'app',
+    origin: `http://127.0.0.1:${app.port}`,
+    socket: undefined,
+    expect: [200],
+  }
+  const plan = {
+    endpoint,
+    path: '/healthz',
+    host: 'www.example.com',
+    headers: { 'x-forwarded-proto': 'https' },
+  }
+  const [trial] = await tryStalls([plan, { ...plan, endpoint: undefined }])
+  t.same(
+    trial?.answers.map(({ used }) => used),
+    [false, ...Array(9).fill(true)],
+  )
+  t.equal(app.connections, 1)
+  t.equal(app.requests[0]?.field('host'), 'www.example.com')
+  await app.stop()
+  t.same((await tryStalls([plan]))[0]?.answers, [], 'one that does not answer says nothing')
 })

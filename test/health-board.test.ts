@@ -202,3 +202,25 @@ t.test('a managed worker is down until it accepts connections and passes its che
     'info endpoint up worker-1',
   ])
 })
+
+t.test(
+  'an endpoint whose used connections stall stays up; it is said once, with the remedy in its status',
+  async t => {
+    const bench = new HealthBench(t)
+    bench.place([1, 2])
+    bench.board.stalls('app', full(9), 1000)
+    t.same(bench.events, [])
+    bench.board.stalls('app', full(1), 300_000)
+    bench.board.stalls('app', full(1), 300_000)
+    t.match(bench.events, [/^warn endpoint stalls 1: answers on used connections come 40 ms late/])
+    t.equal(bench.events.length, 1)
+    t.match(bench.status, [
+      { state: 'up', note: /each request now takes a new one;.*uvloop/ },
+      { note: undefined },
+    ])
+    bench.clock.pass(1_000_000)
+    t.match(bench.status, [{ note: undefined }, {}], 'not found again')
+    bench.board.stalls('app', full(1), 300_000)
+    t.equal(bench.events.length, 2)
+  },
+)

@@ -15,6 +15,7 @@ function upstream(name: string, ...states: EndpointState[]): UpstreamStatus {
     weight: 1,
     ramp: undefined,
     inflight: 0,
+    note: undefined,
     tunnels: 0,
     check: undefined,
   }))

@@ -1,8 +1,9 @@
 import { LATENCY_BOUNDS } from '../lib/base/cells.ts'
 import type { Peer } from '../lib/base/peer-socket.ts'
 import type { ThreadEnv } from '../lib/base/thread-env.ts'
-import { isSecure } from '../lib/config/endpoint-fit.ts'
+import { isHttp2, isSecure } from '../lib/config/endpoint-fit.ts'
 import type { Address, EndpointConfig, EndpointProtocol, UpstreamConfig } from '../lib/config/model.ts'
+import { AckStall } from './ack-stall.ts'
 import type { NamedLoad } from './balancer/load.ts'
 import { PeakEwma } from './balancer/peak-ewma.ts'
 import { KeepaliveLimit } from './keepalive-limit.ts'
@@ -48,6 +49,8 @@ export class Endpoint<C extends Pooled = Pooled> implements NamedLoad {
   shared: SharedConnections | undefined = undefined
   #tls: EndpointTls | undefined = undefined
   readonly keepalive = new KeepaliveLimit()
+  /** undefined where the configuration says how connections are kept, or they are not kept at all. */
+  stall: AckStall | undefined = undefined
   /** Largest block of uwsgi variables that was answered here, in bytes. */
   answeredBlockBytes = 0
   readonly #names: HostLookup
@@ -85,7 +88,7 @@ export class Endpoint<C extends Pooled = Pooled> implements NamedLoad {
   /** What the configuration says now; after a reload this may be another protocol at the same address. */
   configure(
     config: EndpointConfig,
-    { server, proxyProtocol }: Pick<UpstreamConfig, 'server' | 'proxyProtocol'>,
+    { server, proxyProtocol, keepalive }: Pick<UpstreamConfig, 'server' | 'proxyProtocol' | 'keepalive'>,
     credentials: TlsCredentials,
   ): void {
     const tls = isSecure(config.protocol) ? new EndpointTls(credentials, config) : undefined
@@ -95,11 +98,28 @@ export class Endpoint<C extends Pooled = Pooled> implements NamedLoad {
       this.#tls = undefined
     }
     this.#tls ??= tls
+    this.#learnStalls(config.protocol, proxyProtocol === undefined && keepalive.idleMs === undefined)
     this.#configuredWeight = config.weight
     this.backup = config.backup
     this.protocol = config.protocol
     this.proxyProtocol = proxyProtocol
     this.keepalive.kind = server
+  }
+
+  /** uWSGI takes one request a connection. */
+  #learnStalls(protocol: EndpointProtocol, learns: boolean): void {
+    if (!learns || protocol === 'uwsgi') this.stall = undefined
+    else if (this.stall === undefined || protocol !== this.protocol)
+      this.stall = new AckStall(isHttp2(protocol) ? 'none' : 'new-connections')
+  }
+
+  /**
+   * Answers on connections that have been used come late there: the next request takes a new one. Behind TLS that would cost as much as it saves, so new ones are
+   * only tried, to find out.
+   */
+  leavesUsed(nowMs: number): boolean {
+    if (this.stall === undefined) return false
+    return this.#tls === undefined ? this.stall.isActing(nowMs) : this.stall.isTrying
   }
 
   /** For hash policies: stays the same over reloads. */
@@ -271,7 +291,10 @@ export class Endpoint<C extends Pooled = Pooled> implements NamedLoad {
   }
 
   countError(kind: AttemptError): void {
-    if (kind === 'connect' || kind === 'connect_timeout') this.#names.doubt()
+    if (kind === 'connect' || kind === 'connect_timeout') {
+      this.#names.doubt()
+      this.stall?.replaced()
+    }
     this.#env.cells.add(this.row + AT.attempts + NO_ANSWER, 1)
     this.#env.cells.add(this.row + AT.errors + ATTEMPT_ERRORS.indexOf(kind), 1)
   }

@@ -115,6 +115,8 @@ export interface AttemptOwner {
   declines(endpoint: PooledEndpoint, job: Job, status: number): boolean
   attemptDeclined(endpoint: PooledEndpoint, job: Job, status: number): void
   attemptFailed(endpoint: PooledEndpoint, job: Job, failure: AttemptFailure): void
+  /** Answers on connections that have been used come about 40 ms late there (ack-stall.ts). Believed for so long. */
+  endpointStalls(endpoint: PooledEndpoint, forMs: number): void
   /** The client left before the end. */
   attemptCancelled(endpoint: PooledEndpoint): void
 }

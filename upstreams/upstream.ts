@@ -30,6 +30,8 @@ export interface UpstreamObserver {
   endpointEjected(upstream: string, endpoint: string, reason: string): void
   endpointUnreachable(upstream: string, endpoint: string, reason: string): void
   endpointSuspect(upstream: string, endpoint: string): void
+  /** Answers on used connections come late there; believed for so long. */
+  endpointStalls(upstream: string, endpoint: string, forMs: number): void
 }
 
 const AT = UPSTREAM_BLOCK.at
@@ -44,6 +46,7 @@ export class Upstream implements AttemptOwner, WaitingRoomHost {
   readonly #endpoints: readonly PooledEndpoint[]
   readonly #room: WaitingRoom
   readonly #passive: PassiveChecks
+  readonly #observer: UpstreamObserver
   readonly #budget: RetryBudget
   readonly #credentials: TlsCredentials
   readonly #rate: DrainRate
@@ -61,6 +64,7 @@ export class Upstream implements AttemptOwner, WaitingRoomHost {
     const { slot, row } = placement
     const { name, queue } = config
     this.config = config
+    this.#observer = observer
     this.#placement = placement
     this.#env = env
     this.#credentials = TlsCredentials.for(
@@ -238,6 +242,11 @@ export class Upstream implements AttemptOwner, WaitingRoomHost {
     this.#retryOrGiveUp(job, endpoint, failure.code, failure.detail)
   }
 
+  endpointStalls(endpoint: PooledEndpoint, forMs: number): void {
+    if (endpoint.leavesUsed(this.#env.clock.now())) endpoint.closeIdle()
+    this.#observer.endpointStalls(this.config.name, endpoint.name, forMs)
+  }
+
   attemptCancelled(endpoint: PooledEndpoint): void {
     this.#release(endpoint)
   }
@@ -292,19 +301,21 @@ export class Upstream implements AttemptOwner, WaitingRoomHost {
     if (job.dial !== undefined) return job.dial(endpoint, this)
     if (endpoint.protocol === 'uwsgi') return attemptUwsgi(endpoint, this, this.#env, job)
     if (isHttp2(endpoint.protocol)) return attemptHttp2(endpoint, this, this.#env, job, this.config.keepalive)
-    const idle = this.#mayReuse(job) ? endpoint.takeIdle() : undefined
+    const idle = this.#mayReuse(job, endpoint) ? endpoint.takeIdle() : undefined
     if (idle === undefined) new AppConnection(endpoint, this, this.#env, job, HTTP1)
     else idle.run(job, this)
   }
 
   /** What must not be sent twice meets no connection that the app may just be closing, unless the configuration says that it does not. */
-  #mayReuse({ idempotent }: Job): boolean {
-    if (this.config.proxyProtocol !== undefined) return false
+  #mayReuse({ idempotent, record }: Job, endpoint: PooledEndpoint): boolean {
+    if (this.config.proxyProtocol !== undefined || endpoint.leavesUsed(record.attemptAtMs as number))
+      return false
     return idempotent || this.config.keepalive.idleMs !== undefined
   }
 
   #pool(client: EndpointConnection, nowMs: number): void {
     const { idleMs, max } = this.config.keepalive
+    if (client.endpoint.leavesUsed(nowMs)) return client.destroy()
     const restMs = idleMs ?? client.endpoint.keepalive.restMs(client.promisedIdleMs, nowMs)
     if (restMs > 0 && client.endpoint.putIdle(client, max)) client.rest(restMs)
     else client.destroy()

@@ -13,6 +13,7 @@ import { checkReach } from './reach-check.ts'
 import { checkPlain, checkRedirects } from './redirect-check.ts'
 import { checkSpoofing } from './spoof-check.ts'
 import { checkSpool } from './spool-check.ts'
+import { checkStalls } from './stall-check.ts'
 import type { Survey } from './survey.ts'
 import { checkTimeouts } from './timeout-check.ts'
 import { checkTrust } from './trust-check.ts'
@@ -28,6 +29,7 @@ export function diagnose(survey: Survey, snapshot: Snapshot | undefined): Findin
     ...checkProbes(probes, chain.at(-1)?.url ?? '', names),
     ...(page === undefined ? checkDebug([chain.at(-1)]) : diagnosePage(survey, page, names)),
     ...checkSpoofing(spoofs, names),
+    ...checkStalls(survey.stalls),
     ...(snapshot === undefined
       ? []
       : [checkTrust, checkTimeouts, checkSpool].flatMap(check => check(snapshot))),

@@ -3,6 +3,7 @@ import { type Answer, isHtml, isRedirect, leadsAway, type Outcome, targetOf } fr
 import type { Client } from './client.ts'
 import { cookieHeader } from './cookie.ts'
 import { assetsIn, csrfTokenIn } from './page.ts'
+import { type StallTrial, tryStalls } from './stall-trial.ts'
 
 /** A host that nobody can own (RFC 2606 2). */
 export const STRANGER = 'doctor.invalid'
@@ -78,6 +79,8 @@ export interface Survey {
   readonly spoofs: readonly Spoof[]
   readonly assets: readonly Outcome[]
   readonly csrf: CsrfTest | undefined
+  /** How the endpoints that the configuration has probed answer on a kept connection. */
+  readonly stalls: readonly StallTrial[]
 }
 
 const MAX_REDIRECTS = 10
@@ -92,7 +95,8 @@ export async function surveySite(client: Client, plan: SurveyPlan): Promise<Surv
   const last = chain.at(-1) as Outcome
   const broken = last.kind === 'failure' || last.status >= 500
   const probes = await askProbes(client, plan.probes, chain)
-  const base = { chain, probes, spoofs: broken ? [] : await askSpoofed(client, chain) }
+  const stalls = await tryStalls(plan.probes)
+  const base = { chain, probes, stalls, spoofs: broken ? [] : await askSpoofed(client, chain) }
   if (broken || isRedirect(last)) {
     // Each further question would only wait for the same.
     const nothing = {

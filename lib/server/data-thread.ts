@@ -37,6 +37,9 @@ const observer = {
   endpointSuspect(upstream: string, endpoint: string): void {
     post({ type: 'suspect', upstream, endpoint })
   },
+  endpointStalls(upstream: string, endpoint: string, forMs: number): void {
+    post({ type: 'stalls', upstream, endpoint, forMs })
+  },
   manifestBroken(file: string, problem: string): void {
     post({ type: 'noted', level: 'warn', event: 'static manifest not taken', fields: { file, problem } })
   },

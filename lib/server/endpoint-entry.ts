@@ -1,3 +1,4 @@
+import { stallNote } from '../../upstreams/stall-remedy.ts'
 import { STATE } from '../base/shared-state.ts'
 import type { EndpointConfig, EndpointProtocol, UpstreamConfig } from '../config/model.ts'
 import { addressText } from './address-text.ts'
@@ -19,6 +20,8 @@ export interface EndpointStatus {
   /** Percent of its share that it gets by now; undefined once that is all of it. */
   readonly ramp: number | undefined
   readonly inflight: number
+  /** What somebody should look at although it is up; undefined if there is nothing. */
+  readonly note: string | undefined
   /** The last active check; undefined before the first or without checks. */
   readonly check: CheckStatus | undefined
 }
@@ -50,6 +53,8 @@ export interface EndpointEntry {
   /** It was said that it is down. What was never checked is held back without a word. */
   announcedDown: boolean
   sinceWallMs: number
+  /** Until then answers on used connections are known to come late. */
+  stallsUntilMs: number
   check: CheckStatus | undefined
 }
 
@@ -80,14 +85,23 @@ export function newEntry(
     ejectedBecause: undefined,
     announcedDown: false,
     sinceWallMs: wallMs,
+    stallsUntilMs: Number.NEGATIVE_INFINITY,
     check: undefined,
   }
+}
+
+/** An endpoint's shared words, and when they were read. */
+interface EndpointWords {
+  readonly bits: number
+  readonly ramp: number
+  readonly inflight: number
+  readonly nowMs: number
 }
 
 /** What the shared words and the entry say of an endpoint. */
 export function endpointStatus(
   entry: EndpointEntry,
-  { bits, ramp, inflight }: { readonly bits: number; readonly ramp: number; readonly inflight: number },
+  { bits, ramp, inflight, nowMs }: EndpointWords,
 ): EndpointStatus {
   const { name, address, protocol, weight } = entry.config
   const state = stateWord(bits)
@@ -101,6 +115,7 @@ export function endpointStatus(
     weight,
     ramp: ramp < 100 ? ramp : undefined,
     inflight,
+    note: entry.stallsUntilMs > nowMs ? stallNote(entry.config) : undefined,
     check: entry.check,
   }
 }

@@ -1,5 +1,6 @@
 import type { HealthTally } from '../../metrics/health-tally.ts'
 import { handshakePeer } from '../../upstreams/health/handshake-probe.ts'
+import { stallRemedy } from '../../upstreams/stall-remedy.ts'
 import type { Clock } from '../base/clock.ts'
 import type { ServerLog } from '../base/server-log.ts'
 import { type SharedState, STATE } from '../base/shared-state.ts'
@@ -33,6 +34,8 @@ export interface HealthBoardOptions {
   wentOut(slot: number): void
 }
 
+/** How long it takes to find out whether an endpoint still stalls. */
+const STALL_LOOK_MS = 600_000
 /** An endpoint that refuses again so soon after it could be reached has not come back. */
 const FLAP_MS = 10_000
 
@@ -137,6 +140,16 @@ export class HealthBoard {
     this.#options.hasten(upstream, endpoint)
   }
 
+  /** A data thread has found that answers on used connections come late there; believed for so long. Said once while it lasts. */
+  stalls(upstream: string, endpoint: string, forMs: number): void {
+    const entry = this.#entries.get(keyOf(upstream, endpoint))
+    if (entry === undefined) return
+    const nowMs = this.#options.clock.now()
+    const known = entry.stallsUntilMs > nowMs
+    entry.stallsUntilMs = Math.max(entry.stallsUntilMs, nowMs + forMs + STALL_LOOK_MS)
+    if (!known) this.#options.log.warn({ ...nameOf(entry), ...stallRemedy(entry.config) }, 'endpoint stalls')
+  }
+
   /** No new work for the endpoint, or for all of the upstream; false if there is none. It stays so over reloads. */
   drain(upstream: string, endpoint: string | undefined): boolean {
     const entries = this.#named(upstream, endpoint)
@@ -189,12 +202,13 @@ export class HealthBoard {
 
   /** Endpoints of one upstream, in the order of the configuration. */
   status(upstream: string): EndpointStatus[] {
-    const { shared } = this.#options
+    const { shared, clock } = this.#options
     return (this.#pools.get(upstream) ?? []).map(entry =>
       endpointStatus(entry, {
         bits: shared.state(entry.slot),
         ramp: shared.ramp(entry.slot),
         inflight: shared.inflight(entry.slot),
+        nowMs: clock.now(),
       }),
     )
   }

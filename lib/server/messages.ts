@@ -81,6 +81,8 @@ export type FromDataThread =
     }
   /** Something failed there: worth a probe now. */
   | { readonly type: 'suspect'; readonly upstream: string; readonly endpoint: string }
+  /** Answers on used connections come late there, for want of TCP_NODELAY. Believed for so long. */
+  | { readonly type: 'stalls'; readonly upstream: string; readonly endpoint: string; readonly forMs: number }
   /** For the log, in flat fields. */
   | {
       readonly type: 'noted'

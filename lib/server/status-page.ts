@@ -78,9 +78,10 @@ function notesOf({ problems, deployed }: UpstreamStatus): string {
 }
 
 function endpointCells(endpoint: EndpointRow, nowMs: number, tunnels: boolean): string[] {
-  const { name, address, protocol, state, since, reason, weight, ramp, inflight, check } = endpoint
+  const { name, address, protocol, state, since, reason, note, weight, ramp, inflight, check } = endpoint
   const checkText = check === undefined ? 'none' : `${check.message} (${check.duration_ms} ms)`
-  const why = reason === undefined || reason === check?.message ? checkText : `${reason}; ${checkText}`
+  const notable = reason ?? note
+  const why = notable === undefined || notable === check?.message ? checkText : `${notable}; ${checkText}`
   return [
     `<td class="state ${state}">${state}${state === 'up' ? rampText(ramp) : ''}</td>`,
     cell(name),

@@ -37,6 +37,9 @@ export class ThreadReports implements PoolObserver {
       case 'suspect':
         board.suspected(message.upstream, message.endpoint)
         return
+      case 'stalls':
+        board.stalls(message.upstream, message.endpoint, message.forMs)
+        return
       case 'noted':
         log[message.level](message.fields, message.event)
         return

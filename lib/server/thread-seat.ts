@@ -206,6 +206,7 @@ export class ThreadSeat {
       case 'ejected':
       case 'unreachable':
       case 'suspect':
+      case 'stalls':
       case 'noted':
         break
     }

@@ -65,6 +65,9 @@ export class Control implements UpstreamObserver {
     this.#wentOut(endpoint)?.ejection.begin(this.#options.config.passive.ejectMs)
   }
 
+  /** Simulated apps write their answers whole. */
+  endpointStalls(): void {}
+
   endpointUnreachable(_upstream: string, endpoint: string): void {
     const patient = this.#wentOut(endpoint)
     if (patient !== undefined) this.#connectLater(patient.slot, 0, this.#options.agenda.now())

@@ -142,6 +142,7 @@ export class Process {
   readonly ejected: string[] = []
   readonly unreachable: string[] = []
   readonly suspects: string[] = []
+  readonly stalls: string[] = []
   readonly #names: string[] = []
   readonly #t: Test
 
@@ -215,6 +216,9 @@ export class Process {
     },
     endpointSuspect: (_upstream: string, endpoint: string) => {
       this.suspects.push(endpoint)
+    },
+    endpointStalls: (_upstream: string, endpoint: string) => {
+      this.stalls.push(endpoint)
     },
   }
 }

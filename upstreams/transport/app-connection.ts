@@ -44,6 +44,8 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
   /** The upstream takes no more, but its answer may be on the way. */
   #sendFailed = false
   #readPaused = false
+  /** For the pause behind the answer's first bytes: there is none yet, it runs, or it has been looked at. */
+  #pause: 'before' | 'running' | 'over' = 'before'
   promisedIdleMs: number | undefined = undefined
 
   constructor(endpoint: PooledEndpoint, owner: AttemptOwner, env: ThreadEnv, job: Job, form: RequestForm) {
@@ -142,10 +144,12 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
     switch (this.#state) {
       case 'body':
         this.#env.timers.arm(this, this.#owner.timeouts.idleMs)
+        if (this.#pause === 'running') this.#paused(this.#env.clock.now())
         this.#answer.read(bytes, end)
         break
       case 'head':
         this.#answer.read(bytes, end)
+        this.#readFirst()
         break
       case 'idle':
         return this.#leavePool()
@@ -248,6 +252,7 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
     if (this.#job === undefined) return
     if (!this.#job.answerBytes(bytes, start, end) && !this.#readPaused && this.#state === 'body') {
       this.#readPaused = true
+      this.#pause = 'over'
       this.#stream.pause()
     }
   }
@@ -263,6 +268,7 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
     const mayBe = this.#form.reusable && !this.#named
     const reusable = clean && mayBe && head.keepAlive && this.#allSent && isBodyCertain(head)
     const nowMs = this.#env.clock.now()
+    if (this.#pause === 'before') this.#paused(job.record.firstByteAtMs as number)
     job.record.upstreamEndAtMs = nowMs
     this.#restingSinceMs = nowMs
     this.#detach()
@@ -289,6 +295,7 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
   #begin(job: Job): void {
     this.#runs += 1
     this.#state = 'head'
+    this.#pause = 'before'
     this.#answer.begin(job.method)
     this.#sending = true
     this.#form.writeHead(this.#stream, job)
@@ -305,6 +312,20 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
     if (this.#job === undefined) return
     this.#job.record.sentAtMs = this.#env.clock.now()
     if (this.#state === 'head') this.#env.timers.arm(this, this.#owner.timeouts.responseMs)
+  }
+
+  #readFirst(): void {
+    if (this.#state === 'body' && this.#pause === 'before') this.#pause = 'running'
+  }
+
+  /** The second part of the answer has come, or it had only one. What cannot be repeated has a new connection whatever the app does, and shows nothing. */
+  #paused(nowMs: number): void {
+    this.#pause = 'over'
+    const job = this.#job
+    const { stall } = this.endpoint
+    if (stall === undefined || job?.idempotent !== true) return
+    const forMs = stall.answered(this.#runs > 1, nowMs - (job.record.firstByteAtMs as number), nowMs)
+    if (forMs !== undefined) this.#owner.endpointStalls(this.endpoint, forMs)
   }
 
   /** False after an answer before the end of the request: the app will not read the rest, and may have reset us for it. */

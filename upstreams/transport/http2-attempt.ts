@@ -5,6 +5,7 @@ import type { Deadline } from '../../lib/base/timers.ts'
 import type { FieldList } from '../../lib/http/field-list.ts'
 import type { ResponseHead } from '../../lib/http/message.ts'
 import { type RawFields, readHttp2Answer, readHttp2Trailers } from '../../lib/wire/http2-answer.ts'
+import { isStall } from '../ack-stall.ts'
 import type { Attempt, AttemptOwner, Job, PooledEndpoint } from '../job.ts'
 import type { AttemptError } from '../measures.ts'
 import type { Http2Session } from './http2-session.ts'
@@ -15,6 +16,8 @@ type State = 'waiting' | 'head' | 'body' | 'abandoned' | 'closed'
 
 const { NGHTTP2_FLAG_END_STREAM, NGHTTP2_REFUSED_STREAM, NGHTTP2_PROTOCOL_ERROR, NGHTTP2_HTTP_1_1_REQUIRED } =
   constants
+/** Of a frame, at most, as long as nobody asks for more (RFC 9113 4.2). */
+const FRAME_BYTES = 16_384
 /** Interim answers to one request, as over HTTP/1.1. */
 const MAX_INTERIM = 64
 
@@ -57,6 +60,9 @@ export class Http2Attempt implements Attempt, Deadline {
   #interim = 0
   #received = 0
   #trailers: FieldList | undefined = undefined
+  /** When the last part of the answer came, and a pause before a part that a delayed acknowledgement may have made. */
+  #partAtMs = 0
+  #pauseMs = 0
   /** The endpoint itself has said that nothing follows, rather than lost the connection. */
   #endSaid = false
 
@@ -226,12 +232,16 @@ export class Http2Attempt implements Attempt, Deadline {
     this.#state = 'body'
     job.record.firstByteAtMs = this.#env.clock.now()
     this.#env.timers.arm(this, this.#owner.timeouts.idleMs)
+    this.#partAtMs = job.record.firstByteAtMs
+    if (!ends) this.#session?.acknowledge()
     job.answered(head)
     if (head.framing === 'none') this.#whole()
   }
 
   #data(bytes: Buffer): void {
-    this.#session?.heard()
+    this.#partCame()
+    // A full frame is followed by others at once.
+    if (bytes.length < FRAME_BYTES) this.#session?.acknowledge()
     const job = this.#job
     const head = this.#head
     if (job === undefined || head === undefined || this.#state !== 'body') return
@@ -243,8 +253,19 @@ export class Http2Attempt implements Attempt, Deadline {
     else if (this.#state === 'body') this.#stream?.pause()
   }
 
+  #partCame(): void {
+    const nowMs = this.#session?.heard() ?? this.#partAtMs
+    if (isStall(nowMs - this.#partAtMs)) this.#pauseMs = nowMs - this.#partAtMs
+    this.#partAtMs = nowMs
+  }
+
+  #judgePause(): void {
+    const forMs = this.#endpoint.stall?.answered(true, this.#pauseMs, this.#partAtMs)
+    if (forMs !== undefined) this.#owner.endpointStalls(this.#endpoint, forMs)
+  }
+
   #trailed(raw: RawFields): void {
-    this.#session?.heard()
+    this.#partCame()
     if (this.#state !== 'body') return
     const trailers = readHttp2Trailers(raw)
     if (typeof trailers === 'string') return this.#bad(trailers)
@@ -255,6 +276,8 @@ export class Http2Attempt implements Attempt, Deadline {
   /** All that has come is read. The library says the same when the connection is lost: then its close says why. */
   #ended(): void {
     if (this.#state !== 'body' || !this.#endSaid) return
+    this.#partCame()
+    this.#session?.acknowledge()
     const head = this.#head as ResponseHead
     if (head.framing === 'length' && this.#received < head.contentLength)
       return this.#fail('UPSTREAM_TRUNCATED', 'protocol', 'less body than content-length promises')
@@ -269,6 +292,7 @@ export class Http2Attempt implements Attempt, Deadline {
     const trailers = this.#trailers
     this.#job = undefined
     this.#over()
+    this.#judgePause()
     this.#owner.attemptEnded(this.#endpoint, job, head.status, undefined)
     job.answerEnd(trailers)
   }

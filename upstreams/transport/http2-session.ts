@@ -26,6 +26,11 @@ const QUIET_MS = 1000
 /** How long an unused connection is kept, unless the configuration says it. Its endpoint says GOAWAY when it does not want to. */
 const REST_MS = 60_000
 
+/** Of a connection, before anybody changes it (RFC 9113 6.9.2). */
+const WINDOW_BYTES = 65_535
+/** Half of what there can be. */
+const MOST_WINDOW_BYTES = 2 ** 30
+
 const SETTINGS = { enablePush: false, initialWindowSize: 256 * 1024, maxHeaderListSize: 64 * 1024 }
 
 /** One HTTP/2 connection to an endpoint, and the attempts on it. */
@@ -48,6 +53,7 @@ export class Http2Session implements Deadline {
   readonly #running = new Set<Http2Attempt>()
   #resting = false
   #heardMs = 0
+  #windowBytes = WINDOW_BYTES
   /** Of a GOAWAY: streams above have not been acted on (RFC 9113 6.8). */
   #lastStreamId = Number.POSITIVE_INFINITY
   #error: Error | undefined = undefined
@@ -114,9 +120,24 @@ export class Http2Session implements Deadline {
     this.#settle()
   }
 
-  /** Something came from the endpoint. */
-  heard(): void {
+  /** Something came from the endpoint; returns when. */
+  heard(): number {
     this.#heardMs = this.#env.clock.now()
+    return this.#heardMs
+  }
+
+  /**
+   * Has the kernel acknowledge at once what has come, by a frame that means next to nothing: its segment carries the acknowledgement that the endpoint's next small
+   * write may wait for (ack-stall.ts).
+   */
+  acknowledge(): void {
+    const session = this.#session
+    if (this.#endpoint.stall?.isActing(this.#heardMs) !== true || session === undefined || session.destroyed)
+      return
+    // One byte more each time (RFC 9113 6.9): a byte taken back would cancel the next frame.
+    this.#windowBytes += 1
+    session.setLocalWindowSize(this.#windowBytes)
+    if (this.#windowBytes > MOST_WINDOW_BYTES) this.leave()
   }
 
   /** Surely not acted on. */
