@@ -23,8 +23,17 @@ const TREE = {
     '%2e%2e': { 'secret.txt': 'once' },
     '.env': 'secret',
     '.git': { config: 'secret' },
-    '.well-known': { 'x.txt': 'secret' },
-    css: { 'b.css': 'b', '.hidden': 'secret', deep: { 'index.html': 'deep' } },
+    '.well-known': {
+      'x.txt': 'known',
+      '.hidden': 'secret',
+      deep: { 'index.html': 'known', '.git': { config: 'secret' } },
+    },
+    css: {
+      'b.css': 'b',
+      '.hidden': 'secret',
+      '.well-known': { 'x.txt': 'secret' },
+      deep: { 'index.html': 'deep' },
+    },
     'index.html': 'home',
   },
 } as const
@@ -119,12 +128,73 @@ t.test('names that start with a dot are not there, at any level', async t => {
     '/.git/config',
     '/.git',
     '/.git/',
-    '/.well-known/x.txt',
+    '/css/.well-known/x.txt',
+    '/.well-known/.hidden',
+    '/.well-known/deep/.git/config',
+    '/.well-known/../.env',
+    '/.well-known//x.txt',
+    '/.well-known/.well-known/x.txt',
+    '/.well-known',
     '/css/.hidden',
     '/.',
   ]) {
     t.equal((await site.get(path)).status, 404, path)
   }
+})
+
+t.test('what is well-known is there (RFC 8615), with a route of its own and without', async t => {
+  const site = join(t.testdir(TREE), 'site')
+  for (const [root, routePath] of [
+    [site, '/'],
+    [join(site, '.well-known'), '/.well-known/'],
+    [join(site, '.well-known'), '/.well-known'],
+    [join(site, '.well-known', 'x.txt'), '/.well-known/x.txt'],
+  ] as const) {
+    const served = new TestSite(root, { routePath })
+    t.equal((await served.get('/.well-known/x.txt')).body.toString(), 'known', routePath)
+    t.equal((await served.get('/.well-known/.hidden')).status, 404, routePath)
+  }
+  const whole = new TestSite(site)
+  t.equal((await whole.get('/.well-known/deep/')).body.toString(), 'known')
+  t.match((await whole.get('/.well-known/deep')).field('Location'), /^\/\.well-known\/deep\/$/)
+  const elsewhere = new TestSite(site, { routePath: '/files/' })
+  t.equal((await elsewhere.get('/files/.well-known/x.txt')).status, 404, 'only at the root of the site')
+})
+
+t.test('a link leads to no dotfile, nor into a folder whose name starts with a dot', async t => {
+  const root = join(t.testdir(TREE), 'site')
+  for (const [link, to] of [
+    ['env.txt', '.env'],
+    ['config', '.git/config'],
+    ['git', '.git'],
+    ['twice', 'env.txt'],
+    ['known.txt', '.well-known/.hidden'],
+    ['index.htm', 'css/.hidden'],
+  ] as const)
+    symlinkSync(to, join(root, link))
+  symlinkSync('.well-known/x.txt', join(root, '.well-known-link'))
+  symlinkSync('../.env', join(root, '.well-known', 'env'))
+  symlinkSync('x.txt', join(root, '.well-known', 'y.txt'))
+  const site = new TestSite(root)
+  for (const path of [
+    ...['/env.txt', '/config', '/git/config', '/git', '/git/', '/twice', '/known.txt', '/index.htm'],
+    ...['/.well-known/env', '/.well-known-link'],
+  ]) {
+    const answer = await site.get(path)
+    t.equal(answer.status, 404, path)
+    t.equal(answer.body.length, 0, path)
+  }
+  t.equal((await site.get('/.well-known/y.txt')).body.toString(), 'known')
+  const hidden = join(root, 'css', 'b.css.gz')
+  symlinkSync('.hidden', hidden)
+  const coded = await site.get('/css/b.css', ['Accept-Encoding', 'gzip'])
+  t.equal(coded.body.toString(), 'b', 'nor by a sibling')
+  symlinkSync(root, join(root, '..', '.release'))
+  t.equal(
+    (await new TestSite(join(root, '..', '.release')).get('/a.css')).status,
+    200,
+    'the root may lie anywhere',
+  )
 })
 
 t.test('a path that is not below the route is not there', async t => {

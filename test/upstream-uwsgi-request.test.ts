@@ -171,6 +171,23 @@ t.test('an absolute target names the host; an IPv6 host keeps its brackets', asy
   t.match(variablesOf({ line: 'OPTIONS * HTTP/1.1' }), { PATH_INFO: '*', REQUEST_URI: '*' })
 })
 
+t.test('a mounted app is told where by the same fields as one that speaks HTTP', async t => {
+  for (const [stripPrefix, scriptName, told] of [
+    ['/shop', '', '/shop'],
+    ['', '/shop', '/shop'],
+    ['/shop', '/site/shop', '/site/shop'],
+  ] as const) {
+    const mount = new Mount({ stripPrefix, scriptName, rewriteAnswers: false }, 'gunicorn')
+    const variables = variablesOf({
+      line: 'GET /shop/a HTTP/1.1',
+      mount,
+      fields: 'X-Forwarded-Prefix: /evil\r\n',
+    })
+    t.match(variables, { HTTP_X_FORWARDED_PREFIX: told, HTTP_X_SCRIPT_NAME: told })
+    t.equal(variables['HTTP_SCRIPT_NAME'], undefined, 'what gunicorn knows by HTTP is a variable here')
+  }
+})
+
 t.test('a mounted app gets its path behind SCRIPT_NAME', async t => {
   const at = (line: string, stripPrefix: string, scriptName: string) => {
     const mount = new Mount({ stripPrefix, scriptName, rewriteAnswers: false }, 'uwsgi')

@@ -21,7 +21,7 @@ type Read<T> = { readonly value: T } | { readonly fault: string; readonly hint?:
 export const staticSection = {
   root: required(
     text(
-      'Folder of the files; a relative one starts at the folder that Causeway is started in.',
+      'Folder of the files; a relative one starts at the folder that Causeway is started in. Names that start with a dot are not served, but for `/.well-known/` at the root of the site; links are followed inside the folder.',
       'path',
       readRoot,
     ),

@@ -10,6 +10,7 @@ import { http2Request } from './http2-request.ts'
 import type { MirrorResult } from './mirror-measures.ts'
 import type { MirrorSite } from './mirror-site.ts'
 import { isLive } from './read-ahead.ts'
+import { requestText } from './request-text.ts'
 import { uwsgiRequest } from './uwsgi-request.ts'
 
 /** An answer that is not over by then is a stream, and nobody listens. */
@@ -37,14 +38,14 @@ export class MirrorJob implements Job, Deadline {
   #attempt: Attempt | undefined = undefined
   #state: 'new' | 'running' | 'over' = 'new'
 
-  /** `job`: the request itself, which has the text. `body`: a copy that nobody else changes. */
+  /** `job`: the request itself, which has the text but for a mount of the other upstream's own. `body`: a copy that nobody else changes. */
   constructor(exchange: Exchange, job: Forwarding, body: Buffer | undefined, key: number, site: MirrorSite) {
     this.#exchange = exchange
     this.#body = body
     this.#site = site
     this.method = job.method
     this.idempotent = job.idempotent
-    this.headText = job.headText
+    this.headText = site.mount === undefined ? job.headText : requestText(exchange, site.mount, body?.length)
     this.bodyFraming = body === undefined ? 'none' : 'length'
     this.key = key
     this.record = new ExchangeRecord(exchange.record.requestId, site.env.clock.now())

@@ -1,7 +1,6 @@
 import { clientCertificateText } from '../http/client-certificate.ts'
 import type { Exchange } from '../http/exchange.ts'
 import { FIELD } from '../http/field-ids.ts'
-import { DROPPED, type FieldList } from '../http/field-list.ts'
 import { originText } from '../http/forwarded.ts'
 import { dropFromRequest } from '../http/hop-by-hop.ts'
 import type { RequestHead } from '../http/message.ts'
@@ -20,7 +19,7 @@ export function requestText(
   const { request, client } = exchange
   const { fields } = request
   dropFromRequest(fields, request.connectionNamed, client.trusted)
-  const cookies = oneCookieLine(fields)
+  const cookies = oneCookieLine(request)
   return (
     `${request.method} ${targetFor(request, mount)} HTTP/1.1\r\nHost: ${request.host}\r\n` +
     `${fields.toText()}${cookies}${ownLines(exchange, mount)}${framingText(exchange, bodyLength)}\r\n`
@@ -40,10 +39,13 @@ export function ownLines(
   return `${originText(origin)}${clientCertificateText(client.tls)}${mount?.fieldsText ?? ''}X-Request-Id: ${record.requestId}\r\n`
 }
 
-/** Several Cookie lines are one to HTTP/2 clients, but apps join them with a comma: RFC 9113 8.2.3. */
-function oneCookieLine(fields: FieldList): string {
+/**
+ * Several Cookie lines are one to HTTP/2 clients, but apps join them with a comma: RFC 9113 8.2.3. The text may be made more than once, for a
+ * mirror has a mount of its own.
+ */
+function oneCookieLine({ fields, connectionNamed }: RequestHead): string {
   const first = fields.indexOf(FIELD.cookie)
-  if (first < 0 || (fields.flags(first) & DROPPED) !== 0 || fields.indexOf(FIELD.cookie, first + 1) < 0)
+  if (first < 0 || fields.indexOf(FIELD.cookie, first + 1) < 0 || connectionNamed?.has('cookie') === true)
     return ''
   const cookies = fields.joined(FIELD.cookie)
   fields.dropAll(FIELD.cookie)

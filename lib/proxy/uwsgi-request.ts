@@ -42,7 +42,7 @@ export function uwsgiRequest(
   all.set('SERVER_NAME', request.hostname === '' ? 'localhost' : request.hostname)
   all.set('HTTP_HOST', request.host)
   addFields(all, request)
-  all.addLines(originText(origin) + clientCertificateText(client.tls))
+  all.addLines(`${originText(origin)}${clientCertificateText(client.tls)}${mount?.fieldsText ?? ''}`)
   all.addField('X-Request-Id', record.requestId)
   // gunicorn's uwsgi would wait for another packet on the connection.
   all.addField('Connection', 'close')

@@ -194,7 +194,8 @@ function staticStep(action: StaticAction, routePath: string, { method, path }: Q
   if (method !== 'GET' && method !== 'HEAD') return '405: files are only read'
   const decoded = readFilePath(path)?.decoded
   const name = decoded === undefined ? undefined : belowRoute(decoded, routePath)
-  if (name === undefined) return '404: this can name no file (dotfiles and dot segments are never served)'
+  if (name === undefined)
+    return '404: this can name no file (dot segments and dotfiles are never served, but for /.well-known/)'
   const index =
     name === '' || name.endsWith('/') ? ` with ${action.index.join(' or ') || 'no index file'}` : ''
   return `file ${join(action.root, name)}${index}`

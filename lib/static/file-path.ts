@@ -2,9 +2,11 @@ import { isUtf8 } from 'node:buffer'
 import { posix } from 'node:path'
 import { decodePath, encodePath } from '../http/path.ts'
 
+const WELL_KNOWN = '/.well-known/'
+
 /** A request path that may name a file. */
 export interface FilePath {
-  /** Decoded once; starts with `/`, has no empty and no dot segment. */
+  /** Decoded once; starts with `/`, has no empty segment and, but for `/.well-known/`, none that starts with a dot. */
   readonly decoded: string
   /** The same in its one escaped spelling, so that one file has one key however it was asked for. */
   readonly canonical: string
@@ -13,13 +15,13 @@ export interface FilePath {
 /**
  * Reads a request path strictly; undefined for whatever can name no file of ours. Refused are escaped
  * separators, control characters, broken UTF-8, empty segments, and segments that start with a dot: `..` for
- * what it does, the others for what stands in such files (`.env`, `.git`). A path is decoded once and never
- * again.
+ * what it does, the others for what stands in such files (`.env`, `.git`); only `/.well-known/` is there for
+ * clients (RFC 8615 3), at the root of the site and nowhere else. A path is decoded once and never again.
  */
 export function readFilePath(path: string): FilePath | undefined {
   if (!path.startsWith('/') || hasEscapedSeparator(path) || !isAscii(path)) return undefined
   const decoded = decodePath(path)
-  if (decoded === undefined || !hasPlainSegments(decoded)) return undefined
+  if (decoded === undefined || !hasPlainSegments(behindWellKnown(decoded))) return undefined
   return { decoded, canonical: encodePath(decoded) }
 }
 
@@ -60,6 +62,10 @@ export function nameOfFile(value: string, root: string): string | undefined {
     return undefined
   const name = belowRoute(file, root)
   return name === '' ? undefined : name
+}
+
+function behindWellKnown(decoded: string): string {
+  return decoded.startsWith(WELL_KNOWN) ? decoded.slice(WELL_KNOWN.length - 1) : decoded
 }
 
 function utf8Of(latin1: string): string | undefined {

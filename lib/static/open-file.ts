@@ -40,8 +40,8 @@ const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
 
 /**
  * Opens a name below `root`. Links are followed as long as they stay inside the real root, which is resolved
- * anew each time: a deploy may switch a `current` link. What is trusted afterwards (kind, size, time) comes
- * from the open descriptor. Throws only what is no answer about the file, such as EMFILE.
+ * anew each time: a deploy may switch a `current` link. They lead to no dotfile that `relative` does not name itself. What is trusted
+ * afterwards (kind, size, time) comes from the open descriptor. Throws only what is no answer about the file, such as EMFILE.
  */
 export async function openInside(root: string, relative: string): Promise<Opened> {
   let fd: number | undefined
@@ -49,8 +49,9 @@ export async function openInside(root: string, relative: string): Promise<Opened
     const realRoot = await resolveLinks(root)
     const real = await resolveLinks(join(realRoot, relative))
     if (!isInside(realRoot, real)) return { kind: 'refused', detail: 'a link leaves the root' }
+    if (isHidden(realRoot, real, relative)) return { kind: 'refused', detail: 'a link leads to a dotfile' }
     fd = await openFd(real, FLAGS)
-    const opened = await describe(fd, realRoot, real)
+    const opened = await describe(fd, { realRoot, real, relative })
     if (opened.kind === 'file') fd = undefined
     return opened
   } catch (error) {
@@ -80,10 +81,18 @@ export function closeQuietly(fd: number): void {
   close(fd, ignore)
 }
 
-async function describe(fd: number, realRoot: string, real: string): Promise<Opened> {
+/** Where a file was found. */
+interface Place {
+  readonly realRoot: string
+  readonly real: string
+  readonly relative: string
+}
+
+async function describe(fd: number, { realRoot, real, relative }: Place): Promise<Opened> {
   const stat = await statFd(fd)
-  if (!isInside(realRoot, await pathOf(fd, real)))
-    return { kind: 'refused', detail: 'the file left the root' }
+  const now = await pathOf(fd, real)
+  if (!isInside(realRoot, now) || isHidden(realRoot, now, relative))
+    return { kind: 'refused', detail: 'the file left its place' }
   if (stat.isDirectory()) return { kind: 'folder' }
   if (!stat.isFile()) return { kind: 'refused', detail: 'not a regular file' }
   return { kind: 'file', fd, stat }
@@ -104,6 +113,17 @@ async function pathOf(fd: number, real: string): Promise<string> {
 /** Compared with the separator: `/srv/static-old` is not inside `/srv/static`. */
 function isInside(realRoot: string, real: string): boolean {
   return real === realRoot || real.startsWith(realRoot.endsWith('/') ? realRoot : `${realRoot}/`)
+}
+
+/**
+ * Is there a dotfile or such a folder on the way that the name itself does not go through? Names that begin with two dots are those by
+ * which Kubernetes switches its volumes.
+ */
+function isHidden(realRoot: string, real: string, relative: string): boolean {
+  const below = real.slice(realRoot.length)
+  if (!below.includes('/.')) return false
+  const named = relative.split('/')
+  return below.split('/').some(part => /^\.(?!\.)/.test(part) && !named.includes(part))
 }
 
 function refusal(error: unknown): Opened {

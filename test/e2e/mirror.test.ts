@@ -1,3 +1,5 @@
+import { createServer, type IncomingHttpHeaders } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
 import { assertClean, type Running, startCauseway } from '../support/causeway.ts'
 import { configText } from '../support/config-text.ts'
@@ -63,6 +65,43 @@ t.test('a copy of each request reaches the other upstream, and its answer nobody
   await assertClean(t, causeway, [app, shadow])
   t.equal(causeway.access.length, 4, 'no line for a copy')
   t.ok(causeway.access.every(({ upstream }) => upstream === 'app'))
+})
+
+/** Gunicorn's own field has a `_`, which the strict reader takes for an attack. */
+async function startPlainApp(t: Test) {
+  const heard: IncomingHttpHeaders[] = []
+  const server = createServer((request, response) => {
+    heard.push(request.headers)
+    response.end('ok')
+  })
+  await new Promise<void>(done => server.listen(0, '127.0.0.1', done))
+  t.teardown(() => server.close())
+  return { heard, port: (server.address() as AddressInfo).port }
+}
+
+t.test('a copy says what the other upstream has to be told of its mount', async t => {
+  for (const [own, other] of [
+    ['gunicorn', 'auto'],
+    ['auto', 'gunicorn'],
+  ]) {
+    const [front, shadow] = [await startPlainApp(t), await startPlainApp(t)]
+    const causeway = await startCauseway(t, {
+      config: configText({
+        endpoints: [front.port],
+        upstream: `server = "${own}"`,
+        route: 'script_name = "/shop"\nmirror = { upstream = "shadow" }',
+        more: `[upstreams.shadow]\nendpoints = ["127.0.0.1:${shadow.port}"]\nserver = "${other}"`,
+      }),
+    })
+    await ask(causeway.port(), get('/shop/a', 'Cookie: a=b\r\nCookie: c=d\r\n'))
+    await counted(causeway, 'ok', 1)
+    const name = (server: string | undefined) => (server === 'gunicorn' ? '/shop' : undefined)
+    t.match(front.heard, [{ 'x-forwarded-prefix': '/shop', cookie: 'a=b; c=d' }])
+    t.match(shadow.heard, [{ 'x-forwarded-prefix': '/shop', cookie: 'a=b; c=d' }])
+    t.equal(front.heard[0]?.['script_name'], name(own))
+    t.equal(shadow.heard[0]?.['script_name'], name(other))
+    await assertClean(t, causeway)
+  }
 })
 
 t.test('a mirror that is gone, or never answers, is not noticed', async t => {
