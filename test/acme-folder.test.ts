@@ -22,6 +22,7 @@ import { certificateId, readAdvice } from '../lib/acme/renewal-info.ts'
 import { makeStandIn, STAND_IN_NAME } from '../lib/acme/stand-in.ts'
 import { AcmeStore, type StoreNews } from '../lib/acme/store.ts'
 import type { KeyPair } from '../lib/base/key-pair.ts'
+import { BROKEN_FORMS } from './support/broken-file.ts'
 import { TestAuthority } from './support/certificates.ts'
 
 // What is kept in the folder of accounts and certificates, and how it is read after crashes, by hand or by others.
@@ -241,4 +242,34 @@ t.test('DER that is cut off is an error, not garbage', async t => {
 /** Of a process that was, and is no more. */
 function deadPid(): number {
   return spawnSync('true').pid
+}
+
+for (const { name, put } of BROKEN_FORMS) {
+  t.test(`a file of the folder that is found ${name} is as if it were not there`, async t => {
+    const { store, folder } = open(t)
+    const pair = pairFor(NAME)
+    store.writePair(NAME, pair)
+    store.writeRecord(NAME, { ...NEW_RECORD, failures: 3 })
+    store.writeAccount({
+      directory: 'https://a.test/',
+      url: 'https://a.test/1',
+      key: 'k',
+      email: undefined,
+      keyId: 'i',
+    })
+    t.ok(store.lock.take())
+    const files = [
+      'account.json',
+      'lock',
+      ...['certificate.pem', 'key.pem', 'state.json'].map(it => join(NAME, it)),
+    ]
+    for (const file of files) put(join(folder, file), readFileSync(join(folder, file), 'latin1'))
+    t.equal(store.open(), undefined)
+    t.equal(store.readPair(NAME), undefined)
+    store.readAccount()
+    store.readRecord(NAME)
+    t.ok(store.lock.take())
+    store.lock.refresh()
+    store.lock.release()
+  })
 }

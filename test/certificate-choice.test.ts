@@ -27,8 +27,10 @@ t.test('a name is found exactly, else below a star, else the first is shown', as
 })
 
 t.test('all certificates for a name count: one for RSA, one for ECDSA', async t => {
-  const [ec, rsa, other] = [pair('a.test', 'b.test'), pair('a.test', 'b.test'), pair('a.test')] as const
-  t.same(pairsFor('a.test', [ec, rsa, other]), [ec, rsa, other])
+  const [ec, other] = [pair('a.test', 'b.test'), pair('a.test')] as const
+  const rsa = { ...ec, keyType: 'rsa' }
+  t.same(pairsFor('a.test', [ec, rsa, other]), [ec, rsa], 'of each kind the first: OpenSSL takes no second')
+  t.same(pairsFor('a.test', [other, rsa, ec]), [other, rsa])
   t.same(pairsFor('b.test', [ec, rsa, other]), [ec, rsa])
   t.same(pairsFor('unknown', [ec, rsa, other]), [ec, rsa], 'those with the names of the first')
 })

@@ -1,6 +1,6 @@
-import { readFileSync, rmSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { hostname } from 'node:os'
-import { createPrivate, writePrivate } from './private-files.ts'
+import { createPrivate, readPrivate, writePrivate } from './private-files.ts'
 
 /** Without a sign of life for so long the holder is gone, wherever it ran. */
 const STALE_MS = 5 * 60_000
@@ -62,8 +62,10 @@ export class FolderLock {
   }
 
   #holder(): Holder | undefined {
+    const read = readPrivate(this.#path)
+    if (read === undefined || 'code' in read) return undefined
     try {
-      const { id, pid, host, at } = JSON.parse(readFileSync(this.#path, 'utf8')) as Record<string, unknown>
+      const { id, pid, host, at } = JSON.parse(read.bytes.toString()) as Record<string, unknown>
       const atMs = Date.parse(String(at))
       if (typeof id !== 'string' || typeof pid !== 'number' || typeof host !== 'string' || Number.isNaN(atMs))
         return undefined

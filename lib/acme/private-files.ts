@@ -7,27 +7,27 @@ import {
   mkdirSync,
   openSync,
   readdirSync,
-  readFileSync,
   renameSync,
   rmSync,
+  type Stats,
   statSync,
   writeSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { readSmallFile, type SmallFile } from '../base/small-file.ts'
 
 const OTHERS = 0o077
 const DRAFT = /^\.[0-9a-f-]{36}\.draft$/
 /** Whoever writes for longer is gone. */
 const DRAFT_LIFE_MS = 3_600_000
 
-/** A file's text; undefined if there is none. */
-export function readPrivate(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw error
-  }
+/** Ours are a few thousand bytes each. */
+const MAX_BYTES = 1024 * 1024
+
+/** A file, or why it cannot be one of ours; undefined if there is none. */
+export function readPrivate(path: string): SmallFile | undefined {
+  const read = readSmallFile(path, MAX_BYTES)
+  return 'code' in read && read.code === 'ENOENT' ? undefined : read
 }
 
 /** Replaces a file in one step: whoever reads it, also after a crash, finds the old text or the new, whole. Nobody else may read it. */
@@ -68,7 +68,7 @@ export function makePrivateFolder(path: string): void {
  * the owner. Undefined if there was nothing to do.
  */
 export function closeToOthers(path: string): { readonly was: string; readonly closed: boolean } | undefined {
-  const stats = statSync(path, { throwIfNoEntry: false })
+  const stats = statOf(path)
   if (stats === undefined || (stats.mode & OTHERS) === 0) return undefined
   const was = `0${(stats.mode & 0o777).toString(8)}`
   try {
@@ -76,6 +76,16 @@ export function closeToOthers(path: string): { readonly was: string; readonly cl
     return { was, closed: true }
   } catch {
     return { was, closed: false }
+  }
+}
+
+/** A link that leads in a circle is as good as nothing. */
+function statOf(path: string): Stats | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ELOOP') return undefined
+    throw error
   }
 }
 

@@ -64,7 +64,7 @@ export class AcmeStore {
   }
 
   readAccount(): Account | undefined {
-    const text = readPrivate(join(this.folder, 'account.json'))
+    const text = this.#readFile(join(this.folder, 'account.json'))
     const json = text === undefined ? undefined : (parse(text) as Partial<Record<keyof Account, unknown>>)
     if (json === undefined) return undefined
     const { directory, url, key, email, keyId } = json
@@ -128,12 +128,14 @@ export class AcmeStore {
   }
 
   #read(name: string, file: string): string | undefined {
-    try {
-      return readPrivate(this.#path(name, file))
-    } catch (error) {
-      this.#tell({ file: this.#path(name, file), what: `cannot be read: ${(error as Error).message}` })
-      return undefined
-    }
+    return this.#readFile(this.#path(name, file))
+  }
+
+  #readFile(file: string): string | undefined {
+    const read = readPrivate(file)
+    if (read === undefined || 'bytes' in read) return read?.bytes.toString()
+    this.#tell({ file, what: `cannot be read: ${read.why}` })
+    return undefined
   }
 
   #names(): string[] {

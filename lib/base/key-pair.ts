@@ -1,6 +1,6 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
-import { readFileSync } from 'node:fs'
-import { whyUnreadable } from './errno-words.ts'
+import { createSecureContext } from 'node:tls'
+import { readSmallFile } from './small-file.ts'
 
 /** A certificate chain and its private key, as PEM text, checked to belong together. */
 export interface KeyPair {
@@ -28,7 +28,13 @@ export interface KeyPairFault {
   readonly hint: string
 }
 
-const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
+/** What stands behind a file's name when it cannot be used, and what to do about it. */
+interface PemFault {
+  readonly fault: string
+  readonly hint: string
+}
+
+const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----(?=\s*?(?:[\r\n]|$))/g
 /** Larger files are something else. */
 const MAX_BYTES = 1024 * 1024
 
@@ -43,13 +49,9 @@ export function readKeyPair(files: KeyPairFiles): KeyPair | KeyPairFault {
 
 /** The same from text. */
 export function keyPairOf(certificate: string, key: string): KeyPair | KeyPairFault {
-  const leaf = leafOf(certificate)
-  if (leaf === undefined)
-    return {
-      file: 'certificate',
-      fault: 'holds no certificate',
-      hint: 'it must be a PEM file with -----BEGIN CERTIFICATE-----, the own certificate first',
-    }
+  const chain = certificatesIn(certificate, ', the own certificate first')
+  if ('fault' in chain) return { file: 'certificate', ...chain }
+  const [leaf] = chain
   const secret = keyOf(key)
   if (secret === undefined)
     return {
@@ -63,6 +65,8 @@ export function keyPairOf(certificate: string, key: string): KeyPair | KeyPairFa
       fault: 'is not the key of the certificate',
       hint: 'take the two that were made together; the own certificate must be the first in its file',
     }
+  const refused = refusalOf({ cert: certificate, key })
+  if (refused !== undefined) return { file: 'certificate', ...refused }
   return {
     names: namesOf(leaf),
     certificate,
@@ -73,36 +77,64 @@ export function keyPairOf(certificate: string, key: string): KeyPair | KeyPairFa
   }
 }
 
-/** PEM text with at least one certificate, such as those of authorities. */
-export function readAuthorities(
-  file: string,
-): { readonly text: string } | { readonly fault: string; readonly hint: string } {
+/** PEM text with at least one certificate, such as those of authorities; every one in it can be read. Never throws. */
+export function readAuthorities(file: string): { readonly text: string } | PemFault {
   const pem = readPem(file)
   if ('fault' in pem) return pem
-  const all = pem.text.match(CERTIFICATE) ?? []
-  if (all.length > 0 && all.every(text => certificateOf(text) !== undefined)) return pem
-  return { fault: 'holds no certificate', hint: 'it must be a PEM file with -----BEGIN CERTIFICATE-----' }
+  const all = certificatesIn(pem.text, '')
+  if ('fault' in all) return all
+  return refusalOf({ ca: pem.text }) ?? pem
 }
 
-function readPem(
-  file: string,
-): { readonly text: string } | { readonly fault: string; readonly hint: string } {
-  try {
-    const text = readFileSync(file, 'latin1')
-    return text.length <= MAX_BYTES
-      ? { text }
-      : { fault: `has ${text.length} bytes`, hint: 'a PEM file of certificates has a few thousand' }
-  } catch (error) {
+function readPem(file: string): { readonly text: string } | PemFault {
+  const read = readSmallFile(file, MAX_BYTES)
+  if ('bytes' in read) return { text: read.bytes.toString('latin1') }
+  const hint =
+    read.code === 'TOO_LARGE'
+      ? 'a PEM file of certificates has a few thousand'
+      : 'a relative path starts at the folder that Causeway is started in; its user must be allowed to read the file'
+  return { fault: `cannot be read: ${read.why}`, hint }
+}
+
+/**
+ * All certificates of a file, the own one first. A file whose later part is missing or damaged counts as none: OpenSSL would take some of
+ * those for whole, without the certificates that clients need, and throw at others.
+ */
+function certificatesIn(
+  pem: string,
+  order: string,
+): readonly [X509Certificate, ...X509Certificate[]] | PemFault {
+  const [first, ...more] = (pem.match(CERTIFICATE) ?? []).map(certificateOf)
+  if (first === undefined)
     return {
-      fault: `cannot be read: ${whyUnreadable(error)}`,
-      hint: 'a relative path starts at the folder that Causeway is started in; its user must be allowed to read the file',
+      fault: 'holds no certificate',
+      hint: `it must be a PEM file with -----BEGIN CERTIFICATE-----${order}`,
     }
-  }
+  if (more.includes(undefined) || isTorn(pem.replaceAll(CERTIFICATE, '')))
+    return {
+      fault: 'holds a certificate that is cut short or damaged',
+      hint: 'write the file anew, each certificate from its own line -----BEGIN CERTIFICATE----- to the line -----END CERTIFICATE-----',
+    }
+  return [first, ...more.filter(certificate => certificate !== undefined)]
 }
 
-function leafOf(pem: string): X509Certificate | undefined {
-  const [first] = pem.match(CERTIFICATE) ?? []
-  return first === undefined ? undefined : certificateOf(first)
+/** Whether what is left beside whole certificates is a piece of one, or ends within a PEM line. */
+function isTorn(rest: string): boolean {
+  const text = rest.trimEnd()
+  const lastLine = text.slice(text.lastIndexOf('\n') + 1)
+  if (lastLine.startsWith('-') && !/^-----END [^-]+-----$/.test(lastLine)) return true
+  return /-----(?:BEGIN|END) CERTIF/.test(text)
+}
+
+/** OpenSSL has the last word: what it refuses here would be refused in the middle of a handshake. */
+function refusalOf(material: { readonly cert?: string; readonly key?: string; readonly ca?: string }) {
+  try {
+    createSecureContext({ ca: material.cert, ...material })
+    return undefined
+  } catch (error) {
+    const { reason = String(error) } = error as { readonly reason?: string }
+    return { fault: `is refused by OpenSSL: ${reason}`, hint: 'write the file anew, with a key of today' }
+  }
 }
 
 function certificateOf(pem: string): X509Certificate | undefined {

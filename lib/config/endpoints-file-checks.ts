@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { readSmallFile } from '../base/small-file.ts'
 import { misfit } from './endpoint-fit.ts'
 import { MAX_FILE_BYTES, parseEndpointsFile } from './endpoints-file.ts'
 import type { Subject } from './references.ts'
@@ -21,22 +21,16 @@ export function checkEndpointsFile({ root, report }: Subject, name: string, upst
 }
 
 function troubleOf(file: string, upstream: Checked): string | undefined {
-  const text = read(file)
-  if (text === undefined) return `the file ${file} cannot be read: until it can, it adds no endpoint`
-  if (text.length > MAX_FILE_BYTES) return `the file ${file} is too large for a list of endpoints`
-  const reading = parseEndpointsFile(text)
+  const read = readSmallFile(file, MAX_FILE_BYTES)
+  if ('code' in read)
+    return read.code === 'TOO_LARGE'
+      ? `the file ${file} is too large for a list of endpoints`
+      : `the file ${file} cannot be read: until it can, it adds no endpoint`
+  const reading = parseEndpointsFile(read.bytes.toString())
   if ('fault' in reading) return `${file}:${reading.line}: ${reading.fault}: the file will not be taken`
   for (const { name, protocol } of reading.value.endpoints) {
     const why = misfit(protocol, upstream)
     if (why !== undefined) return `${file}: ${name} will not be taken: ${why}`
   }
   return undefined
-}
-
-function read(file: string): string | undefined {
-  try {
-    return readFileSync(file, 'utf8')
-  } catch {
-    return undefined
-  }
 }

@@ -24,12 +24,15 @@ export interface BadLine {
   readonly fault: string
 }
 
+/** What a file of endpoints turned out to be. */
+export type EndpointsReading = { readonly value: EndpointList } | BadLine
+
 /** Larger files are no lists of endpoints. */
 export const MAX_FILE_BYTES = 1024 * 1024
 const MAX_WEIGHT = 1000
 
 /** A file of endpoints: one a line, `ADDRESS [weight=N] [backup]`, `#` begins a comment. Its first mistake, if it has one. */
-export function parseEndpointsFile(text: string): { readonly value: EndpointList } | BadLine {
+export function parseEndpointsFile(text: string): EndpointsReading {
   const written: WrittenEndpoint[] = []
   for (const [i, line] of text.split('\n').entries()) {
     const words = line.replace(/#.*/, '').trim().split(/\s+/)

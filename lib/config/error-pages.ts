@@ -1,6 +1,5 @@
-import { readFileSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { whyUnreadable } from '../base/errno-words.ts'
+import { type FileFault, readSmallFile } from '../base/small-file.ts'
 import type { ErrorPage } from '../http/answer-policy.ts'
 import { mediaTypeOf } from '../http/media.ts'
 import type { Report } from './problem.ts'
@@ -49,15 +48,15 @@ export function readErrorPages({ routes }: Settings, root: Table, report: Report
 /** The page, or what is wrong with its file. */
 function readPage(file: string, status: string): ErrorPage | string {
   const path = resolve(file)
-  try {
-    const stats = statSync(path)
-    if (!stats.isFile()) return `${path} is not a file`
-    if (stats.size > MAX_PAGE_BYTES)
-      return `${path} has ${stats.size} bytes; a page has at most ${MAX_PAGE_BYTES}`
-    const from = Number(status.replace('xx', '00'))
-    const to = status.endsWith('xx') ? from + 99 : from
-    return { from, to, type: mediaTypeOf(path), text: readFileSync(path, 'latin1') }
-  } catch (error) {
-    return `the page ${path} cannot be read: ${whyUnreadable(error)}`
-  }
+  const read = readSmallFile(path, MAX_PAGE_BYTES)
+  if ('code' in read) return faultText(path, read)
+  const from = Number(status.replace('xx', '00'))
+  const to = status.endsWith('xx') ? from + 99 : from
+  return { from, to, type: mediaTypeOf(path), text: read.bytes.toString('latin1') }
+}
+
+function faultText(path: string, { code, why }: FileFault): string {
+  if (code === 'EISDIR' || code === 'NOT_A_FILE') return `${path} is not a file`
+  const limit = code === 'TOO_LARGE' ? `; a page has at most ${MAX_PAGE_BYTES}` : ''
+  return `the page ${path} cannot be read: ${why}${limit}`
 }

@@ -1,5 +1,4 @@
-import { readFileSync } from 'node:fs'
-import { whyUnreadable } from '../base/errno-words.ts'
+import { readSmallFile } from '../base/small-file.ts'
 import type { Report } from './problem.ts'
 import type { Place } from './source.ts'
 import type { Entry, Leaf, Node, Table } from './tree.ts'
@@ -9,6 +8,8 @@ export type Environment = Readonly<Record<string, string | undefined>>
 
 /** `$$`, `${…}`, or a `${` that never ends. A `$` before anything else is just a `$`. */
 const REFERENCE = /\$\$|\$\{([^}]*)\}|\$\{/g
+/** Larger files hold no secret. */
+const MAX_SECRET_BYTES = 1024 * 1024
 const VARIABLE = /^([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?$/s
 
 /**
@@ -70,11 +71,9 @@ function lookUp(inner: string, env: Environment): Found {
 }
 
 function readSecret(path: string): Found {
-  try {
-    return { value: readFileSync(path, 'utf8').replace(/\r?\n$/, '') }
-  } catch (error) {
-    return { fault: `cannot read ${path}: ${whyUnreadable(error)}` }
-  }
+  const read = readSmallFile(path, MAX_SECRET_BYTES)
+  if ('code' in read) return { fault: `cannot read ${path}: ${read.why}` }
+  return { value: read.bytes.toString().replace(/\r?\n$/, '') }
 }
 
 /** The reference itself where the source shows it as is, else the string that it stands in. */

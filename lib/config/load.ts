@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { whyUnreadable } from '../base/errno-words.ts'
+import { takeSmallFile } from '../base/small-file.ts'
 import { type Environment, interpolate } from './interpolate.ts'
 import { mergeTrees } from './merge.ts'
 import type { AdminConfig, Snapshot } from './model.ts'
@@ -24,6 +25,9 @@ export type Loaded =
 
 /** `check`: looks also at what a start would only find out when it opens its log and its sockets. */
 export type Purpose = 'use' | 'check'
+/** Larger files are something else. */
+const MAX_FILE_BYTES = 16 * 1024 * 1024
+const HANDED_OVER = /^\/(?:dev\/(?:stdin|fd\/\d+)|proc\/self\/fd\/\d+)$/
 
 /** Reads and checks the configuration at `path`: a TOML file, or a folder whose `*.toml` files are one configuration. */
 export async function loadConfig(path: string, env: Environment, purpose: Purpose = 'use'): Promise<Loaded> {
@@ -79,6 +83,15 @@ async function findFiles(path: string, report: Report): Promise<string[]> {
 }
 
 async function readBytes(file: string, report: Report): Promise<Buffer | undefined> {
+  if (HANDED_OVER.test(file)) return readHandedOver(file, report)
+  const read = await takeSmallFile(file, MAX_FILE_BYTES)
+  if ('bytes' in read) return read.bytes
+  report.error(fileOnly(file), cannotRead(read, file))
+  return undefined
+}
+
+/** Whoever names a descriptor, as a shell's `<(…)` does, has something at its other end. */
+async function readHandedOver(file: string, report: Report): Promise<Buffer | undefined> {
   try {
     return await readFile(file)
   } catch (error) {
@@ -137,6 +150,10 @@ function cannotRead(error: unknown, path: string): string {
       return 'the file may not be read by this user'
     case 'EISDIR':
       return 'this is a folder, not a file'
+    case 'NOT_A_FILE':
+      return 'this is no regular file'
+    case 'TOO_LARGE':
+      return `the file is larger than ${MAX_FILE_BYTES / 1024 / 1024} MiB`
     default:
       return `cannot be read: ${whyUnreadable(error)}`
   }

@@ -81,9 +81,15 @@ export class TlsContexts {
 
 /**
  * The certificates for a name: those that name it, else those for every name of its domain (RFC 6125 6.4.3), else the listener's first. Several,
- * because there may be one for RSA and one for ECDSA: OpenSSL takes the one that the client can read.
+ * because there may be one for RSA and one for ECDSA: OpenSSL takes the one that the client can read. Of each kind it has one place, and refuses a
+ * key that does not fit what stands there: the first of a kind counts.
  */
 export function pairsFor(serverName: string | undefined, pairs: readonly KeyPair[]): readonly KeyPair[] {
+  const found = allPairsFor(serverName, pairs)
+  return found.filter(({ keyType }, i) => found.findIndex(pair => pair.keyType === keyType) === i)
+}
+
+function allPairsFor(serverName: string | undefined, pairs: readonly KeyPair[]): readonly KeyPair[] {
   if (serverName !== undefined) {
     const exact = pairs.filter(({ names }) => names.includes(serverName))
     if (exact.length > 0) return exact

@@ -26,11 +26,11 @@ export interface CertificateKeepingOptions {
   readonly clock: Clock
   readonly timers: Timers
   readonly log: ServerLog
-  /** `state` is another now. Resolves once all data threads have it. */
+  /** `state` is another now. Resolves once all data threads have it, however busy one of them is. */
   publish(): Promise<void>
 }
 
-/** Certificates of one listener, as its files were when they were last good. */
+/** What one listener's files held when they were last good; `pairs` is empty where an ACME server gives them. */
 interface Kept extends ListenerCertificates {
   readonly config: ListenerConfig
   /** What stat(2) said of all its files. */
@@ -49,7 +49,6 @@ export class CertificateKeeping {
   readonly #looks: Periodic
   readonly #rotation: Periodic
   #kept: readonly Kept[] = []
-  #autos: readonly ListenerConfig[] = []
   #ticketKeys: Uint8Array = randomBytes(TICKET_KEY_BYTES)
   #folderTrouble: string | undefined
   /** What the last look saw, by listener. */
@@ -64,24 +63,20 @@ export class CertificateKeeping {
 
   /** All that data threads need. */
   get state(): TlsState {
-    const { pairs, challenges } = this.#acme
-    const autos = this.#autos.map(({ name, mtls }) => ({
-      listener: name,
-      pairs,
-      clientCa: this.#clientCaOf(mtls),
-    }))
+    const { pairs: ordered, challenges } = this.#acme
     return {
-      listeners: [
-        ...this.#kept.map(({ listener, pairs, clientCa }) => ({ listener, pairs, clientCa })),
-        ...autos,
-      ],
+      listeners: this.#kept.map(({ listener, config, pairs, clientCa }) => ({
+        listener,
+        pairs: isRenewed(config) ? ordered : pairs,
+        clientCa,
+      })),
       ticketKeys: this.#ticketKeys,
       challenges,
     }
   }
 
   get facts(): CertificateFacts[] {
-    const renewed = new Set(this.#autos.map(({ name }) => name))
+    const renewed = new Set(this.#kept.filter(({ config }) => isRenewed(config)).map(it => it.listener))
     return this.state.listeners.flatMap(({ listener, pairs }) =>
       pairs.filter(isNoStandIn).map(({ names, keyType, notAfterMs }) => ({
         listener,
@@ -113,9 +108,8 @@ export class CertificateKeeping {
     const { listeners } = snapshot
     const before = new Map(this.#kept.map(kept => [kept.listener, kept]))
     this.#kept = listeners
-      .filter(({ tls }) => tls?.kind === 'files')
+      .filter(({ tls }) => tls?.kind === 'files' || tls?.kind === 'auto')
       .map(config => this.#read(config, before.get(config.name), ''))
-    this.#autos = listeners.filter(({ tls }) => tls?.kind === 'auto')
     const trouble = this.#acme.configure(snapshot.acme, acmeHosts(snapshot))
     this.#folderTrouble = trouble === undefined ? undefined : `certificates cannot be kept: ${trouble}`
     if (this.#folderTrouble !== undefined)
@@ -152,7 +146,11 @@ export class CertificateKeeping {
     const problem = faults.length === 0 ? undefined : faults.join('; ')
     const same = { listener: config.name, config, stamp, problem }
     if (problem !== undefined && before !== undefined)
-      return { ...same, pairs: before.pairs, clientCa: before.clientCa }
+      return {
+        ...same,
+        pairs: before.pairs,
+        clientCa: config.mtls === undefined ? undefined : before.clientCa,
+      }
     const clientCa = authorities !== undefined && 'text' in authorities ? authorities.text : undefined
     return { ...same, pairs, clientCa }
   }
@@ -175,34 +173,34 @@ export class CertificateKeeping {
       const stamp = stamps.get(before.listener) as string
       if (stamp === before.stamp) return before
       const now = this.#read(before.config, before, stamp)
-      const replaced = now.pairs !== before.pairs && !sameMaterial(now, before)
-      changed ||= replaced
-      this.#tell(before, now, replaced)
+      changed ||= !samePairs(now, before) || now.clientCa !== before.clientCa
+      this.#tell(before, now)
       return now
     })
     if (changed) void this.#options.publish()
   }
 
-  #tell(before: Kept, now: Kept, replaced: boolean): void {
+  #tell(before: Kept, now: Kept): void {
     const { log } = this.#options
     const { listener, problem } = now
     if (problem !== undefined && problem !== before.problem)
       log.warn({ listener, problem }, 'certificate not taken: the one before stays in force')
-    if (problem !== undefined || !replaced) return
-    for (const { names, notAfterMs } of now.pairs)
+    if (problem !== undefined) return
+    for (const { names, notAfterMs } of samePairs(now, before) ? [] : now.pairs)
       log.info({ listener, names, not_after: new Date(notAfterMs).toISOString() }, 'certificate taken')
-  }
-
-  #clientCaOf(mtls: ListenerConfig['mtls']): string | undefined {
-    if (mtls === undefined) return undefined
-    const authorities = readAuthorities(mtls.ca)
-    return 'text' in authorities ? authorities.text : undefined
+    if (now.clientCa !== before.clientCa)
+      log.info({ listener, file: now.config.mtls?.ca }, "authorities of clients' certificates taken")
   }
 
   #rotate(): void {
     this.#ticketKeys = randomBytes(TICKET_KEY_BYTES)
     void this.#options.publish()
   }
+}
+
+/** Whether an ACME server gives the listener its certificates. */
+function isRenewed({ tls }: ListenerConfig): boolean {
+  return tls?.kind === 'auto'
 }
 
 /** What serves until there is a certificate is none that anybody would want to hear of. */
@@ -216,9 +214,8 @@ function orderProblem({ name, lastError, nextTryMs }: NameFacts): string[] {
   return [`${name}: certificate not obtained: ${lastError}${again}`]
 }
 
-function sameMaterial(a: ListenerCertificates, b: ListenerCertificates): boolean {
+function samePairs(a: ListenerCertificates, b: ListenerCertificates): boolean {
   return (
-    a.clientCa === b.clientCa &&
     a.pairs.length === b.pairs.length &&
     a.pairs.every((pair, i) => pair.certificate === b.pairs[i]?.certificate && pair.key === b.pairs[i]?.key)
   )

@@ -136,7 +136,7 @@ export class ControlThread {
     })
     this.#certificates = new CertificateKeeping({
       ...parts,
-      publish: () => this.#rollout.refresh(),
+      publish: () => this.#rollout.publish(),
     })
     const facts = controlFacts({
       certificates: this.#certificates,

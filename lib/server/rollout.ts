@@ -40,6 +40,14 @@ export interface RolloutParts {
   readonly log: ServerLog
 }
 
+/** A change that is on its way to the threads, in an object: a promise of a promise would wait for it. */
+interface HandedOut {
+  /** Settles when every thread runs it. */
+  readonly everywhere: Promise<unknown>
+}
+
+const NOTHING_HANDED_OUT: HandedOut = { everywhere: Promise.resolve() }
+
 /** The configuration could not be taken; the one before, if any, goes on untouched. */
 export class RolloutRefused extends Error {
   override readonly name = 'RolloutRefused'
@@ -57,8 +65,8 @@ export class Rollout {
   #placement: Placement | undefined
   /** Endpoints that get no traffic because a deploy says so. */
   #quiet: ReadonlyMap<string, QuietEndpoint> = new Map()
-  #refreshing: Promise<void> = Promise.resolve()
-  #refreshNext: Promise<void> | undefined
+  #refreshing: Promise<HandedOut> = Promise.resolve(NOTHING_HANDED_OUT)
+  #refreshNext: Promise<HandedOut> | undefined
 
   constructor(parts: RolloutParts) {
     this.#parts = parts
@@ -120,7 +128,17 @@ export class Rollout {
    * The members or the certificates of the running configuration are others: all threads get them, and nothing else changes. Changes that come while one is
    * on its way go together with the next. Resolves when the threads run it, or take long. Never rejects.
    */
-  refresh(): Promise<void> {
+  async refresh(): Promise<void> {
+    await this.#refresh()
+  }
+
+  /** The same; resolves only when every thread runs it, also one that is busy for long. Who answers for it must not be asked before. Never rejects. */
+  async publish(): Promise<void> {
+    const { everywhere } = await this.#refresh()
+    await everywhere
+  }
+
+  #refresh(): Promise<HandedOut> {
     this.#refreshNext ??= this.#refreshing.then(() => {
       this.#refreshNext = undefined
       this.#refreshing = this.#takeMembers()
@@ -166,17 +184,20 @@ export class Rollout {
     return this.#handOut(members.snapshot, placement)
   }
 
-  async #takeMembers(): Promise<void> {
+  async #takeMembers(): Promise<HandedOut> {
     const { membership, timers, log } = this.#parts
-    if (this.#base === undefined) return
+    if (this.#base === undefined) return NOTHING_HANDED_OUT
     const members = membership.membersOf(this.#base)
     try {
       const placement = this.#place(members.snapshot)
       this.#settle(members, placement)
-      await within(timers, REFRESH_MS, this.#handOut(members.snapshot, placement), undefined)
+      const everywhere = this.#handOut(members.snapshot, placement)
+      await within(timers, REFRESH_MS, everywhere, undefined)
+      return { everywhere }
     } catch (error) {
       const full = error instanceof PlacementFull
       log.error(full ? { problem: error.message } : { err: error }, 'endpoints not taken')
+      return NOTHING_HANDED_OUT
     }
   }
 

@@ -45,7 +45,12 @@ const config = configText({
   endpoints: [app.port],
   workers: 2,
   listener: listener('site.pem', 'site.key'),
-  more: `[listeners.mounted]\naddress = "127.0.0.1:0"\n${listener('tls.crt', 'tls.key')}`,
+  more: `[listeners.mounted]
+address = "127.0.0.1:0"
+${listener('tls.crt', 'tls.key')}
+[listeners.doubled]
+address = "127.0.0.1:0"
+tls = [${[second, first].map(({ certificateFile, keyFile }) => `{ certificate = "${certificateFile}", key = "${keyFile}" }`).join(', ')}]`,
 })
 const causeway = await startCauseway(t, { config })
 
@@ -84,6 +89,10 @@ t.test('a certificate that is replaced by rename is shown from then on; open con
   t.equal((await client.response()).status, 200)
   client.destroy()
   await causeway.line('the change', ({ msg }) => msg === 'certificate taken')
+})
+
+t.test('of two certificates of one kind for one name the first is shown', async t => {
+  for (let i = 0; i < 8; i += 1) t.match(await shown('doubled'), /second\.test/)
 })
 
 t.test('a secret that Kubernetes swaps under its links is noticed', async t => {

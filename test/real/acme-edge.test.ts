@@ -2,11 +2,13 @@ import { connect } from 'node:tls'
 import t, { type Test } from 'tap'
 import { STAND_IN_NAME } from '../../lib/acme/stand-in.ts'
 import { freePorts } from '../bench/ports.ts'
+import { AcmeFront } from '../support/acme-front.ts'
 import { assertClean, type Running, startCauseway } from '../support/causeway.ts'
 import { configText } from '../support/config-text.ts'
 import { missingPebble, Pebble } from '../support/pebble.ts'
 import { ask, fieldOf } from '../support/raw-client.ts'
 import { RecordingUpstream } from '../support/recording-upstream.ts'
+import type { ThreadFault } from '../support/thread-fault.ts'
 import { within } from '../support/until.ts'
 
 // A whole Causeway whose certificates come from Pebble: `tls = "auto"` on a listener and `hosts` on its routes are all that a user writes.
@@ -17,7 +19,12 @@ const NAME = 'www.site.test'
 interface Edge {
   readonly pebble: Pebble
   readonly upstream: RecordingUpstream
-  start(challenge: string, more?: string): Promise<Running>
+  start(challenge: string, more?: string, options?: EdgeOptions): Promise<Running>
+}
+
+interface EdgeOptions {
+  readonly directory?: string
+  readonly preload?: string
 }
 
 /** A Pebble that tries challenges at the ports of the Causeway that comes. */
@@ -27,9 +34,9 @@ async function edge(t: Test): Promise<Edge> {
   const pebble = await Pebble.start(t, { httpPort, tlsPort })
   pebble.names.set(NAME, '127.0.0.1')
   const folder = t.testdir()
-  const start = (challenge: string, more = '') => {
+  const start = (challenge: string, more = '', { directory, preload }: EdgeOptions = {}) => {
     const acme = `[acme]
-directory = "${pebble.directory}"
+directory = "${directory ?? pebble.directory}"
 ca = "${pebble.ca}"
 folder = "${folder}/acme"
 challenges = ["${challenge}"]`
@@ -44,7 +51,7 @@ trusted_proxies = ["127.0.0.0/8"]`
       upstream: 'health = { path = "/alive?full=1", interval = "1h" }',
       more: `${acme}\n${plain}\n${more}`,
     }).replace('address = "127.0.0.1:0"\ntls', `address = "127.0.0.1:${tlsPort}"\ntls`)
-    return startCauseway(t, { config })
+    return startCauseway(t, { config, ...(preload === undefined ? {} : { preload }) })
   }
   return { pebble, upstream, start }
 }
@@ -151,3 +158,31 @@ t.test('without any certificate yet, handshakes complete with one that nobody tr
   t.match(metrics, /^causeway_certificate_problems 1$/m, 'but that there is no other does')
   await assertClean(t, causeway, [upstream])
 })
+
+t.test(
+  'no challenge is tried before every data thread can answer it, however long that takes',
+  { skip },
+  async t => {
+    const { pebble, start } = await edge(t)
+    const front = await AcmeFront.start(t, pebble)
+    const started = Promise.withResolvers<Running>()
+    const restarts: number[] = []
+    let blocked = false
+    front.before = async path => {
+      const causeway = await started.promise
+      if (path.startsWith('/order-plz') && !blocked) {
+        blocked = true
+        causeway.send({ thread: 1, fault: 'block' } satisfies ThreadFault)
+        await causeway.told()
+      }
+      if (path.startsWith('/chalZ/'))
+        restarts.push((await causeway.metrics()).sum('causeway_worker_restarts_total', { reason: 'stuck' }))
+    }
+    const options = { directory: front.directory, preload: './thread-fault.ts' }
+    const causeway = await start('http-01', '', options)
+    started.resolve(causeway)
+    await causeway.line('the certificate', ({ msg }) => msg === 'certificate obtained', 60_000)
+    t.same([...new Set(restarts)], [1], 'the blocked thread has been replaced before')
+    t.equal(await causeway.stop(), 0)
+  },
+)

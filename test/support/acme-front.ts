@@ -20,6 +20,8 @@ export interface Refusal {
 export class AcmeFront {
   /** What is answered about the renewal of any certificate; undefined: 404. */
   advice: { readonly start: Date; readonly end: Date; readonly explanationURL?: string } | undefined
+  /** Runs before a request is passed on. */
+  before: ((path: string) => Promise<void>) | undefined
   /** Used up by the next request that it fits. */
   refusal: Refusal | undefined
   /** Certificates that were asked about, and those that orders which were taken said to replace. */
@@ -56,6 +58,7 @@ export class AcmeFront {
   async #take(question: IncomingMessage, answer: ServerResponse): Promise<void> {
     const { url = '' } = question
     const body = await textOf(question)
+    await this.before?.(url)
     if (this.refusal?.path.test(url) && question.method === 'POST') return this.#refuse(this.refusal, answer)
     if (url.startsWith('/renewal-info/')) return this.#advise(url.slice('/renewal-info/'.length), answer)
     const asked = request(new URL(url, this.#pebble.directory), {

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
@@ -11,9 +12,14 @@ import { patience, until, within } from './until.ts'
 /** One line of the daemon's log. */
 export type LogLine = Readonly<Record<string, unknown>>
 
+/** Something else than text in a file's place. */
+export interface PlacedFile {
+  put(path: string): void
+}
+
 export interface StartOptions {
   /** One file's TOML, or several by their names. Listeners and admin use port 0. */
-  readonly config: string | Readonly<Record<string, string>>
+  readonly config: string | Readonly<Record<string, string | PlacedFile>>
   readonly env?: Readonly<Record<string, string>>
   readonly args?: readonly string[]
   /** Folder that it is started in; this checkout unless said. */
@@ -112,8 +118,8 @@ export class Running {
   }
 
   /** Waits for a log line. */
-  async line(what: string, test: (line: LogLine) => boolean): Promise<LogLine> {
-    return until(`log line: ${what}`, () => this.#lines.find(test))
+  async line(what: string, test: (line: LogLine) => boolean, patienceMs?: number): Promise<LogLine> {
+    return until(`log line: ${what}`, () => this.#lines.find(test), patienceMs)
   }
 
   /** Writes a new configuration and sends SIGHUP; resolves once it was taken or refused. */
@@ -137,6 +143,12 @@ export class Running {
   /** To the preloaded module. */
   send(message: object): void {
     this.#child.send(message)
+  }
+
+  /** The next message of the preloaded module. */
+  async told(): Promise<unknown> {
+    const [message] = await within('the preloaded module', once(this.#child, 'message'))
+    return message
   }
 
   /** Resident memory of the process, in bytes. */
@@ -250,13 +262,14 @@ function isCrash(line: LogLine): boolean {
 function writeConfig(folder: string, config: StartOptions['config']): string {
   const files = typeof config === 'string' ? { 'causeway.toml': config } : config
   // The default is one fixed port, where another process of this machine may listen.
-  if (!Object.values(files).some(text => text.includes('[admin]')))
+  if (!Object.values(files).some(text => typeof text === 'string' && text.includes('[admin]')))
     throw new Error('a configuration under test names its own admin address')
   const path = join(folder, 'conf.d')
   rmSync(path, { recursive: true, force: true })
   for (const [name, text] of Object.entries(files)) {
     mkdirSync(dirname(join(path, name)), { recursive: true })
-    writeFileSync(join(path, name), text)
+    if (typeof text === 'string') writeFileSync(join(path, name), text)
+    else text.put(join(path, name))
   }
   return path
 }

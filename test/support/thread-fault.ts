@@ -3,7 +3,7 @@ import { BroadcastChannel, isMainThread, type Worker, workerData } from 'node:wo
 // Loaded into every thread before Causeway (`node --import`). A data thread cannot be killed from outside its process: this does it
 // from inside, when the test says so, and changes nothing of Causeway.
 
-/** What a test tells it. `kill` ends the thread wherever it is; `block` keeps its event loop busy for ever. */
+/** What a test tells it. `kill` ends the thread wherever it is; `block` keeps its event loop busy for ever, and says so before. */
 export interface ThreadFault {
   readonly thread: number
   readonly fault: 'kill' | 'throw' | 'block'
@@ -22,12 +22,14 @@ function followParent(): void {
     if (told.fault === 'kill') void workers.get(`data-${told.thread}`)?.terminate()
     else channel.postMessage(told)
   })
+  channel.onmessage = ({ data }) => process.send?.(data)
   process.channel?.unref()
 }
 
 function obey({ thread, fault }: ThreadFault): void {
   if ((workerData as { thread: number }).thread !== thread) return
   if (fault === 'throw') throw new Error('told to throw')
+  channel.postMessage({ blocked: thread })
   for (;;) {
     // Until somebody terminates this thread.
   }

@@ -1,7 +1,13 @@
-import { readFile, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { whyUnreadable } from '../../lib/base/errno-words.ts'
+import { takeSmallFile } from '../../lib/base/small-file.ts'
 import type { Deadline, Timers } from '../../lib/base/timers.ts'
-import { type EndpointList, MAX_FILE_BYTES, parseEndpointsFile } from '../../lib/config/endpoints-file.ts'
+import {
+  type EndpointList,
+  type EndpointsReading,
+  MAX_FILE_BYTES,
+  parseEndpointsFile,
+} from '../../lib/config/endpoints-file.ts'
 
 /** What a watch tells: a change once, a trouble once. */
 export interface FileObserver {
@@ -106,17 +112,13 @@ export class FileWatch implements Deadline {
   async #take(): Promise<void> {
     const stamp = this.#seen
     if (stamp === '') return
-    try {
-      const bytes = await readFile(this.#path)
-      this.#taken = stamp
-      this.#read(bytes)
-    } catch (error) {
-      this.#trouble(cannotRead(error))
-    }
+    const read = await takeSmallFile(this.#path, MAX_FILE_BYTES)
+    if ('code' in read && read.code !== 'TOO_LARGE') return this.#trouble(cannotRead(read))
+    this.#taken = stamp
+    this.#read('bytes' in read ? parseEndpointsFile(read.bytes.toString()) : TOO_LARGE)
   }
 
-  #read(bytes: Buffer): void {
-    const reading = bytes.length > MAX_FILE_BYTES ? TOO_LARGE : parseEndpointsFile(bytes.toString())
+  #read(reading: EndpointsReading): void {
     if ('fault' in reading) return this.#trouble(`${this.#path}:${reading.line}: ${reading.fault}`)
     this.#trouble(undefined)
     if (this.#stopped || JSON.stringify(reading.value) === JSON.stringify(this.#list)) return
@@ -142,6 +144,8 @@ function cannotRead(error: unknown): string {
       return 'the file may not be read by this user'
     case 'EISDIR':
       return 'this is a folder'
+    case 'NOT_A_FILE':
+      return 'this is no file'
     default:
       return `cannot be read: ${whyUnreadable(error)}`
   }
