@@ -56,7 +56,7 @@ t.test('what is wrong with files is said, and of which', async t => {
   t.equal(fault(nothing, one.keyFile), 'certificate holds no certificate')
   t.equal(fault(one.certificateFile, nothing), 'key holds no private key that can be read')
   t.equal(fault(one.keyFile, one.certificateFile), 'certificate holds no certificate')
-  t.equal(fault('/nowhere.pem', one.keyFile), 'certificate cannot be read: ENOENT')
+  t.equal(fault('/nowhere.pem', one.keyFile), 'certificate cannot be read: there is no such file')
   const chain = keyPairOf(ca.certificate + one.certificate, one.key)
   t.match(
     chain,

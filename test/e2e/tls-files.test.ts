@@ -107,7 +107,7 @@ t.test('files that are not good keep the certificate before, and say so once', a
   for (const [what, spoil] of [
     ['not the key of the certificate', () => copyFileSync(first.keyFile, join(certs, 'site.key'))],
     ['holds no certificate', () => writeFileSync(join(certs, 'site.pem'), 'nonsense')],
-    ['cannot be read: ENOENT', () => rmSync(join(certs, 'site.pem'))],
+    ['cannot be read: there is no such file', () => rmSync(join(certs, 'site.pem'))],
   ] as const) {
     spoil()
     await causeway.line(
