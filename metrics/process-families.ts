@@ -97,7 +97,7 @@ export const PROCESS_FAMILIES: readonly Family[] = [
     'causeway_uncaught_errors_total',
     'counter',
     ['thread', 'kind'],
-    'Exceptions and rejections that nobody caught: each one is a bug of ours.',
+    'Exceptions and rejections that nobody caught, those of single deadlines included: each one is a bug of ours.',
     uncaughtErrors,
   ),
   read(

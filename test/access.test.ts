@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { CellColumn, CellReader, createCellMemory, FINE_BOUNDS, LATENCY_BOUNDS } from '../lib/base/cells.ts'
+import { Descriptors } from '../lib/base/descriptors.ts'
 import { END_CAUSES } from '../lib/base/errors.ts'
 import { createSharedState, SharedState } from '../lib/base/shared-state.ts'
 import { Timers } from '../lib/base/timers.ts'
@@ -68,6 +69,7 @@ class Desk {
       timers: new Timers(clock),
       cells: new CellColumn(this.#memory, 0),
       shared: new SharedState(createSharedState(1)),
+      descriptors: new Descriptors(new SharedState(createSharedState(1)), 0),
       thread: 0,
       random: () => 0,
     }

@@ -1,5 +1,6 @@
 import t from 'tap'
 import { CellColumn, createCellMemory } from '../lib/base/cells.ts'
+import { Descriptors } from '../lib/base/descriptors.ts'
 import { createSharedState, SharedState } from '../lib/base/shared-state.ts'
 import { Timers } from '../lib/base/timers.ts'
 import { afterTick, CALM, type LoopPressure } from '../lib/server/loop-pressure.ts'
@@ -75,7 +76,16 @@ class Bench {
   constructor() {
     const { clock, timers, shared } = this
     const cells = new CellColumn(createCellMemory(THREADS, 16), 1)
-    this.overload = new Overload({ clock, timers, shared, cells, thread: 1, random: () => 0.5 })
+    const descriptors = new Descriptors(shared, 1)
+    this.overload = new Overload({
+      clock,
+      timers,
+      shared,
+      cells,
+      descriptors,
+      thread: 1,
+      random: () => 0.5,
+    })
     const note = (level: string) => (facts: object, text: string) => {
       this.logged.push(`${level} ${text} ${JSON.stringify(facts)}`)
     }

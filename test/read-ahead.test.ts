@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { ftruncateSync, readdirSync, readlinkSync } from 'node:fs'
 import t, { type Test } from 'tap'
 import { CellColumn, createCellMemory } from '../lib/base/cells.ts'
+import { Descriptors } from '../lib/base/descriptors.ts'
 import { createSharedState, SharedState } from '../lib/base/shared-state.ts'
 import { Timers } from '../lib/base/timers.ts'
 import { FieldList } from '../lib/http/field-list.ts'
@@ -60,7 +61,8 @@ class Bench {
     const { cells, clock, timers } = this
     const limits = { folder, memoryBytes: 64 * KIB, memoryTotalBytes: 64 * MIB, diskBytes }
     const shared = new SharedState(createSharedState(1))
-    const env = { clock, timers, cells, shared, thread: 0, random: Math.random }
+    const descriptors = new Descriptors(shared, 0)
+    const env = { clock, timers, cells, shared, descriptors, thread: 0, random: Math.random }
     this.exchange = new RecordingExchange({ target: '/', window: 64 * KIB, ...setup.request })
     this.job = new Forwarding(this.exchange, 0, undefined, {
       room: { spool: new Spool(cells, limits, 0), env, maxBytes },

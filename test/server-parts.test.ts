@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { CellColumn, createCellMemory } from '../lib/base/cells.ts'
+import { Descriptors } from '../lib/base/descriptors.ts'
 import { LineRingWriter } from '../lib/base/line-ring.ts'
 import { createSharedState, SharedState } from '../lib/base/shared-state.ts'
 import type { ThreadEnv } from '../lib/base/thread-env.ts'
@@ -58,7 +59,8 @@ t.test('Heartbeat', async t => {
     const timers = new Timers(clock)
     const shared = new SharedState(createSharedState(1))
     const cells = new CellColumn(createCellMemory(1), 0)
-    const env: ThreadEnv = { clock, timers, cells, shared, thread: 0, random: () => 0 }
+    const descriptors = new Descriptors(shared, 0)
+    const env: ThreadEnv = { clock, timers, cells, shared, descriptors, thread: 0, random: () => 0 }
     const reports: number[] = []
     const heartbeat = new Heartbeat(env, delayMs => reports.push(Math.round(delayMs)))
     heartbeat.start()

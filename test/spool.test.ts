@@ -284,7 +284,10 @@ t.test('without a descriptor to spare nothing goes to a file, and nothing is los
   const bench = new Bench(t)
   let spare = 1
   const config = { folder: bench.folder, ...LIMITS }
-  const spool = new Spool(bench.cells, config, 0, () => bench.files < spare)
+  const spool = new Spool(bench.cells, config, 0, {
+    takeForBody: () => bench.files < spare,
+    give: () => {},
+  })
   const failures: string[] = []
   const owner = { spoolRoom: () => {}, spoolFailed: (why: string) => failures.push(why) }
   const bytes = randomBytes(100_000)

@@ -128,9 +128,10 @@ t.test('without descriptors left the answer is 503 and nothing else breaks', asy
     },
   )
   t.equal(status, 0)
+  const detail = 'this process has no descriptor left: raise its limit of open files'
   t.same(JSON.parse(stdout), {
-    cold: [503, 'internal', 'EMFILE', '1'],
-    large: [503, 'internal', 'EMFILE', '1'],
+    cold: [503, 'out_of_resources', detail, 1],
+    large: [503, 'out_of_resources', detail, 1],
     held: 200,
     after: [200, 200],
   })

@@ -24,7 +24,7 @@ function makePool(t: Test) {
   const shared = createSharedState(2)
   const ended: Ended[] = []
   const pool = new ThreadPool({
-    maxConnections: 1000,
+    descriptors: { clients: 1000, all: 1100 },
     lines: [createLineRing(1024), createLineRing(1024)],
     cells: createCellMemory(2, 16),
     shared,

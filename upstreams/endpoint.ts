@@ -31,6 +31,8 @@ export interface Pooled {
 export interface SharedConnections {
   /** Nothing new goes there: they close when they have finished. */
   retire(): void
+  /** Closes one on which nothing runs; false if there is none. */
+  closeResting(): boolean
 }
 
 /** One address of an upstream as this thread sees it: its load, its idle connections, its counters. */
@@ -236,6 +238,15 @@ export class Endpoint<C extends Pooled = Pooled> implements NamedLoad {
     this.closeIdle()
     this.shared?.retire()
     this.shared = undefined
+  }
+
+  /** Closes the connection that has rested longest; false if none does. */
+  closeResting(): boolean {
+    const client = this.#idle.shift()
+    if (client === undefined) return this.shared?.closeResting() === true
+    this.#env.cells.add(this.row + AT.idle, -1)
+    client.destroy()
+    return true
   }
 
   closeIdle(): void {

@@ -31,6 +31,8 @@ export interface Job {
   /** For hash policies; 0 for the others. */
   readonly key: number
   readonly priority: Priority
+  /** Requests that its client's connection runs now, this one included. */
+  readonly siblings: number
   /** Name of the endpoint that its client is bound to; it gets it if that one is ready. */
   readonly wanted: string | undefined
   readonly record: ExchangeRecord
@@ -41,7 +43,7 @@ export interface Job {
 
   /**
    * Set by jobs that speak to the endpoint themselves, such as a tunnel, in place of a transport of ours: makes the attempt, which
-   * holds the slot until it tells `owner` of its end.
+   * holds the slot until it tells `owner` of its end, and gives the descriptor back that was taken for it.
    */
   readonly dial?: (endpoint: PooledEndpoint, owner: AttemptOwner) => void
 
@@ -123,7 +125,8 @@ export interface AttemptOwner {
 
 export interface AttemptFailure {
   readonly code: ErrorCode
-  readonly kind: AttemptError
+  /** `local`: it is this machine that could not; the endpoint is not judged by it. */
+  readonly kind: AttemptError | 'local'
   readonly detail: string
   /** The client has part of the answer already, so the job only needs to be told. */
   readonly answered: boolean

@@ -35,6 +35,8 @@ export interface UpstreamObserver {
 }
 
 const AT = UPSTREAM_BLOCK.at
+/** Want of descriptors, ports or buffers is over soon, one way or the other. */
+const LOCAL_RETRY_SECONDS = 1
 /** Attempts of one request that never reached an app, at most: endpoints that come and go must not keep it for ever. */
 const MAX_UNSENT = 20
 
@@ -141,6 +143,11 @@ export class Upstream implements AttemptOwner, WaitingRoomHost {
     return true
   }
 
+  /** Closes a connection on which nothing runs; false if there is none. */
+  closeResting(): boolean {
+    return this.#endpoints.some(endpoint => endpoint.closeResting())
+  }
+
   // WaitingRoomHost.
 
   get holds(): boolean {
@@ -233,6 +240,7 @@ export class Upstream implements AttemptOwner, WaitingRoomHost {
   }
 
   attemptFailed(endpoint: PooledEndpoint, job: Job, failure: AttemptFailure): void {
+    if (failure.kind === 'local') return this.#failLocally(endpoint, job, failure.detail)
     endpoint.countError(failure.kind)
     // A reused connection that the app had closed says nothing about its health.
     if (failure.code === 'REUSED_CLOSED') endpoint.closeIdle()
@@ -245,6 +253,18 @@ export class Upstream implements AttemptOwner, WaitingRoomHost {
   endpointStalls(endpoint: PooledEndpoint, forMs: number): void {
     if (endpoint.leavesUsed(this.#env.clock.now())) endpoint.closeIdle()
     this.#observer.endpointStalls(this.config.name, endpoint.name, forMs)
+  }
+
+  /** Nothing is known of the endpoint, and another try here would meet the same want. */
+  #failLocally(endpoint: PooledEndpoint, job: Job, detail: string): void {
+    this.#env.descriptors.ranShort()
+    this.#refuseToOpen(endpoint, job, detail)
+  }
+
+  #refuseToOpen(endpoint: PooledEndpoint, job: Job, detail: string): void {
+    job.record.retryAfterSeconds = LOCAL_RETRY_SECONDS
+    this.#release(endpoint)
+    job.failed('OUT_OF_RESOURCES', detail)
   }
 
   attemptCancelled(endpoint: PooledEndpoint): void {
@@ -298,18 +318,22 @@ export class Upstream implements AttemptOwner, WaitingRoomHost {
     record.endpoint = endpoint.name
     record.attemptAtMs = this.#env.clock.now()
     record.sentAtMs = undefined
+    const shares = job.dial === undefined && isHttp2(endpoint.protocol)
+    if (shares) return attemptHttp2(endpoint, this, this.#env, job, this.config.keepalive)
+    const idle = this.#mayReuse(job, endpoint) ? endpoint.takeIdle() : undefined
+    if (idle !== undefined) return idle.run(job, this)
+    if (!this.#env.descriptors.takeFor(job.siblings))
+      return this.#refuseToOpen(endpoint, job, 'no descriptor to spare for a connection to the app')
     if (job.dial !== undefined) return job.dial(endpoint, this)
     if (endpoint.protocol === 'uwsgi') return attemptUwsgi(endpoint, this, this.#env, job)
-    if (isHttp2(endpoint.protocol)) return attemptHttp2(endpoint, this, this.#env, job, this.config.keepalive)
-    const idle = this.#mayReuse(job, endpoint) ? endpoint.takeIdle() : undefined
-    if (idle === undefined) new AppConnection(endpoint, this, this.#env, job, HTTP1)
-    else idle.run(job, this)
+    new AppConnection(endpoint, this, this.#env, job, HTTP1)
   }
 
   /** What must not be sent twice meets no connection that the app may just be closing, unless the configuration says that it does not. */
-  #mayReuse({ idempotent, record }: Job, endpoint: PooledEndpoint): boolean {
-    if (this.config.proxyProtocol !== undefined || endpoint.leavesUsed(record.attemptAtMs as number))
+  #mayReuse({ idempotent, dial, record }: Job, endpoint: PooledEndpoint): boolean {
+    if (dial !== undefined || endpoint.protocol === 'uwsgi' || this.config.proxyProtocol !== undefined)
       return false
+    if (endpoint.leavesUsed(record.attemptAtMs as number)) return false
     return idempotent || this.config.keepalive.idleMs !== undefined
   }
 

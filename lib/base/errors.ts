@@ -32,6 +32,7 @@ const TRAITS = {
   METHOD_NOT_ALLOWED: { status: 405, fault: 'client', retry: 'never' },
   TOO_MANY_CONNECTIONS: { status: 503, fault: 'operator', retry: 'never' },
   SPOOL_FAILED: { status: 503, fault: 'operator', retry: 'never' },
+  OUT_OF_RESOURCES: { status: 503, fault: 'operator', retry: 'never' },
   OVERLOADED: { status: 503, fault: 'operator', retry: 'never' },
   MAINTENANCE: { status: 503, fault: 'operator', retry: 'never' },
   // The upstream's doing.

@@ -1,3 +1,4 @@
+import { accountWords, DescriptorAccount } from './descriptor-account.ts'
 import { isTurnBefore } from './turn.ts'
 
 /**
@@ -54,7 +55,8 @@ export function createSharedState(threads: number): SharedStateMemory {
     MAX_ENDPOINTS * (ENDPOINT_WORDS + threads) +
     MAX_UPSTREAMS * (UPSTREAM_WORDS + WAIT_WORDS * threads) +
     THREAD_WORDS * threads +
-    PROCESS_WORDS
+    PROCESS_WORDS +
+    accountWords(threads)
   return { buffer: new SharedArrayBuffer(words * Int32Array.BYTES_PER_ELEMENT), threads }
 }
 
@@ -63,10 +65,13 @@ export class SharedState {
   readonly #words: Int32Array
   /** Data threads that share them. */
   readonly threads: number
+  /** Of what traffic has open; the last words. */
+  readonly descriptors: DescriptorAccount
 
   constructor(memory: SharedStateMemory) {
     this.#words = new Int32Array(memory.buffer)
     this.threads = memory.threads
+    this.descriptors = new DescriptorAccount(this.#words.subarray(-accountWords(this.threads)), this.threads)
   }
 
   /** The endpoint's STATE bits. */
@@ -172,6 +177,7 @@ export class SharedState {
   /** Gives back all slots and places in queues that a dead thread held. Only after the thread is really gone. */
   releaseAllOf(thread: number): void {
     this.setLoopDelay(thread, 0)
+    this.descriptors.releaseAllOf(thread)
     for (let upstream = 0; upstream < MAX_UPSTREAMS; upstream += 1) {
       const at = this.#waitAt(upstream, thread)
       Atomics.sub(

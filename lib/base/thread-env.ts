@@ -1,5 +1,6 @@
 import type { CellColumn } from './cells.ts'
 import type { Clock } from './clock.ts'
+import type { Descriptors } from './descriptors.ts'
 import type { SharedState } from './shared-state.ts'
 import type { Timers } from './timers.ts'
 
@@ -10,6 +11,8 @@ export interface ThreadEnv {
   /** This thread's column of counters. */
   readonly cells: CellColumn
   readonly shared: SharedState
+  /** What clients may cause to be open. */
+  readonly descriptors: Descriptors
   /** Number of this data thread, from 0; also its column. */
   readonly thread: number
   /** Uniform in [0, 1). */

@@ -54,6 +54,8 @@ export class Http1Exchange implements Exchange {
   readonly client: ClientFacts
   readonly origin: Origin
   readonly record: ExchangeRecord
+  /** They come one after the other. */
+  readonly siblings = 1
   readonly body: RequestBody
   policy: AnswerPolicy | undefined = undefined
   readonly #wire: Http1Wire

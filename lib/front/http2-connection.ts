@@ -152,6 +152,10 @@ export class Http2Connection
 
   // Http2Wire.
 
+  get running(): number {
+    return this.#exchanges.size
+  }
+
   finished(exchange: Http2Exchange): void {
     this.#idleSinceMs = this.now()
     exchange.record.bytesIn += exchange.inputReceived

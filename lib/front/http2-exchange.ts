@@ -40,6 +40,8 @@ export interface Http2Wire {
   finished(exchange: Http2Exchange): void
   /** The stream is gone. */
   gone(exchange: Http2Exchange, reset: boolean): void
+  /** Exchanges of the connection whose stream is open. */
+  readonly running: number
   /** What the client did has cost its stream. */
   misled(): void
 }
@@ -90,6 +92,10 @@ export class Http2Exchange implements Exchange, StreamOwner {
     this.record = arrival.record
     this.#input = endStream ? undefined : this.#inputOf(request)
     stream.owner = this
+  }
+
+  get siblings(): number {
+    return this.#wire.running
   }
 
   get answered(): boolean {

@@ -27,8 +27,6 @@ import type { TunnelFacts } from './tunnel-facts.ts'
 
 /** What a listener hands its exchanges to. */
 export interface ListenerHooks {
-  /** False when the process has no descriptors to spare for one more client. */
-  mayAccept(): boolean
   /** Finds the route and hands over. */
   route(exchange: Exchange): void
   /** Exactly once for each exchange, and for each refused head. */
@@ -168,7 +166,9 @@ export class Listener implements EntranceHost {
   }
 
   closed(connection: ClientConnection): void {
-    if (this.#connections.delete(connection)) this.env.cells.add(this.#row + AT.active, -1)
+    if (!this.#connections.delete(connection)) return
+    this.env.cells.add(this.#row + AT.active, -1)
+    this.env.descriptors.give()
   }
 
   // EntranceHost.
@@ -199,9 +199,9 @@ export class Listener implements EntranceHost {
     const { cells } = this.env
     cells.add(this.#row + AT.connections, 1)
     if (this.connectionsEverywhere >= this.config.limits.connections) return this.#reject(socket, 'limit')
-    if (!this.#hooks.mayAccept()) return this.#reject(socket, 'fd')
     const client = this.#factsOf(socket)
     if (client === undefined) return forget(socket)
+    if (!this.env.descriptors.takeForClient()) return this.#reject(socket, 'fd')
     cells.add(this.#row + AT.active, 1)
     this.#connections.add(
       this.#entrance.asks

@@ -17,6 +17,8 @@ export interface Exchange {
   readonly client: ClientFacts
   /** Who asks and how it came, as far as it is believed. */
   readonly origin: Origin
+  /** Exchanges that its client's connection runs now, this one included. */
+  readonly siblings: number
   /** What the access log and the metrics will say. Handlers fill in their part. */
   readonly record: ExchangeRecord
   /** What its route says about answers; set when the route is found. */

@@ -59,6 +59,10 @@ export class Forwarding implements Job, ExchangeOwner {
 
   // Job: the upstream's side.
 
+  get siblings(): number {
+    return this.#exchange.siblings
+  }
+
   get repeatable(): boolean {
     return this.#body === undefined || this.#body.repeatable
   }

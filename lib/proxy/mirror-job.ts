@@ -28,6 +28,7 @@ export class MirrorJob implements Job, Deadline {
   readonly repeatable = false
   readonly key: number
   readonly priority = 'low'
+  readonly siblings = 1
   readonly wanted = undefined
   readonly record: ExchangeRecord
   tried: Job['tried'] = undefined

@@ -1,8 +1,8 @@
-import type { Attempt, AttemptOwner, Job, PooledEndpoint } from '../../upstreams/job.ts'
-import type { AttemptError } from '../../upstreams/measures.ts'
+import type { Attempt, AttemptFailure, AttemptOwner, Job, PooledEndpoint } from '../../upstreams/job.ts'
 import { reasonOf } from '../../upstreams/transport/socket-error.ts'
 import { ByteStream, type ByteStreamOwner } from '../base/byte-stream.ts'
 import type { ErrorCode } from '../base/errors.ts'
+import { isLocalError, localReason } from '../base/local-error.ts'
 import type { ThreadEnv } from '../base/thread-env.ts'
 import type { Deadline } from '../base/timers.ts'
 
@@ -123,6 +123,8 @@ export class PassageAttempt implements Attempt, ByteStreamOwner, Deadline {
     const reason = error === undefined ? 'closed the connection' : reasonOf(error)
     const before = this.#state
     if (before === 'closed') return
+    if (before === 'connecting' && error !== undefined && isLocalError(error))
+      return this.#fail('OUT_OF_RESOURCES', 'local', localReason(error))
     if (before === 'connecting') return this.#fail('CONNECT_FAILED', 'connect', reason)
     if (this.#isMute) return this.#lost(reason)
     this.#close()
@@ -199,7 +201,7 @@ export class PassageAttempt implements Attempt, ByteStreamOwner, Deadline {
   }
 
   /** Once the client's bytes are on their way the passage only needs to be told: they are not sent twice. */
-  #fail(code: ErrorCode, kind: AttemptError, detail: string): void {
+  #fail(code: ErrorCode, kind: AttemptFailure['kind'], detail: string): void {
     const answered = this.#state !== 'connecting'
     this.#close()
     this.#owner.attemptFailed(this.#endpoint, this.#job, { code, kind, detail, answered })
@@ -222,5 +224,6 @@ export class PassageAttempt implements Attempt, ByteStreamOwner, Deadline {
     this.#endpoint.countActive(-1)
     this.#env.timers.disarm(this)
     this.#stream.destroy()
+    this.#env.descriptors.give()
   }
 }

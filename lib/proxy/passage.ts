@@ -44,6 +44,7 @@ export class Passage implements PassageJob {
   readonly headText = ''
   readonly bodyFraming = 'none'
   readonly priority = 'normal'
+  readonly siblings = 1
   readonly wanted = undefined
   readonly key: number
   tried: Job['tried'] = undefined
@@ -125,6 +126,7 @@ export class Passage implements PassageJob {
       return
     }
     // The configuration is held to that, files of endpoints and deploys are not.
+    this.#env.descriptors.give()
     const detail = `a tunnel passes bytes on as they are, and ${endpoint.name} speaks ${endpoint.protocol}`
     owner.attemptFailed(endpoint, this, { code: 'UPSTREAM_BAD', kind: 'protocol', detail, answered: false })
   }

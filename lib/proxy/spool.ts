@@ -1,8 +1,14 @@
 import type { CellColumn } from '../base/cells.ts'
+import type { Descriptors } from '../base/descriptors.ts'
 import type { SpoolConfig } from '../config/model.ts'
 import { SPOOL_BLOCK, SPOOL_OUTCOMES, SPOOLED, type Spooled, type SpoolOutcome } from './spool-measures.ts'
 
 const AT = SPOOL_BLOCK.at
+
+/** The process's account of descriptors, as far as files of bodies use it. */
+export type BodyDescriptors = Pick<Descriptors, 'takeForBody' | 'give'>
+
+const PLENTY: BodyDescriptors = { takeForBody: () => true, give: () => {} }
 
 /**
  * What a data thread's waiting bodies may take, and take. The bounds hold for the process: each thread adds up the columns of
@@ -10,13 +16,13 @@ const AT = SPOOL_BLOCK.at
  */
 export class Spool {
   readonly #cells: CellColumn
-  readonly #mayOpenFile: () => boolean
+  readonly #descriptors: BodyDescriptors
   #config: SpoolConfig
   #row: number
 
-  /** `row`: first row of the SPOOL_BLOCK. `mayOpenFile`: false when the process has no descriptor to spare for one more file. */
-  constructor(cells: CellColumn, config: SpoolConfig, row: number, mayOpenFile: () => boolean = () => true) {
-    this.#mayOpenFile = mayOpenFile
+  /** `row`: first row of the SPOOL_BLOCK. */
+  constructor(cells: CellColumn, config: SpoolConfig, row: number, descriptors: BodyDescriptors = PLENTY) {
+    this.#descriptors = descriptors
     this.#cells = cells
     this.#config = config
     this.#row = row
@@ -63,13 +69,14 @@ export class Spool {
 
   /** False: no descriptor is to spare. */
   takeFile(): boolean {
-    if (!this.#mayOpenFile()) return false
+    if (!this.#descriptors.takeForBody(this.files)) return false
     this.#cells.add(this.#row + AT.files, 1)
     return true
   }
 
   giveFile(): void {
     this.#cells.add(this.#row + AT.files, -1)
+    this.#descriptors.give()
   }
 
   count(what: Spooled, outcome: SpoolOutcome): void {

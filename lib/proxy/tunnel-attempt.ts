@@ -1,11 +1,11 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
-import type { Attempt, AttemptOwner, Job, PooledEndpoint } from '../../upstreams/job.ts'
-import type { AttemptError } from '../../upstreams/measures.ts'
+import type { Attempt, AttemptFailure, AttemptOwner, Job, PooledEndpoint } from '../../upstreams/job.ts'
 import { reasonOf } from '../../upstreams/transport/socket-error.ts'
 import { refusesHandshake } from '../../upstreams/transport/tls-error.ts'
 import type { ErrorCode } from '../base/errors.ts'
+import { isLocalError, localReason } from '../base/local-error.ts'
 import { SocketOpening } from '../base/peer-socket.ts'
 import type { ThreadEnv } from '../base/thread-env.ts'
 import type { Deadline } from '../base/timers.ts'
@@ -74,12 +74,7 @@ export class TunnelAttempt implements Attempt, BodyReader, Deadline, LegOwner, T
     const greeting = version === undefined ? undefined : question.job.proxyHeader(version)
     this.#opening = new SocketOpening(endpoint.peer(greeting), {
       socketReady: socket => this.#connected(socket),
-      socketFailed: error =>
-        this.#fail(
-          'CONNECT_FAILED',
-          'connect',
-          error === undefined ? 'closed the connection' : reasonOf(error),
-        ),
+      socketFailed: error => this.#notConnected(error),
     })
   }
 
@@ -219,6 +214,12 @@ export class TunnelAttempt implements Attempt, BodyReader, Deadline, LegOwner, T
     }
   }
 
+  #notConnected(error: Error | undefined): void {
+    if (error === undefined) this.#fail('CONNECT_FAILED', 'connect', 'closed the connection')
+    else if (isLocalError(error)) this.#fail('OUT_OF_RESOURCES', 'local', localReason(error))
+    else this.#fail('CONNECT_FAILED', 'connect', reasonOf(error))
+  }
+
   #connected(socket: Socket): void {
     if (this.#state !== 'connecting') {
       socket.destroy()
@@ -344,7 +345,7 @@ export class TunnelAttempt implements Attempt, BodyReader, Deadline, LegOwner, T
     this.#owner.attemptEnded(this.#endpoint, this.#question.job, 101, undefined)
   }
 
-  #fail(code: ErrorCode, kind: AttemptError, detail: string): void {
+  #fail(code: ErrorCode, kind: AttemptFailure['kind'], detail: string): void {
     if (this.#state === 'open' || this.#state === 'closing' || this.#state === 'closed') return
     const answered = this.#state === 'answer'
     this.#close()
@@ -353,7 +354,9 @@ export class TunnelAttempt implements Attempt, BodyReader, Deadline, LegOwner, T
 
   #close(): void {
     const before = this.#state
+    if (before === 'closed') return
     this.#state = 'closed'
+    this.#env.descriptors.give()
     if (before === 'connecting' || before === 'asked' || before === 'answer') this.#endpoint.countActive(-1)
     this.#env.timers.disarm(this)
     this.#leg.destroy()

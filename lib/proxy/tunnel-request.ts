@@ -30,6 +30,7 @@ export class TunnelRequest extends Forwarding {
   dial(endpoint: PooledEndpoint, owner: AttemptOwner): void {
     const head = parseRequestHead(this.headText, OWN_LIMITS)
     if (head === undefined || 'refused' in head) {
+      this.#env.descriptors.give()
       const detail = 'a head of our own cannot be read'
       return owner.attemptFailed(endpoint, this, {
         code: 'INTERNAL',

@@ -13,7 +13,13 @@ import { Admin } from './admin.ts'
 import { within } from './alarm.ts'
 import { CertificateKeeping } from './certificate-keeping.ts'
 import { controlFacts, type UncaughtCounts } from './control-facts.ts'
-import { maxConnections, scarceDescriptors } from './descriptors.ts'
+import {
+  adminPlaces,
+  descriptorLimits,
+  maxConnections,
+  maxWithFiles,
+  scarceDescriptors,
+} from './descriptors.ts'
 import type { HealthBoard } from './health-board.ts'
 import { HealthKeeping } from './health-keeping.ts'
 import { LoadKeeping } from './load-keeping.ts'
@@ -116,7 +122,7 @@ export class ControlThread {
       ...parts,
       cells: this.#cells,
       shared: sharedMemory,
-      maxConnections: this.#maxConnections,
+      descriptors: descriptorLimits(this.#maxConnections),
       lines: this.#access.rings,
       env: threadEnvironment(options),
       observer: new ThreadReports({
@@ -173,7 +179,7 @@ export class ControlThread {
       snapshot: () => this.#snapshot,
       reload: () => this.reload(),
     })
-    this.#admin = new Admin(snapshot.admin, pages, log, 256)
+    this.#admin = new Admin(snapshot.admin, pages, log, adminPlaces(this.#maxConnections))
     this.#reloader = new Reloader({
       path: options.path,
       env: options.env,
@@ -189,6 +195,7 @@ export class ControlThread {
       ...parts,
       cells: reader,
       threads: this.#threads,
+      descriptors: maxWithFiles(this.#maxConnections),
       overload: () => this.#snapshot.server.overload,
       pools: () => this.#rollout.pools,
     })

@@ -1,6 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { CellColumn } from '../base/cells.ts'
 import { systemClock } from '../base/clock.ts'
+import { Descriptors } from '../base/descriptors.ts'
 import { LineRingWriter } from '../base/line-ring.ts'
 import { Periodic } from '../base/periodic.ts'
 import { SharedState } from '../base/shared-state.ts'
@@ -16,13 +17,15 @@ import { Runtime } from './runtime.ts'
 /** How often a draining thread looks whether it is empty. */
 const DRAIN_LOOK_MS = 50
 
-const { thread, cells, shared, lines, maxConnections } = workerData as DataThreadInit
+const { thread, cells, shared, lines, descriptors } = workerData as DataThreadInit
 const timers = new Timers(systemClock, deadlineFailed)
+const sharedState = new SharedState(shared)
 const env: ThreadEnv = {
   clock: systemClock,
   timers,
   cells: new CellColumn(cells, thread),
-  shared: new SharedState(shared),
+  shared: sharedState,
+  descriptors: new Descriptors(sharedState, thread, descriptors),
   thread,
   random: Math.random,
 }
@@ -48,7 +51,7 @@ const observer = {
     post({ type: 'noted', level: 'info', event: 'static manifest taken', fields })
   },
 }
-const runtime = new Runtime(env, observer, line => access.write(line), maxConnections)
+const runtime = new Runtime(env, observer, line => access.write(line))
 const heartbeat = new Heartbeat(
   env,
   loopDelayMs => post({ type: 'pulse', loopDelayMs }),

@@ -1,9 +1,10 @@
 import { readdirSync, readFileSync } from 'node:fs'
+import type { DescriptorLimits } from '../base/descriptors.ts'
 import type { Snapshot } from '../config/model.ts'
 
 /**
- * Kept for upstream connections, static and log files, probes, the admin listener: at least so many, and this share. A client whose body
- * waits in a file takes two descriptors: such files are counted with the clients, as they come, because most clients never need one.
+ * Clients leave at least so many, and this share. Half of them at most are for what is opened for clients (connections to apps, files), so that those who hold
+ * all connections do not stop the others' requests; the rest is the admin listener's, and for probes, logs and names.
  */
 const RESERVE = 32
 const RESERVE_SHARE = 0.1
@@ -11,6 +12,11 @@ const RESERVE_SHARE = 0.1
 const THREAD_OWN = 6
 /** Whatever the limit, some clients are served. */
 const LEAST = 8
+/** Connections of the admin listener: as few as that where descriptors are scarce, and never more than that. */
+const LEAST_ADMIN = 8
+const MOST_ADMIN = 256
+/** Its share of what clients leave. */
+const ADMIN_SHARE = 0.25
 
 /** What is still to be opened when `maxConnections` counts what is open. */
 export interface ToBeOpened {
@@ -36,9 +42,20 @@ export function maxConnections({ threads, listeners }: ToBeOpened): number {
   }
 }
 
+/** What the process may have open for its traffic; `clients`: what `maxConnections` allows. */
+export function descriptorLimits(clients: number): DescriptorLimits {
+  return { clients, all: maxWithFiles(clients) }
+}
+
+/** Connections that the admin listener may have beside so many clients. */
+export function adminPlaces(clients: number): number {
+  const left = Math.max(RESERVE, clients * RESERVE_SHARE)
+  return Math.min(MOST_ADMIN, Math.max(LEAST_ADMIN, Math.floor(left * ADMIN_SHARE)))
+}
+
 /**
- * Clients and files of spooled bodies together; `clients`: what `maxConnections` allows. Half of the reserve is for files, so that clients
- * who hold all connections and do nothing do not stop the uploads of others; never more, or apps and the admin listener could not be reached.
+ * Clients and what is opened for them together. Never more than half of the reserve beyond the clients, or the admin listener could not be
+ * reached.
  */
 export function maxWithFiles(clients: number): number {
   return clients + Math.floor((clients * RESERVE_SHARE) / 2)

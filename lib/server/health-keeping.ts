@@ -51,6 +51,7 @@ export class HealthKeeping {
         if (health.state === 'down') options.doubt(upstream)
         board.checkFlipped(upstream, endpoint, health.state === 'up' ? undefined : health.reason)
       },
+      onWant: () => shared.descriptors.miss(),
       onResult: (upstream, endpoint, ok, durationMs, reason) => {
         board.checked(upstream, endpoint, ok, durationMs, reason)
       },

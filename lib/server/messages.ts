@@ -1,4 +1,5 @@
 import type { CellMemory } from '../base/cells.ts'
+import type { DescriptorLimits } from '../base/descriptors.ts'
 import type { LineRingMemory } from '../base/line-ring.ts'
 import type { SharedStateMemory } from '../base/shared-state.ts'
 import type { Snapshot } from '../config/model.ts'
@@ -10,8 +11,8 @@ export interface DataThreadInit {
   readonly thread: number
   readonly cells: CellMemory
   readonly shared: SharedStateMemory
-  /** Client connections that the whole process may have open. */
-  readonly maxConnections: number
+  /** What the whole process may have open for its traffic. */
+  readonly descriptors: DescriptorLimits
   /** For its access lines. */
   readonly lines: LineRingMemory
 }

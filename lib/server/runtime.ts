@@ -21,7 +21,6 @@ import { FileStore } from '../static/file-store.ts'
 import type { StaticNews } from '../static/static-observer.ts'
 import { bindErrorText } from './address-claim.ts'
 import { addressText } from './address-text.ts'
-import { maxWithFiles } from './descriptors.ts'
 import { ExchangeRows } from './exchange-rows.ts'
 import type { CutCounts, ListenFailure, SnapshotMessage } from './messages.ts'
 import { Overload } from './overload.ts'
@@ -45,7 +44,6 @@ export class Runtime implements ListenerHooks {
   readonly #env: ThreadEnv
   readonly #observer: UpstreamObserver & StaticNews
   readonly #writeLine: (line: string) => void
-  readonly #maxConnections: number
   readonly #rows = new ExchangeRows()
   readonly #mirrors = new MirrorTraffic()
   readonly #overload: Overload
@@ -62,14 +60,9 @@ export class Runtime implements ListenerHooks {
   #tunnels = new TunnelTable<PassageTarget>([])
   #recorder: AccessRecorder | undefined
 
-  constructor(
-    env: ThreadEnv,
-    observer: UpstreamObserver & StaticNews,
-    writeLine: (line: string) => void,
-    maxConnections: number,
-  ) {
-    this.#maxConnections = maxConnections
+  constructor(env: ThreadEnv, observer: UpstreamObserver & StaticNews, writeLine: (line: string) => void) {
     this.#env = env
+    env.descriptors.closeResting = () => this.#closeResting()
     this.#overload = new Overload(env)
     this.#observer = observer
     this.#writeLine = writeLine
@@ -135,10 +128,7 @@ export class Runtime implements ListenerHooks {
   /** Told how late each tick of the thread came. */
   ticked(delayMs: number): void {
     this.#overload.ticked(delayMs)
-  }
-
-  mayAccept(): boolean {
-    return this.#descriptorsTaken < this.#maxConnections
+    this.#env.descriptors.look()
   }
 
   finished(exchange: ExchangeFacts): void {
@@ -190,11 +180,10 @@ export class Runtime implements ListenerHooks {
     this.#env.cells.add(row + EXCHANGE_BLOCK.at.mirrored + MIRROR_RESULTS.indexOf(result), 1)
   }
 
-  /** By clients and by files of bodies that wait for them, in all threads. */
-  get #descriptorsTaken(): number {
-    let taken = this.#spool?.files ?? 0
-    for (const { listener } of this.#listeners.values()) taken += listener.connectionsEverywhere
-    return taken
+  /** A connection to an app costs less to make anew than a client's. */
+  #closeResting(): boolean {
+    for (const upstream of this.#upstreams.values()) if (upstream.closeResting()) return true
+    return false
   }
 
   #all(): Listener[] {
@@ -220,9 +209,8 @@ export class Runtime implements ListenerHooks {
 
   /** One for the life of the thread: what waits there does not end with a configuration. */
   #configureSpool({ server }: Snapshot, placement: Placement): Spool {
-    const most = maxWithFiles(this.#maxConnections)
-    const mayOpenFile = () => this.#descriptorsTaken < most
-    this.#spool ??= new Spool(this.#env.cells, server.spool, placement.spool.row, mayOpenFile)
+    const { cells, descriptors } = this.#env
+    this.#spool ??= new Spool(cells, server.spool, placement.spool.row, descriptors)
     this.#spool.configure(server.spool)
     return this.#spool
   }

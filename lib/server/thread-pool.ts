@@ -1,6 +1,7 @@
 import type { RestartReason, WorkerFacts } from '../../metrics/facts.ts'
 import type { CellMemory } from '../base/cells.ts'
 import type { Clock } from '../base/clock.ts'
+import type { DescriptorLimits } from '../base/descriptors.ts'
 import type { LineRingMemory } from '../base/line-ring.ts'
 import { Periodic } from '../base/periodic.ts'
 import { SharedState, type SharedStateMemory } from '../base/shared-state.ts'
@@ -21,8 +22,8 @@ const CUT_ANSWER_MS = 1000
 export interface ThreadPoolOptions {
   readonly cells: CellMemory
   readonly shared: SharedStateMemory
-  /** Client connections that the whole process may have open. */
-  readonly maxConnections: number
+  /** What the whole process may have open for its traffic. */
+  readonly descriptors: DescriptorLimits
   /** One for each thread. */
   readonly lines: readonly LineRingMemory[]
   readonly env: NodeJS.ProcessEnv
@@ -62,7 +63,7 @@ export class ThreadPool implements SeatObserver {
     this.#options = options
     this.#shared = new SharedState(shared)
     this.#seats = options.lines.map((lines, thread) => {
-      const init = { thread, cells, shared, lines, maxConnections: options.maxConnections }
+      const init = { thread, cells, shared, lines, descriptors: options.descriptors }
       return new ThreadSeat({ init, env, clock, timers, observer: this, ...entry })
     })
     this.#pulses = this.#seats.map(() => ({ beats: 0, silentMs: 0 }))

@@ -21,6 +21,7 @@ export class SimulatedRequest implements VisitingJob {
   readonly repeatable = true
   readonly key: number
   readonly priority: Priority
+  readonly siblings = 1
   readonly wanted = undefined
   readonly record: ExchangeRecord
   tried: readonly PooledEndpoint[] | undefined = undefined

@@ -1,6 +1,7 @@
 import { ENDPOINT_BLOCK, UPSTREAM_BLOCK } from '../../upstreams/measures.ts'
 import { Upstream, type UpstreamPlacement } from '../../upstreams/upstream.ts'
 import { CellColumn, CellReader, createCellMemory } from '../base/cells.ts'
+import { Descriptors } from '../base/descriptors.ts'
 import { createSharedState } from '../base/shared-state.ts'
 import type { ThreadEnv } from '../base/thread-env.ts'
 import { Timers } from '../base/timers.ts'
@@ -108,6 +109,7 @@ class Simulation {
         timers: this.#timers(),
         cells: new CellColumn(cells, thread),
         shared: this.#shared,
+        descriptors: new Descriptors(this.#shared, thread),
         thread,
         random: randomStream(seed, `thread ${thread}`),
       }

@@ -151,6 +151,7 @@ export class Visit implements Attempt, Visitor, Deadline {
 
   #abandonedEnded(): void {
     this.#endpoint.countAbandoned(-1)
+    this.#context.env.descriptors.give()
     this.#state = 'over'
     this.#context.env.timers.disarm(this)
     this.#owner.attemptCancelled(this.#endpoint)
@@ -159,6 +160,7 @@ export class Visit implements Attempt, Visitor, Deadline {
   #close(): void {
     this.#state = 'over'
     this.#endpoint.countActive(-1)
+    this.#context.env.descriptors.give()
     this.#context.env.timers.disarm(this)
   }
 

@@ -1,4 +1,5 @@
 import type { Clock } from '../base/clock.ts'
+import { isLocalError, localReason } from '../base/local-error.ts'
 import { type Coding, chooseCoding } from '../http/coding.ts'
 import { checkPreconditions, ifRangeHolds, isConditional, listsTag } from '../http/conditional.ts'
 import type { Exchange, ExchangeOwner } from '../http/exchange.ts'
@@ -25,13 +26,6 @@ const NOT_ALLOWED: AnswerHead = {
 }
 /** Nobody to be told of anything: the answer is complete before the client can do something. */
 const NOBODY: ExchangeOwner = { answerDrained: () => {}, clientGone: () => {} }
-/** Out of descriptors: true for the moment only. */
-const EXHAUSTED: AnswerHead = {
-  status: 503,
-  reason: '',
-  fields: FieldList.of([['Retry-After', '1']]),
-  length: 0,
-}
 
 /** Is told of a coding that a client takes and the file has not. */
 export interface CodingWanted {
@@ -158,14 +152,13 @@ export function refuseMethod(exchange: Exchange): void {
 
 /** What the disk did to us. */
 export function failExchange(exchange: Exchange, error: unknown): void {
+  if (isLocalError(error)) return failForWant(exchange, localReason(error as Error))
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-  const detail = code === '' ? String(error) : code
-  if ((code !== 'EMFILE' && code !== 'ENFILE') || exchange.answered) {
-    exchange.fail('INTERNAL', detail)
-    return
-  }
-  exchange.record.end = 'internal'
-  exchange.record.detail = detail
-  exchange.begin(EXHAUSTED)
-  exchange.end()
+  exchange.fail('INTERNAL', code === '' ? String(error) : code)
+}
+
+/** There is nothing left to open a file with: true for the moment only. */
+export function failForWant(exchange: Exchange, detail: string): void {
+  exchange.record.retryAfterSeconds = 1
+  exchange.fail('OUT_OF_RESOURCES', detail)
 }

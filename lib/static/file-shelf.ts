@@ -1,4 +1,6 @@
 import type { Clock } from '../base/clock.ts'
+import type { Descriptors } from '../base/descriptors.ts'
+import { OutOfDescriptors } from '../base/local-error.ts'
 import type { Coding } from '../http/coding.ts'
 import { BoundedCache, type CacheBounds } from './bounded-cache.ts'
 import { carryOver, withCoding } from './coded-resource.ts'
@@ -34,6 +36,7 @@ export interface ShelfParts {
   /** undefined where manifests are not read. */
   readonly watch: ManifestWatch | undefined
   readonly clock: Clock
+  readonly descriptors: Descriptors
   readonly gate: Gate
   readonly coder: Coder
   readonly bounds: CacheBounds
@@ -51,6 +54,7 @@ export class FileShelf {
   readonly clock: Clock
   readonly watch: ManifestWatch | undefined
   readonly #loader: ResourceLoader
+  readonly #descriptors: Descriptors
   readonly #gate: Gate
   readonly #coder: Coder
   readonly #bounds: CacheBounds
@@ -58,11 +62,12 @@ export class FileShelf {
   readonly #brief = new BoundedCache<Entry>(BRIEF_BOUNDS)
   readonly #pending = new Map<string, ResourceWaiter[]>()
 
-  constructor({ site, watch, clock, gate, coder, bounds }: ShelfParts) {
+  constructor({ site, watch, clock, descriptors, gate, coder, bounds }: ShelfParts) {
     this.site = site
     this.clock = clock
     this.watch = watch
     this.#loader = new ResourceLoader(site, watch, clock)
+    this.#descriptors = descriptors
     this.#gate = gate
     this.#coder = coder
     this.#bounds = bounds
@@ -149,7 +154,7 @@ export class FileShelf {
     let resource: Resource | undefined
     let failure: unknown
     try {
-      resource = await this.#refresh(key)
+      resource = await this.#counted(key)
     } catch (error) {
       failure = error
     } finally {
@@ -160,6 +165,16 @@ export class FileShelf {
     for (const waiter of waiting) {
       if (resource === undefined) waiter.resourceFailed(failure)
       else waiter.resourceReady(resource)
+    }
+  }
+
+  /** One descriptor is open at a time. */
+  async #counted(key: string): Promise<Resource> {
+    if (!this.#descriptors.takeFor(1)) throw new OutOfDescriptors()
+    try {
+      return await this.#refresh(key)
+    } finally {
+      this.#descriptors.give()
     }
   }
 

@@ -77,8 +77,16 @@ export class FileStore {
     return this.#shelves.get(key, () => {
       const site = { root, index, routePath: decodePath(routePath) ?? routePath, compress, cacheControl }
       const watch = manifest ? this.#watch(root, keepMs) : undefined
-      const { clock } = this.#env
-      return new FileShelf({ site, watch, clock, gate: this.#gate, coder: this.#coder, bounds: this.#bounds })
+      const { clock, descriptors } = this.#env
+      return new FileShelf({
+        site,
+        watch,
+        clock,
+        descriptors,
+        gate: this.#gate,
+        coder: this.#coder,
+        bounds: this.#bounds,
+      })
     })
   }
 

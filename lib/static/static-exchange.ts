@@ -6,6 +6,7 @@ import {
   beginAnswer,
   chooseRepresentation,
   failExchange,
+  failForWant,
   needsBody,
   redirect,
   refuseName,
@@ -72,7 +73,7 @@ export class StaticExchange implements ExchangeOwner, ResourceWaiter {
   stream(resource: FileResource): void {
     const chosen = this.#choose(resource)
     if (resource.held) this.#shelf.watch?.servedHeld()
-    if (chosen.body === undefined) void this.#open(resource, chosen)
+    if (chosen.body === undefined) this.#openFor(resource, chosen)
     else this.#sendFromMemory(chosen, chosen.body)
   }
 
@@ -96,30 +97,44 @@ export class StaticExchange implements ExchangeOwner, ResourceWaiter {
     return new Representation({ ...facts, wallMs, overlay })
   }
 
+  /** Before the open begins: what comes in the same turn finds the account as it will be. */
+  #openFor(resource: FileResource, chosen: Representation): void {
+    if (this.#env.descriptors.takeFor(this.#exchange.siblings)) void this.#open(resource, chosen)
+    else failForWant(this.#exchange, 'no descriptor to spare for a file')
+  }
+
   async #open(resource: FileResource, chosen: Representation): Promise<void> {
     try {
       const opened = await openInside(this.#shelf.site.root, resource.relative + endingOf(chosen.coding))
       this.#sendOpened(opened, chosen)
     } catch (error) {
+      this.#env.descriptors.give()
       this.resourceFailed(error)
     }
   }
 
+  #close(fd: number): void {
+    closeQuietly(fd)
+    this.#env.descriptors.give()
+  }
+
   #sendOpened(opened: Opened, chosen: Representation): void {
     if (opened.kind !== 'file') {
+      this.#env.descriptors.give()
       this.#lost()
       return
     }
     if (this.#gone) {
-      closeQuietly(opened.fd)
+      this.#close(opened.fd)
       return
     }
     // The file may have changed since it was chosen: length and validators are those of what is open now.
     const wallMs = this.#env.clock.wall()
     const representation = new Representation({ ...chosen.facts, stat: opened.stat, body: undefined, wallMs })
     const range = this.#begin(representation)
-    if (range === undefined) closeQuietly(opened.fd)
-    else this.#send(new Transfer(this.#exchange, opened.fd, range, this.#pace()))
+    if (range === undefined) return this.#close(opened.fd)
+    const file = { fd: opened.fd, close: () => this.#close(opened.fd) }
+    this.#send(new Transfer(this.#exchange, file, range, this.#pace()))
   }
 
   #sendFromMemory(representation: Representation, body: Buffer): void {

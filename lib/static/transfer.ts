@@ -1,8 +1,13 @@
 import { read } from 'node:fs'
 import type { Exchange } from '../http/exchange.ts'
 import type { ByteRange } from '../http/range.ts'
-import { closeQuietly } from './open-file.ts'
 import type { Pace, Paced } from './pace.ts'
+
+/** What is sent. `close` is called once. */
+export interface SentFile {
+  readonly fd: number
+  close(): void
+}
 
 const CHUNK_BYTES = 64 * 1024
 /** Buffers kept for the next read: a transfer that waits for its client holds none. */
@@ -15,7 +20,7 @@ const spare: Buffer[] = []
  */
 export class Transfer implements Paced {
   readonly #exchange: Exchange
-  readonly #fd: number
+  readonly #file: SentFile
   readonly #end: number
   readonly #pace: Pace | undefined
   #at: number
@@ -23,9 +28,9 @@ export class Transfer implements Paced {
   #closed = false
 
   /** The answer has begun and promises just these bytes. Takes the descriptor over. */
-  constructor(exchange: Exchange, fd: number, range: ByteRange, pace: Pace | undefined) {
+  constructor(exchange: Exchange, file: SentFile, range: ByteRange, pace: Pace | undefined) {
     this.#exchange = exchange
-    this.#fd = fd
+    this.#file = file
     this.#at = range.first
     this.#end = range.last + 1
     this.#pace = pace
@@ -39,7 +44,7 @@ export class Transfer implements Paced {
     if (count === 0) return
     const buffer = spare.pop() ?? Buffer.allocUnsafeSlow(CHUNK_BYTES)
     this.#reading = buffer
-    read(this.#fd, buffer, 0, count, this.#at, this.#read)
+    read(this.#file.fd, buffer, 0, count, this.#at, this.#read)
   }
 
   /** The client has gone. */
@@ -47,14 +52,14 @@ export class Transfer implements Paced {
     if (this.#closed) return
     this.#closed = true
     this.#pace?.stop()
-    if (this.#reading === undefined) closeQuietly(this.#fd)
+    if (this.#reading === undefined) this.#file.close()
   }
 
   readonly #read = (error: Error | null, count: number): void => {
     const buffer = this.#reading as Buffer
     this.#reading = undefined
     if (this.#closed) {
-      closeQuietly(this.#fd)
+      this.#file.close()
     } else if (error !== null) {
       this.#fail(error.message)
     } else if (count === 0) {

@@ -1,5 +1,6 @@
 import { CellColumn, createCellMemory } from '../../lib/base/cells.ts'
 import { systemClock } from '../../lib/base/clock.ts'
+import { Descriptors } from '../../lib/base/descriptors.ts'
 import { createLogger } from '../../lib/base/log.ts'
 import { createSharedState, SharedState } from '../../lib/base/shared-state.ts'
 import { Timers } from '../../lib/base/timers.ts'
@@ -20,6 +21,7 @@ const env = {
   timers: new Timers(systemClock),
   cells: new CellColumn(createCellMemory(1), 0),
   shared: new SharedState(createSharedState(1)),
+  descriptors: new Descriptors(new SharedState(createSharedState(1)), 0),
   thread: 0,
   random: Math.random,
 }

@@ -42,7 +42,7 @@ async function startThreads(t: Test, count: number) {
   const access = new AccessCollector({ threads: count, timers, take: more => (lines += more ?? '') })
   const ended: number[] = []
   const pool = new ThreadPool({
-    maxConnections: 1000,
+    descriptors: { clients: 1000, all: 1100 },
     lines: access.rings,
     cells,
     shared,

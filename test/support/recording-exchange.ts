@@ -43,6 +43,7 @@ export class RecordingExchange implements Exchange {
   policy: Exchange['policy'] = undefined
   readonly record = new ExchangeRecord('test', 0)
   readonly bodyDone = true
+  siblings = 1
   /** Settles when the exchange has ended, however. */
   readonly done: Promise<void>
   head: AnswerHead | undefined

@@ -24,7 +24,7 @@ const outcome = (answer: Awaited<ReturnType<TestSite['get']>>) => [
   answer.status,
   answer.record.end,
   answer.record.detail,
-  answer.field('Retry-After'),
+  answer.record.retryAfterSeconds,
 ]
 const cold = outcome(await site.get('/a.css'))
 const large = outcome(await known.get('/a.bin'))

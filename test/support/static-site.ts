@@ -2,6 +2,7 @@ import { readdirSync, readlinkSync, realpathSync } from 'node:fs'
 import { basename } from 'node:path'
 import { CellColumn, createCellMemory } from '../../lib/base/cells.ts'
 import type { Clock } from '../../lib/base/clock.ts'
+import { Descriptors } from '../../lib/base/descriptors.ts'
 import { createSharedState, SharedState } from '../../lib/base/shared-state.ts'
 import type { ThreadEnv } from '../../lib/base/thread-env.ts'
 import { Timers } from '../../lib/base/timers.ts'
@@ -138,11 +139,13 @@ function linkText(path: string): string {
 
 /** What a data thread's parts are handed, with nobody at the other end. */
 export function threadEnv(clock: Clock): ThreadEnv {
+  const shared = new SharedState(createSharedState(1))
   return {
     clock,
     timers: new Timers(clock),
     cells: new CellColumn(createCellMemory(1, 8), 0),
-    shared: new SharedState(createSharedState(1)),
+    shared,
+    descriptors: new Descriptors(shared, 0),
     thread: 0,
     random: () => 0.5,
   }

@@ -1,6 +1,7 @@
 import type { Test } from 'tap'
 import { CellColumn, CellReader, createCellMemory } from '../../lib/base/cells.ts'
 import { systemClock } from '../../lib/base/clock.ts'
+import { type DescriptorLimits, Descriptors } from '../../lib/base/descriptors.ts'
 import type { ErrorCode } from '../../lib/base/errors.ts'
 import { createSharedState, SharedState } from '../../lib/base/shared-state.ts'
 import type { ThreadEnv } from '../../lib/base/thread-env.ts'
@@ -26,6 +27,7 @@ export class TestJob implements Job {
   bodyFraming: Job['bodyFraming']
   repeatable = true
   readonly key = 0
+  siblings = 1
   readonly record = new ExchangeRecord('test', 0)
   readonly name: string
   line: WaitingLine | undefined = undefined
@@ -143,6 +145,8 @@ export class Process {
   readonly unreachable: string[] = []
   readonly suspects: string[] = []
   readonly stalls: string[] = []
+  /** Of the process that it plays; undefined: as many as it likes. */
+  descriptorLimits: DescriptorLimits | undefined = undefined
   readonly #names: string[] = []
   readonly #t: Test
 
@@ -154,11 +158,13 @@ export class Process {
     const timers = new Timers(systemClock)
     timers.start()
     this.#t.teardown(() => timers.stop())
+    const shared = new SharedState(this.shared)
     return {
       clock: systemClock,
       timers,
       cells: new CellColumn(this.cells, thread),
-      shared: new SharedState(this.shared),
+      shared,
+      descriptors: new Descriptors(shared, thread, this.descriptorLimits),
       thread,
       random: Math.random,
     }

@@ -1,5 +1,7 @@
+import { isLocalError, localReason } from '../../lib/base/local-error.ts'
 import type { Address } from '../../lib/config/model.ts'
 import { tlsReasonOf } from '../transport/tls-error.ts'
+import type { Probe } from './health.ts'
 
 const WORDS: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'connect refused',
@@ -10,8 +12,12 @@ const WORDS: Readonly<Record<string, string>> = {
   UND_ERR_HEADERS_OVERFLOW: 'head of the answer is too large',
   EHOSTUNREACH: 'no route to the host',
   ENETUNREACH: 'no route to the host',
-  EADDRNOTAVAIL: 'no free local port to connect from',
-  EMFILE: 'we have no file descriptors left',
+}
+
+/** A probe that has failed with this error. */
+export function failedProbe(error: unknown, address: Address): Probe {
+  if (isLocalError(error)) return { ok: false, reason: localReason(error as Error), local: true }
+  return { ok: false, reason: reasonOfError(error, address) }
 }
 
 /** A failed probe in words that say where to look. The one place that knows the codes of Node and undici. */

@@ -1,6 +1,6 @@
 import { SocketOpening } from '../../lib/base/peer-socket.ts'
 import type { EndpointConfig, UpstreamConfig } from '../../lib/config/model.ts'
-import { reasonOfError } from './failure-reason.ts'
+import { failedProbe } from './failure-reason.ts'
 import type { Probe } from './health.ts'
 import { ownGreeting, type ProbePeer, type ProbeTarget, peerOf } from './probe-target.ts'
 import { probeTcp } from './tcp-probe.ts'
@@ -28,8 +28,8 @@ export function probeHandshake(target: HandshakePeer, signal: AbortSignal): Prom
         finish({ ok: true })
       },
       socketFailed: error => {
-        const reason = error === undefined ? 'connection closed' : reasonOfError(error, target.address)
-        finish({ ok: false, reason })
+        if (error === undefined) finish({ ok: false, reason: 'connection closed' })
+        else finish(failedProbe(error, target.address))
       },
     })
     signal.addEventListener('abort', giveUp)

@@ -8,7 +8,10 @@ export type Health =
   | { readonly state: 'down'; readonly passes: number; readonly reason: string }
 
 /** What one probe found. The reason is for people. */
-export type Probe = { readonly ok: true } | { readonly ok: false; readonly reason: string }
+export type Probe =
+  | { readonly ok: true }
+  /** `local`: it could not be made, for want of something here; that says nothing about the endpoint. */
+  | { readonly ok: false; readonly reason: string; readonly local?: boolean }
 
 /** Consecutive results that it takes to change sides; at least 1 each. */
 export interface Thresholds {
@@ -29,6 +32,7 @@ export function serving({ fall }: Thresholds): Health {
  * Returns the same object when nothing moved, so callers detect a change with `!==`.
  */
 export function afterProbe(now: Health, probe: Probe, { rise, fall }: Thresholds): Health {
+  if (!probe.ok && probe.local === true) return now
   switch (now.state) {
     case 'new':
       if (probe.ok) return { state: 'up', fails: 0 }

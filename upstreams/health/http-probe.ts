@@ -3,7 +3,7 @@ import { type buildConnector, Client, type Dispatcher } from 'undici'
 import { type SocketListener, SocketOpening } from '../../lib/base/peer-socket.ts'
 import { isHttp2, isSecure } from '../../lib/config/endpoint-fit.ts'
 import type { Address } from '../../lib/config/model.ts'
-import { reasonOfError } from './failure-reason.ts'
+import { failedProbe } from './failure-reason.ts'
 import type { Probe } from './health.ts'
 import { judgeStatus, MAX_BODY_BYTES } from './probe-answer.ts'
 import { ownGreeting, type ProbeTarget, peerOf } from './probe-target.ts'
@@ -29,7 +29,7 @@ export async function probeHttp(target: ProbeTarget, signal: AbortSignal): Promi
     const { location } = answer.headers
     return judgeStatus(target, answer.statusCode, Array.isArray(location) ? location[0] : location)
   } catch (error) {
-    return { ok: false, reason: signal.aborted ? reached : reasonOfError(error, target.address) }
+    return signal.aborted ? { ok: false, reason: reached } : failedProbe(error, target.address)
   } finally {
     connecting.end()
     // Not awaited: it may hang on what the endpoint does not do.

@@ -18,6 +18,8 @@ export interface ProberOptions {
   onChange(upstream: string, endpoint: string, health: Health, lastedMs: number): void
   /** Every probe; `reason` is '' when it passed. */
   onResult?(upstream: string, endpoint: string, ok: boolean, durationMs: number, reason: string): void
+  /** A probe could not be made, for want of something here. */
+  onWant?(): void
   /** For tests that move the clock themselves; otherwise the prober ticks its own. */
   readonly timers?: Timers
   /** True for an endpoint that gets traffic when its watch begins: then it does until a probe fails. Default: it waits for a pass. */
@@ -103,6 +105,7 @@ function contextOf(options: ProberOptions, timers: Timers): WatchContext {
     changed({ upstream, endpoint }, health, lastedMs) {
       options.onChange(upstream, endpoint, health, lastedMs)
     },
+    notProbed: () => options.onWant?.(),
     probed({ upstream, endpoint }, probe, durationMs) {
       options.onResult?.(upstream, endpoint, probe.ok, durationMs, probe.ok ? '' : probe.reason)
     },

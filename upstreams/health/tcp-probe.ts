@@ -1,5 +1,5 @@
 import { connect } from 'node:net'
-import { reasonOfError } from './failure-reason.ts'
+import { failedProbe } from './failure-reason.ts'
 import type { Probe } from './health.ts'
 import { connectOptions, type ProbeTarget } from './probe-target.ts'
 
@@ -18,7 +18,7 @@ export function probeTcp({ address }: Pick<ProbeTarget, 'address'>, signal: Abor
     const giveUp = () => finish({ ok: false, reason: 'no connection' })
     socket.once('connect', () => finish({ ok: true }))
     // `on`: an error behind the first must not be thrown.
-    socket.on('error', error => finish({ ok: false, reason: reasonOfError(error, address) }))
+    socket.on('error', error => finish(failedProbe(error, address)))
     signal.addEventListener('abort', giveUp)
   })
 }

@@ -5,7 +5,7 @@ import { LAST_CHUNK } from '../../lib/wire/chunked.ts'
 import type { HeadLimits } from '../../lib/wire/refusal.ts'
 import { readResponseHead } from '../../lib/wire/response-head.ts'
 import { pathBytes, UwsgiVariables, utf8Bytes } from '../../lib/wire/uwsgi-variables.ts'
-import { reasonOfError } from './failure-reason.ts'
+import { failedProbe } from './failure-reason.ts'
 import type { Probe } from './health.ts'
 import { judgeStatus, MAX_BODY_BYTES } from './probe-answer.ts'
 import { connectOptions, ownGreeting, type ProbeTarget } from './probe-target.ts'
@@ -37,7 +37,7 @@ export function probeUwsgi(target: ProbeTarget, signal: AbortSignal): Promise<Pr
       socket.write(`${ownGreeting(target) ?? ''}${packet}`, 'latin1')
     })
     // `on`: an error behind the first must not be thrown.
-    socket.on('error', error => finish({ ok: false, reason: reasonOfError(error, target.address) }))
+    socket.on('error', error => finish(failedProbe(error, target.address)))
     readAnswer(socket, answer, finish)
   })
 }

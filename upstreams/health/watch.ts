@@ -37,6 +37,8 @@ export interface WatchContext {
   isHeld(upstream: string): boolean
   changed(target: ProbeTarget, health: Health, lastedMs: number): void
   probed(target: ProbeTarget, probe: Probe, durationMs: number): void
+  /** A probe could not be made, for want of something here. */
+  notProbed(): void
 }
 
 /** Probes one endpoint for as long as it is watched: at once, then again and again, never two at a time. */
@@ -142,7 +144,9 @@ export class Watch implements Deadline {
     if (before.state !== this.#health.state) this.#sinceMs = nowMs
     this.#running = undefined
     this.#abort = undefined
-    this.#context.probed(target, probe, durationMs)
+    // A check that could not be made is none.
+    if (probe.ok || probe.local !== true) this.#context.probed(target, probe, durationMs)
+    else this.#context.notProbed()
     if (isFlip(before, this.#health)) this.#context.changed(target, this.#health, lastedMs)
     // Only now is it known whether anything else of the upstream is ready.
     this.#next()
@@ -208,6 +212,7 @@ class Limit implements Deadline {
 /** Timers are coarse: what came in the gap between the limit and its tick is late all the same. */
 function withinTime(probe: Probe, aborted: boolean, durationMs: number, { health }: ProbeTarget): Probe {
   if (!aborted && durationMs <= health.timeoutMs) return probe
+  if (!probe.ok && probe.local === true) return probe
   const detail = aborted && !probe.ok ? ` (${probe.reason})` : ''
   return { ok: false, reason: `timed out after ${formatDuration(health.timeoutMs)}${detail}` }
 }

@@ -1,10 +1,17 @@
 import { ByteStream, type ByteStreamOwner } from '../../lib/base/byte-stream.ts'
 import type { ErrorCode } from '../../lib/base/errors.ts'
+import { isLocalError, localReason } from '../../lib/base/local-error.ts'
 import type { ThreadEnv } from '../../lib/base/thread-env.ts'
 import type { Deadline } from '../../lib/base/timers.ts'
 import type { ResponseHead } from '../../lib/http/message.ts'
-import type { Attempt, AttemptOwner, EndpointConnection, Job, PooledEndpoint } from '../job.ts'
-import type { AttemptError } from '../measures.ts'
+import type {
+  Attempt,
+  AttemptFailure,
+  AttemptOwner,
+  EndpointConnection,
+  Job,
+  PooledEndpoint,
+} from '../job.ts'
 import { type AnswerListener, AnswerReader } from './answer-reader.ts'
 import { isBodyCertain } from './body-certain.ts'
 import { keepAliveTimeout } from './keep-alive-field.ts'
@@ -190,10 +197,13 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
     const was = this.#state
     this.#state = 'closed'
     this.#env.timers.disarm(this)
+    this.#env.descriptors.give()
     if (was === 'abandoned') return this.#abandonedEnded()
     this.endpoint.removeIdle(this)
     if (was === 'idle') this.#closedWhileIdle()
     if (this.#job === undefined) return
+    if (error !== undefined && isLocalError(error))
+      return this.#fail('OUT_OF_RESOURCES', 'local', localReason(error))
     const reason = error === undefined ? 'closed the connection' : reasonOf(error)
     const unread = this.#answer.silent && error !== undefined && refusesHandshake(error)
     if (was === 'connecting' || unread) this.#fail('CONNECT_FAILED', 'connect', reason)
@@ -356,7 +366,7 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
     this.#fail(code, 'reset', detail)
   }
 
-  #fail(code: ErrorCode, kind: AttemptError, detail: string): void {
+  #fail(code: ErrorCode, kind: AttemptFailure['kind'], detail: string): void {
     const job = this.#job
     const answered = this.#answer.head !== undefined
     this.#detach()

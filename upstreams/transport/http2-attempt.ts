@@ -6,8 +6,7 @@ import type { FieldList } from '../../lib/http/field-list.ts'
 import type { ResponseHead } from '../../lib/http/message.ts'
 import { type RawFields, readHttp2Answer, readHttp2Trailers } from '../../lib/wire/http2-answer.ts'
 import { isStall } from '../ack-stall.ts'
-import type { Attempt, AttemptOwner, Job, PooledEndpoint } from '../job.ts'
-import type { AttemptError } from '../measures.ts'
+import type { Attempt, AttemptFailure, AttemptOwner, Job, PooledEndpoint } from '../job.ts'
 import type { Http2Session } from './http2-session.ts'
 import { watchEnd } from './http2-stream-end.ts'
 
@@ -90,7 +89,16 @@ export class Http2Attempt implements Attempt, Deadline {
     this.#owner.connected(tookMs)
   }
 
-  notConnected(code: ErrorCode, kind: AttemptError, detail: string): void {
+  /** Of the job that it is made for. */
+  get siblings(): number {
+    return this.#job?.siblings ?? 1
+  }
+
+  hasNoConnection(): void {
+    this.notConnected('OUT_OF_RESOURCES', 'local', 'no descriptor to spare for a connection to the app')
+  }
+
+  notConnected(code: ErrorCode, kind: AttemptFailure['kind'], detail: string): void {
     this.#session = undefined
     this.#fail(code, kind, detail)
   }
@@ -316,7 +324,7 @@ export class Http2Attempt implements Attempt, Deadline {
     this.#fail('UPSTREAM_BAD', 'protocol', detail)
   }
 
-  #fail(code: ErrorCode, kind: AttemptError, detail: string): void {
+  #fail(code: ErrorCode, kind: AttemptFailure['kind'], detail: string): void {
     if (this.#state === 'closed') return
     const job = this.#job
     const answered = this.#head !== undefined

@@ -2,11 +2,11 @@ import { type ClientHttp2Session, type ClientHttp2Stream, connect as connectHttp
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import type { ErrorCode } from '../../lib/base/errors.ts'
+import { isLocalError, localReason } from '../../lib/base/local-error.ts'
 import { SocketOpening } from '../../lib/base/peer-socket.ts'
 import type { ThreadEnv } from '../../lib/base/thread-env.ts'
 import type { Deadline } from '../../lib/base/timers.ts'
-import type { PooledEndpoint } from '../job.ts'
-import type { AttemptError } from '../measures.ts'
+import type { AttemptFailure, PooledEndpoint } from '../job.ts'
 import type { Http2Attempt } from './http2-attempt.ts'
 import type { Http2Sessions } from './http2-sessions.ts'
 import { reasonOf } from './socket-error.ts'
@@ -287,12 +287,12 @@ export class Http2Session implements Deadline {
     const waiting = [...this.#waiting]
     this.#waiting.clear()
     this.#gone()
-    if (was === 'connecting') this.#tell(waiting, 'CONNECT_FAILED', 'connect', this.#neverOpened)
+    if (was === 'connecting') this.#tellNeverOpened(waiting)
     // What waited for a sign of life has not been sent: another connection may do.
     else for (const attempt of waiting) this.#all.place(attempt)
   }
 
-  #failWaiting(code: ErrorCode, kind: AttemptError, detail: string): void {
+  #failWaiting(code: ErrorCode, kind: AttemptFailure['kind'], detail: string): void {
     const waiting = [...this.#waiting]
     this.#waiting.clear()
     this.#gone()
@@ -301,8 +301,20 @@ export class Http2Session implements Deadline {
     this.#tell(waiting, code, kind, detail)
   }
 
-  #tell(waiting: readonly Http2Attempt[], code: ErrorCode, kind: AttemptError, detail: string): void {
+  #tell(
+    waiting: readonly Http2Attempt[],
+    code: ErrorCode,
+    kind: AttemptFailure['kind'],
+    detail: string,
+  ): void {
     for (const attempt of waiting) attempt.notConnected(code, kind, detail)
+  }
+
+  #tellNeverOpened(waiting: readonly Http2Attempt[]): void {
+    const error = this.#error
+    if (error !== undefined && isLocalError(error))
+      this.#tell(waiting, 'OUT_OF_RESOURCES', 'local', localReason(error))
+    else this.#tell(waiting, 'CONNECT_FAILED', 'connect', this.#neverOpened)
   }
 
   get #neverOpened(): string {
@@ -318,6 +330,7 @@ export class Http2Session implements Deadline {
     if (this.#resting) this.#endpoint.countResting(-1)
     else this.#endpoint.countActive(-1)
     this.#resting = false
+    this.#env.descriptors.give()
     this.#all.forget(this)
   }
 }

@@ -47,6 +47,7 @@ export class Http2Sessions implements SharedConnections {
       this.#endpoint.countReuse()
       return session.take(attempt)
     }
+    if (!this.#env.descriptors.takeFor(attempt.siblings)) return attempt.hasNoConnection()
     const session = new Http2Session(this.#endpoint, this.#env, attempt.connectMs, this)
     this.#all.add(session)
     session.take(attempt)
@@ -56,6 +57,15 @@ export class Http2Sessions implements SharedConnections {
   /** The connection has closed. */
   forget(session: Http2Session): void {
     this.#all.delete(session)
+  }
+
+  closeResting(): boolean {
+    for (const session of this.#all) {
+      if (!session.resting) continue
+      session.leave()
+      return true
+    }
+    return false
   }
 
   retire(): void {
