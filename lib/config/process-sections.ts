@@ -89,7 +89,7 @@ export const adminSection = {
   ),
   token: optional(
     text(
-      'Bearer token that the admin listener asks for; beyond loopback of at least 16 characters. Best kept in a file and read by `file:` (see above).',
+      'Token that the admin listener asks for, as `Authorization: Bearer` or as the password of a browser; beyond loopback of at least 16 characters. Best kept in a file and read by `file:` (see above).',
       'string',
       readToken,
     ),

@@ -34,7 +34,10 @@ export function refuseAdmin(
   if (isForeign(request)) return { status: 403, message: 'pages of other sites may not ask for this' }
   if (token !== undefined) {
     if (sameToken(request.authorization, token)) return undefined
-    return { status: 401, message: 'this page wants "Authorization: Bearer <token>"' }
+    return {
+      status: 401,
+      message: 'this page wants "Authorization: Bearer <token>", or the token as the password of a browser',
+    }
   }
   if (bound.kind === 'unix' || hostAllowed(request.host, bound)) return undefined
   return { status: 403, message: 'this Host is not answered here' }
@@ -60,8 +63,18 @@ function hostAllowed(host: string | undefined, bound: Extract<Address, { kind: '
 
 /** In constant time, so that the token cannot be guessed character by character. */
 function sameToken(authorization: string | undefined, token: string): boolean {
-  const match = /^Bearer +(\S+)$/i.exec(authorization ?? '')
-  return timingSafeEqual(digest(match?.[1] ?? ''), digest(token))
+  return timingSafeEqual(digest(tokenOf(authorization ?? '') ?? ''), digest(token))
+}
+
+/**
+ * `Bearer TOKEN` (RFC 6750 2.1), or Basic with any user and the token as the password (RFC 7617 2): the only way in that a browser offers. It sends that along
+ * with whatever a page asks for, and so `isForeign` is asked first.
+ */
+function tokenOf(authorization: string): string | undefined {
+  const [, scheme = '', value = ''] = /^(Bearer|Basic) +(\S+)$/i.exec(authorization) ?? []
+  if (scheme.toLowerCase() !== 'basic') return value
+  const [, password] = /^[^:]*:(.*)$/s.exec(Buffer.from(value, 'base64').toString('utf8')) ?? []
+  return password
 }
 
 function digest(text: string): Buffer {

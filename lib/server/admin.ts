@@ -28,6 +28,9 @@ interface Page {
   answer(response: ServerResponse): Promise<void> | void
 }
 
+/** Programs take the first, browsers the second: they ask for a name and a password. */
+const CHALLENGES = ['Bearer', 'Basic realm="Causeway", charset="UTF-8"']
+
 /** Bytes of a request's head and time for it: this listener serves operators, not the world. */
 const LIMITS = {
   maxHeaderSize: 16 * 1024,
@@ -102,7 +105,7 @@ export class Admin {
     const fetchSite = request.headers['sec-fetch-site']?.toString()
     const asks = { method: request.method, host, authorization, origin, fetchSite, open: page?.open ?? false }
     const refusal = refuseAdmin(asks, this.#address, this.#token)
-    if (refusal?.status === 401) response.setHeader('WWW-Authenticate', 'Bearer')
+    if (refusal?.status === 401) response.setHeader('WWW-Authenticate', CHALLENGES)
     if (refusal !== undefined) return sendJson(response, refusal.status, { error: refusal.message })
     if (page?.kept !== true && !this.#connections.hasRoomForPage) return sendBusy(response)
     if (isUpstreamPath(path)) return this.#serveUpstreams(request.method ?? '', target, response)

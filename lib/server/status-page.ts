@@ -7,7 +7,7 @@ import type {
   TunnelStatus,
   UpstreamStatus,
 } from './status.ts'
-import { STATUS_STYLE } from './status-style.ts'
+import { STATUS_STYLE, type TableKind } from './status-style.ts'
 import { verdictOf } from './verdict.ts'
 
 const STYLE_HASH = `sha256-${createHash('sha256').update(STATUS_STYLE).digest('base64')}`
@@ -66,7 +66,7 @@ function upstreamText(upstream: UpstreamStatus, status: StatusDocument): string 
     return [...endpointCells(endpoint, nowMs, tunnels), ...process]
   })
   const heads = managed.length > 0 ? [...head, 'process'] : head
-  return `<section><h2>Upstream ${text(name)} <span>${text(balance)}</span></h2>${table(heads, rows)}${notesOf(upstream)}</section>`
+  return `<section><h2>Upstream ${text(name)} <span>${text(balance)}</span></h2>${table('endpoints', heads, rows)}${notesOf(upstream)}</section>`
 }
 
 /** What cannot be looked up, and what a deploy has done. */
@@ -79,9 +79,9 @@ function notesOf({ problems, deployed }: UpstreamStatus): string {
 
 function endpointCells(endpoint: EndpointRow, nowMs: number, tunnels: boolean): string[] {
   const { name, address, protocol, state, since, reason, note, weight, ramp, inflight, check } = endpoint
-  const checkText = check === undefined ? 'none' : `${check.message} (${check.duration_ms} ms)`
+  const last = check === undefined ? 'none' : checkText(check)
   const notable = reason ?? note
-  const why = notable === undefined || notable === check?.message ? checkText : `${notable}; ${checkText}`
+  const why = notable === undefined || notable === check?.message ? last : `${notable}; last check: ${last}`
   return [
     `<td class="state ${state}">${state}${state === 'up' ? rampText(ramp) : ''}</td>`,
     cell(name),
@@ -92,6 +92,11 @@ function endpointCells(endpoint: EndpointRow, nowMs: number, tunnels: boolean): 
     ...(tunnels ? [number(endpoint.tunnels)] : []),
     `<td class="words">${text(why)}</td>`,
   ]
+}
+
+/** How long it took says nothing new of a check that has run out of its time. */
+function checkText({ message, duration_ms: ms }: NonNullable<EndpointRow['check']>): string {
+  return message.startsWith('timed out') ? message : `${message}, ${Math.round(ms * 10) / 10} ms`
 }
 
 /** While it starts slowly. */
@@ -105,7 +110,7 @@ function processText({ pid, starts }: StatusDocument['workers'][number]): string
 }
 
 function routesTable({ routes }: StatusDocument): string {
-  return table(['state', 'route', 'host', 'path', 'leads to'], routes.map(routeCells))
+  return table('routes', ['state', 'route', 'host', 'path', 'leads to'], routes.map(routeCells))
 }
 
 function routeCells({ name, hosts, path, leads_to: leadsTo, closed }: RouteStatus): string[] {
@@ -122,7 +127,7 @@ function routeCells({ name, hosts, path, leads_to: leadsTo, closed }: RouteStatu
 function tunnelsSection({ tunnels }: StatusDocument): string {
   if (tunnels.length === 0) return ''
   const rows = tunnels.map(tunnelCells)
-  return `<section><h2>Tunnels <span>TLS, undecrypted</span></h2>${table(['tunnel', 'host', 'listener', 'leads to'], rows)}</section>\n`
+  return `<section><h2>Tunnels <span>TLS, undecrypted</span></h2>${table('tunnels', ['tunnel', 'host', 'listener', 'leads to'], rows)}</section>\n`
 }
 
 function tunnelCells({ name, hosts, listeners, upstream }: TunnelStatus): string[] {
@@ -141,11 +146,12 @@ function certificatesSection({ certificates }: StatusDocument): string {
     cell(it.not_after),
     number(String(it.days_left)),
   ])
-  return `<section><h2>Certificates</h2>${table(['listener', 'names', 'key', 'not after', '#days left'], rows)}</section>\n`
+  return `<section><h2>Certificates</h2>${table('certificates', ['listener', 'names', 'key', 'not after', '#days left'], rows)}</section>\n`
 }
 
 function spoolTable({ spool }: StatusDocument): string {
   return table(
+    'bodies',
     ['where', '#now', '#at most'],
     [
       [cell('memory'), number(bytesText(spool.memory_bytes)), number(bytesText(spool.memory_limit_bytes))],
@@ -160,32 +166,42 @@ function spoolTable({ spool }: StatusDocument): string {
 
 function listenersTable({ listeners }: StatusDocument): string {
   return table(
+    'listeners',
     ['name', 'address'],
     listeners.map(it => [cell(it.name), cell(it.address)]),
   )
 }
 
 function threadsTable({ threads }: StatusDocument): string {
-  return table(['state', 'thread', '#busy', '#late by'], threads.map(threadCells))
+  return table('threads', ['state', 'thread', '#busy', '#pauses'], threads.map(threadCells))
 }
 
 function threadCells(it: ThreadStatus): string[] {
   const busy = it.loop_utilization === undefined ? '' : `${Math.round(it.loop_utilization * 100)} %`
-  const late = it.loop_lag_ms === undefined ? '' : `${Math.round(it.loop_lag_ms)} ms`
   return [
     `<td class="state ${it.state === 'running' ? 'up' : 'down'}">${text(it.state)}</td>`,
     cell(String(it.thread)),
     number(busy),
-    number(late),
+    pauseCell(it.loop_lag_ms),
   ]
 }
 
-/** A head with `#` in front stands over numbers. */
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+/** Shorter ones come with every start, and with a machine that does other things as well. */
+const LONG_PAUSE_MS = 250
+
+function pauseCell(pauseMs: number | undefined): string {
+  if (pauseMs === undefined) return number('')
+  if (pauseMs < LONG_PAUSE_MS) return number('short')
+  return `<td class="number doubtful">${Math.round(pauseMs)} ms</td>`
+}
+
+/** A head with `#` in front stands over numbers. `kind`: by it the style names columns where the screen is too narrow for heads. */
+function table(kind: TableKind, head: readonly string[], rows: readonly (readonly string[])[]): string {
   const heads = head.map(name =>
     name.startsWith('#') ? `<th class="number">${name.slice(1)}</th>` : `<th>${name}</th>`,
   )
-  return `<table><tr>${heads.join('')}</tr>\n${rows.map(row => `<tr>${row.join('')}</tr>`).join('\n')}</table>`
+  const lines = rows.map(row => `<tr>${row.join('')}</tr>`)
+  return `<table class="${kind}"><tr>${heads.join('')}</tr>\n${lines.join('\n')}</table>`
 }
 
 function cell(value: string): string {

@@ -1,3 +1,28 @@
+/** Tables of the status page. */
+export type TableKind = keyof typeof NARROW_HEADS
+
+/** What stands before a cell, by its place in the row, where there is no room for a row of heads. */
+const NARROW_HEADS = {
+  endpoints: { 4: 'for', 5: 'weight', 6: 'in flight', '7.number': 'tunnels' },
+  routes: { 2: 'route', 3: 'hosts', 4: 'path', 5: 'leads to' },
+  tunnels: { 1: 'tunnel', 2: 'hosts', 3: 'listeners', 4: 'leads to' },
+  certificates: { 1: 'listener', 3: 'key', 4: 'not after', 5: 'days left' },
+  bodies: { 2: 'now', 3: 'at most' },
+  listeners: {},
+  threads: { 2: 'thread', 3: 'busy', 4: 'pauses' },
+} as const satisfies Record<string, Readonly<Record<string, string>>>
+
+function narrowHeads(): string {
+  const rules = Object.entries(NARROW_HEADS).flatMap(([kind, heads]) =>
+    Object.entries(heads).map(([place, head]) => {
+      const [column, kindOfCell] = place.split('.')
+      const cell = kindOfCell === undefined ? 'td' : `td.${kindOfCell}`
+      return `.${kind} ${cell}:nth-child(${column})::before { content: "${head}: "; }`
+    }),
+  )
+  return rules.join('\n  ')
+}
+
 /** How the status page looks: no resources but itself, light or dark as the reader's system is. */
 export const STATUS_STYLE = `
 :root {
@@ -33,9 +58,21 @@ th, td { padding: .35rem 1rem .35rem 0; border-bottom: 1px solid var(--line); ve
 th:last-child, td:last-child { padding-right: 0; }
 tr:last-child td { border-bottom: 0; }
 td { white-space: nowrap; }
-td.words { min-width: 12rem; white-space: normal; }
+td.words { white-space: normal; overflow-wrap: anywhere; }
+td.words:last-child { min-width: 12rem; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
 td.state { font-weight: 600; }
 td.state::before { content: "\\25cf"; margin-right: .4rem; }
 pre { margin: .4rem 0 0; padding: .6rem .8rem; border-left: 3px solid var(--bad); white-space: pre-wrap; overflow-wrap: anywhere; }
+@media (max-width: 44rem) {
+  body { padding: 1rem .75rem 2rem; }
+  section { padding: .8rem .9rem; }
+  .pair { grid-template-columns: 1fr; }
+  tr { display: flex; flex-wrap: wrap; gap: 0 1rem; padding: .4rem 0; border-bottom: 1px solid var(--line); }
+  tr:first-child { display: none; } tr:last-child { border-bottom: 0; }
+  td { padding: .1rem 0; border: 0; white-space: normal; overflow-wrap: anywhere; }
+  td:not(.state)::before { color: var(--soft); }
+  td.words { flex-basis: 100%; }
+  ${narrowHeads()}
+}
 `

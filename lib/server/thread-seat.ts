@@ -5,6 +5,7 @@ import type { Clock } from '../base/clock.ts'
 import type { Timers } from '../base/timers.ts'
 import { Alarm } from './alarm.ts'
 import { Backoff } from './backoff.ts'
+import { busyShare } from './loop-share.ts'
 import type {
   CutCounts,
   DataThreadInit,
@@ -214,9 +215,8 @@ export class ThreadSeat {
   }
 
   #measureLoop(): void {
-    const loop = this.#worker?.performance
-    const now = loop?.eventLoopUtilization()
-    this.#loopUtilization = loop?.eventLoopUtilization(now, this.#loopBefore).utilization
+    const now = this.#worker?.performance.eventLoopUtilization()
+    this.#loopUtilization = now === undefined ? undefined : busyShare(this.#loopBefore, now)
     this.#loopBefore = now
   }
 

@@ -158,6 +158,40 @@ t.test('with a token every page but /healthz and /readyz wants it, by any name',
   t.notMatch(config.body, 's3cret')
 })
 
+t.test(
+  'a browser opens the status page with the token as password, and no other site can use that',
+  async t => {
+    const token = 's3cret:s3cret:s3cret'
+    const secured = await startCauseway(t, {
+      config: configText({ endpoints: [app.port] }).replace('[admin]', `[admin]\ntoken = "${token}"`),
+    })
+    const at = { port: Number(new URL(secured.adminUrl).port) }
+    const basic = (pair: string) => ({ authorization: `Basic ${Buffer.from(pair).toString('base64')}` })
+    t.match(await ask(at, 'GET', '/'), {
+      status: 401,
+      headers: { 'www-authenticate': /Basic realm="Causeway"/ },
+    })
+    for (const user of ['', 'admin'])
+      t.match(await ask(at, 'GET', '/', basic(`${user}:${token}`)), { status: 200, body: /<h1>Causeway/ })
+    for (const pair of [`admin:${token}x`, `admin:${token.slice(1)}`, `${token}:`, 'admin', ':', ''])
+      t.equal((await ask(at, 'GET', '/', basic(pair))).status, 401, pair)
+    t.equal((await ask(at, 'GET', '/', { authorization: 'Basic !' })).status, 401)
+    const known = basic(`admin:${token}`)
+    const host = `127.0.0.1:${at.port}`
+    for (const from of [
+      { 'sec-fetch-site': 'cross-site' },
+      { 'sec-fetch-site': 'same-site' },
+      { origin: 'http://evil.example' },
+      { origin: 'null' },
+      { origin: 'http://127.0.0.1:1' },
+    ]) {
+      for (const path of ['/reload', '/upstreams/app/drain'])
+        t.equal((await ask(at, 'POST', path, { ...known, host, ...from })).status, 403, JSON.stringify(from))
+    }
+    t.equal((await ask(at, 'POST', '/reload', { ...known, host, origin: `http://${host}` })).status, 200)
+  },
+)
+
 t.test('it may listen on a unix socket', async t => {
   const socketPath = `/tmp/causeway-${process.pid}-admin.sock`
   const running = await startCauseway(t, {
