@@ -213,7 +213,7 @@ t.test(
   'a connection that has been silent is asked before it gets a request; one that is dead is replaced',
   async t => {
     const app = await RawHttp2Server.start(t)
-    const timeouts = { connectMs: 200, responseMs: 5000, idleMs: 5000, tunnelMs: 5000 }
+    const timeouts = { connectMs: 2000, responseMs: 5000, idleMs: 5000, tunnelMs: 5000 }
     const world = new Process(t)
     let nowMs = 1000
     const env = { ...world.env(0), clock: { ...world.env(0).clock, now: () => nowMs } }
@@ -239,5 +239,68 @@ t.test(
     await serve(2, 1)
     t.equal(await third.end(), 200)
     t.equal(line.of(FRAME.headers).length, 2, 'the dead one got no third request')
+  },
+)
+
+t.test('fields in two lines reach the app as two lines, whatever the field', async t => {
+  const app = await new Http2App(createServer(), stream => {
+    stream.respond({ ':status': 200 })
+    stream.end()
+  }).listen(t)
+  const { upstream } = start(t, h2([app.port]))
+  const names = ['if-none-match', 'user-agent', 'dnt', 'content-type', 'authorization', 'accept', 'range']
+  for (const name of names) {
+    const job = new TestJob('/')
+    job.more = [name, '"a"', name, '"b"']
+    t.equal(await submit(upstream, job).end(), 200, name)
+    const raw = app.requests.at(-1)?.raw ?? []
+    t.same(
+      raw.filter((_, i) => i % 2 === 1 && raw[i - 1] === name),
+      ['"a"', '"b"'],
+      name,
+    )
+  }
+  t.equal(app.sessions.length, 1)
+})
+
+t.test('what our own library does not write is said once, and costs nobody a connection', async t => {
+  const app = await new Http2App(createServer(), echo).listen(t)
+  const { upstream, world } = start(t, h2([app.port]))
+  t.equal(await submit(upstream, new TestJob('/before')).end(), 200)
+  const job = new TestJob('/')
+  job.more = ['connection', 'close']
+  t.equal(await submit(upstream, job).end(), 'INTERNAL')
+  t.match(job.detail, 'ERR_HTTP2_INVALID_CONNECTION_HEADERS')
+  t.equal(await submit(upstream, new TestJob('/behind')).end(), 200)
+  t.equal(app.sessions.length, 1)
+  t.equal(job.record.attempts, 1)
+  t.same(world.suspects, [], 'the endpoint has done nothing')
+})
+
+t.test('a head larger than the endpoint takes is not sent: 431, and the connection stays', async t => {
+  const app = await new Http2App(createServer({ settings: { maxHeaderListSize: 4096 } }), echo).listen(t)
+  const { upstream } = start(t, h2([app.port]))
+  const job = new TestJob('/')
+  job.more = ['x-large', 'x'.repeat(5000)]
+  t.equal(await submit(upstream, job).end(), 'UPSTREAM_HEAD_TOO_LARGE')
+  t.match(job.detail, 'wants no more than 4096')
+  t.equal(await submit(upstream, new TestJob('/')).end(), 200)
+  t.equal(app.sessions.length, 1)
+})
+
+t.test(
+  'an endpoint that closes each connection before it takes a request gets a handful of them',
+  async t => {
+    const app = await RawHttp2Server.start(t)
+    const { upstream, world } = start(t, h2([app.port], { retry: NO_RETRY }))
+    const job = submit(upstream, new TestJob('/'))
+    let served = 0
+    const goodbye = setInterval(() => {
+      for (; served < app.lines.length; served += 1) app.lines[served]?.goaway(0)
+    }, 1)
+    t.teardown(() => clearInterval(goodbye))
+    t.match(await job.end(), /^(?:UPSTREAM_REFUSED|UPSTREAM_CLOSED)$/)
+    t.ok(app.lines.length <= 6, `${app.lines.length} connections`)
+    await until('nothing to be left', () => world.gauges().every(gauge => gauge === 0))
   },
 )

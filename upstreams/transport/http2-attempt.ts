@@ -20,6 +20,9 @@ const FRAME_BYTES = 16_384
 /** Interim answers to one request, as over HTTP/1.1. */
 const MAX_INTERIM = 64
 
+/** Connections that may close before they have taken one request. */
+const MOST_MOVES = 4
+
 /** RFC 9113 7, by number. */
 const CODES = [
   ...[
@@ -55,6 +58,8 @@ export class Http2Attempt implements Attempt, Deadline {
   #session: Http2Session | undefined = undefined
   #stream: ClientHttp2Stream | undefined = undefined
   #sending = false
+  /** Connections that have closed under it while it waited. */
+  #moves = 0
   #head: ResponseHead | undefined = undefined
   #interim = 0
   #received = 0
@@ -98,6 +103,18 @@ export class Http2Attempt implements Attempt, Deadline {
     this.notConnected('OUT_OF_RESOURCES', 'local', 'no descriptor to spare for a connection to the app')
   }
 
+  /** Its connection has closed before it took it, and it looks for another; false if that has been often enough. */
+  mayMove(): boolean {
+    this.#moves += 1
+    if (this.#moves <= MOST_MOVES) return true
+    this.notConnected(
+      'UPSTREAM_REFUSED',
+      'reset',
+      `closed ${MOST_MOVES} connections before they took the request`,
+    )
+    return false
+  }
+
   notConnected(code: ErrorCode, kind: AttemptFailure['kind'], detail: string): void {
     this.#session = undefined
     this.#fail(code, kind, detail)
@@ -111,6 +128,11 @@ export class Http2Attempt implements Attempt, Deadline {
     const stream = session.open(fields, job.bodyFraming === 'none', this.#abort.signal)
     if (stream === undefined) return false
     this.#session = session
+    if ('code' in stream) {
+      this.#fail(stream.code, 'protocol', stream.detail)
+      session.ended(this)
+      return true
+    }
     this.#stream = stream
     job.record.connectMs += this.#env.clock.now() - this.#startMs
     this.#state = 'head'

@@ -33,6 +33,33 @@ const MOST_WINDOW_BYTES = 2 ** 30
 
 const SETTINGS = { enablePush: false, initialWindowSize: 256 * 1024, maxHeaderListSize: 64 * 1024 }
 
+/** Why no connection to the endpoint would take a request. */
+export interface StreamRefusal {
+  readonly code: ErrorCode
+  readonly detail: string
+}
+
+/** What the library says of a connection that is about to close. */
+const CLOSING: ReadonlySet<string> = new Set([
+  'ERR_HTTP2_GOAWAY_SESSION',
+  'ERR_HTTP2_INVALID_SESSION',
+  'ERR_HTTP2_OUT_OF_STREAMS',
+])
+/** Fields of a head, where the endpoint does not say what it takes: servers on nghttp2 close the connection beyond it. */
+const USUAL_LIST_BYTES = 64 * 1024
+/** Of a head as it is written; listeners take less. */
+const MOST_BLOCK_BYTES = 2 * 1024 * 1024
+
+const OPTIONS = {
+  settings: SETTINGS,
+  maxReservedRemoteStreams: 0,
+  maxHeaderListPairs: 256,
+  maxSessionMemory: 256,
+  maxSendHeaderBlockLength: MOST_BLOCK_BYTES,
+  // Two lines of a field are the app's to judge, as over HTTP/1.1.
+  strictSingleValueFields: false,
+}
+
 /** One HTTP/2 connection to an endpoint, and the attempts on it. */
 export class Http2Session implements Deadline {
   dueMs = Number.POSITIVE_INFINITY
@@ -54,6 +81,8 @@ export class Http2Session implements Deadline {
   #resting = false
   #heardMs = 0
   #windowBytes = WINDOW_BYTES
+  /** SETTINGS_MAX_HEADER_LIST_SIZE (RFC 9113 6.5.2): what is larger might cost the others their connection. */
+  #mostListBytes = USUAL_LIST_BYTES
   /** Of a GOAWAY: streams above have not been acted on (RFC 9113 6.8). */
   #lastStreamId = Number.POSITIVE_INFINITY
   #error: Error | undefined = undefined
@@ -104,13 +133,21 @@ export class Http2Session implements Deadline {
     this.#settle()
   }
 
-  /** A stream for the attempt; undefined if there is none any more. */
-  open(fields: string[], endStream: boolean, signal: AbortSignal): ClientHttp2Stream | undefined {
+  /** A stream for the attempt; undefined if the connection takes none any more. */
+  open(
+    fields: string[],
+    endStream: boolean,
+    signal: AbortSignal,
+  ): ClientHttp2Stream | StreamRefusal | undefined {
+    const session = this.#session
+    if (session === undefined || session.closed || session.destroyed) return undefined
+    const bytes = listBytes(fields)
+    if (bytes > this.#mostListBytes) return tooLarge(bytes, this.#mostListBytes)
     try {
       // Of its types only the newest know that lists of names and values are taken.
-      return this.#session?.request(fields as never, { endStream, signal })
-    } catch {
-      return undefined
+      return session.request(fields as never, { endStream, signal })
+    } catch (error) {
+      return CLOSING.has(codeOf(error)) ? undefined : refusedByLibrary(error)
     }
   }
 
@@ -183,18 +220,15 @@ export class Http2Session implements Deadline {
       socket.destroy()
       return this.#failWaiting('CONNECT_FAILED', 'connect', 'does not speak HTTP/2 over TLS (ALPN)')
     }
-    const session = connectHttp2(`${this.scheme}://localhost`, {
-      createConnection: () => socket,
-      settings: SETTINGS,
-      maxReservedRemoteStreams: 0,
-      maxHeaderListPairs: 256,
-      maxSessionMemory: 256,
-    })
+    const session = connectHttp2(`${this.scheme}://localhost`, { ...OPTIONS, createConnection: () => socket })
     this.#session = session
     session.on('error', error => {
       this.#error ??= error
     })
-    session.on('remoteSettings', ({ maxConcurrentStreams = MOST }) => this.#settings(maxConcurrentStreams))
+    session.on('remoteSettings', ({ maxConcurrentStreams = MOST, maxHeaderListSize }) => {
+      this.#mostListBytes = maxHeaderListSize ?? USUAL_LIST_BYTES
+      this.#settings(maxConcurrentStreams)
+    })
     session.on('goaway', (_code, lastStreamId) => {
       this.#lastStreamId = Math.min(this.#lastStreamId, lastStreamId)
       this.leave()
@@ -250,7 +284,7 @@ export class Http2Session implements Deadline {
     // It has begun to close in this very turn.
     this.#running.delete(attempt)
     this.#leaving = true
-    this.#all.place(attempt)
+    if (attempt.mayMove()) this.#all.place(attempt)
     this.#settle()
   }
 
@@ -289,7 +323,7 @@ export class Http2Session implements Deadline {
     this.#gone()
     if (was === 'connecting') this.#tellNeverOpened(waiting)
     // What waited for a sign of life has not been sent: another connection may do.
-    else for (const attempt of waiting) this.#all.place(attempt)
+    else for (const attempt of waiting) if (attempt.mayMove()) this.#all.place(attempt)
   }
 
   #failWaiting(code: ErrorCode, kind: AttemptFailure['kind'], detail: string): void {
@@ -333,4 +367,25 @@ export class Http2Session implements Deadline {
     this.#env.descriptors.give()
     this.#all.forget(this)
   }
+}
+
+/** RFC 9113 6.5.2: each field costs 32 bytes more than its name and value. */
+function listBytes(fields: readonly string[]): number {
+  let bytes = fields.length * 16
+  for (let i = 0; i < fields.length; i += 1) bytes += (fields[i] as string).length
+  return bytes
+}
+
+function tooLarge(bytes: number, mostBytes: number): StreamRefusal {
+  const detail = `the head takes ${bytes} bytes, and it wants no more than ${mostBytes} (SETTINGS_MAX_HEADER_LIST_SIZE)`
+  return { code: 'UPSTREAM_HEAD_TOO_LARGE', detail }
+}
+
+/** A mistake of ours: no other connection would take the request either. */
+function refusedByLibrary(error: unknown): StreamRefusal {
+  return { code: 'INTERNAL', detail: `the request cannot be written: ${codeOf(error)}` }
+}
+
+function codeOf(error: unknown): string {
+  return typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : String(error)
 }
