@@ -10,7 +10,8 @@ type Options = Readonly<Record<string, string | undefined>>
 
 /** `causeway doctor`: checks a running site from outside. Resolves to the exit code. */
 export async function doctor(url: string, options: Options, json: boolean): Promise<number> {
-  const { config, post, health } = options
+  const { CAUSEWAY_CONFIG } = process.env
+  const { config = CAUSEWAY_CONFIG || undefined, post, health } = options
   const mistake = misuse(url, { post, health })
   if (mistake !== undefined) {
     process.stderr.write(`causeway: ${mistake}\nTry: causeway doctor --help\n`)

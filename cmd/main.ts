@@ -157,6 +157,12 @@ const COMMANDS: Readonly<Record<string, Command>> = {
 const DEFAULT_CONFIG = 'conf.d'
 const VERSION_OPTIONS: ReadonlySet<string> = new Set(['--version', '-v', '-V'])
 
+/** What `--config` stands for where it is not given. */
+function defaultConfig(): string {
+  const { CAUSEWAY_CONFIG = '' } = process.env
+  return CAUSEWAY_CONFIG === '' ? DEFAULT_CONFIG : CAUSEWAY_CONFIG
+}
+
 /** The command line without the program's name, to the exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
   const [name, ...rest] = argv
@@ -180,7 +186,7 @@ function parse(
 ): (CommandArgs & { readonly help: boolean }) | string {
   const options: NonNullable<ParseArgsConfig['options']> = {
     help: { type: 'boolean', short: 'h', default: false },
-    ...(command.config ? { config: { type: 'string', short: 'c', default: DEFAULT_CONFIG } } : {}),
+    ...(command.config ? { config: { type: 'string', short: 'c', default: defaultConfig() } } : {}),
     ...(command.json ? { json: { type: 'boolean', default: false } } : {}),
     ...ownOptions(command),
   }
@@ -193,7 +199,7 @@ function parse(
     const own = command.config ? given : { config, ...given }
     return {
       help,
-      config: config ?? DEFAULT_CONFIG,
+      config: config ?? defaultConfig(),
       json: json ?? false,
       operands: positionals,
       operand: positionals[0] ?? '',
@@ -267,7 +273,10 @@ function helpOf(
     return [`${short === undefined ? '   ' : `-${short},`} --${option} ${value ?? ''}`.trimEnd(), help]
   })
   if (config)
-    rows.push(['-c, --config PATH', `TOML file, or folder of *.toml files (default: ${DEFAULT_CONFIG})`])
+    rows.push([
+      '-c, --config PATH',
+      `TOML file, or folder of *.toml files (default: $CAUSEWAY_CONFIG, else ${DEFAULT_CONFIG})`,
+    ])
   if (json) rows.push(['    --json', 'JSON for programs'])
   rows.push(['-h, --help', 'This text'])
   const width = Math.max(...rows.map(([flag]) => flag.length))

@@ -7,11 +7,13 @@ import { type Started, StartFailed } from '../lib/server/start.ts'
 import type { CommandArgs } from './command-args.ts'
 import { compileCacheFolder } from './compile-cache.ts'
 import { EXIT } from './exit.ts'
+import { nameProcess } from './process-title.ts'
 import { startSystemThreads } from './system-threads.ts'
 
 /** `causeway run`: serves until a signal ends it. Resolves to the exit code. */
 export async function run({ config }: Pick<CommandArgs, 'config'>): Promise<number> {
   const { env } = process
+  nameProcess(config)
   // Before the configuration is read, which uses them: so by the usual number of data threads, not by server.workers.
   startSystemThreads(env, availableParallelism())
   const loaded = await loadConfig(config, env)

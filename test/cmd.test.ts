@@ -10,8 +10,14 @@ import { systemThreadCount } from '../cmd/system-threads.ts'
 import { bindErrorText } from '../lib/server/address-claim.ts'
 import { boundCommand } from './support/bound-command.ts'
 import { runCommand } from './support/command.ts'
+import { childrenOf, isRunning } from './support/process-state.ts'
+import { until, within } from './support/until.ts'
 
 const causeway = (...args: string[]) => runCommand(args)
+
+/** Makes a newer Node.js say that it is an older one. */
+const OLDER =
+  "Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.19.0' } })"
 
 const IN_USE = 'is already in use: end what listens there, or choose another address'
 
@@ -261,4 +267,57 @@ t.test('version and schema print what programs can read', async t => {
   const schema = await causeway('schema')
   t.equal(schema.code, 0)
   t.type(JSON.parse(schema.stdout), 'object')
+})
+
+t.test('CAUSEWAY_CONFIG names the configuration of every command that is not told another', async t => {
+  const folder = t.testdir({ 'good.toml': site('127.0.0.1:0'), 'bad.toml': '[sever]\n' })
+  const check = (env: Record<string, string>, ...args: string[]) => runCommand(['check', ...args], { env })
+  t.equal((await check({ CAUSEWAY_CONFIG: join(folder, 'good.toml') })).code, 0)
+  const bad = { CAUSEWAY_CONFIG: join(folder, 'bad.toml') }
+  t.match(await check(bad), { code: 78, stderr: /bad\.toml:1/ })
+  t.equal((await check(bad, '--config', join(folder, 'good.toml'))).code, 0, 'an option counts before it')
+  t.match(await runCommand(['doctor', 'http://127.0.0.1:1/'], { env: bad }), {
+    code: 78,
+    stderr: /bad\.toml:1/,
+  })
+  t.equal((await check({ CAUSEWAY_CONFIG: '' })).code, 0, 'an empty one is none: conf.d')
+})
+
+t.test('an older Node.js gets a sentence, not a SyntaxError', async t => {
+  const older = join(t.testdir({ 'older.cjs': OLDER }), 'older.cjs')
+  const ran = await runCommand(['version'], { env: { NODE_OPTIONS: `--require=${older}` } })
+  t.match(ran, {
+    code: 1,
+    stdout: '',
+    stderr: /^causeway: this is Node\.js 20\.19\.0, and Causeway needs version 24 or newer/,
+  })
+  const source = readFileSync('cmd/causeway.ts', 'utf8')
+  t.notMatch(source, /^import \{/m, 'a name that an older Node lacks would be a SyntaxError')
+})
+
+t.test('npm start is the process itself: ending npm ends it, and it has a name', { skip: linux }, async t => {
+  const folder = t.testdir({ 'a.toml': site('127.0.0.1:0') })
+  const npm = spawn(...boundCommand('npm', ['start', '--', '--config', folder]), {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  t.teardown(() => npm.kill('SIGKILL'))
+  const ended = once(npm, 'exit')
+  let said = ''
+  npm.stdout?.on('data', (text: Buffer) => {
+    said += text
+  })
+  await until(
+    () => `"ready" of npm start; it says ${said}`,
+    () => said.includes('"msg":"ready"'),
+    30_000,
+  )
+  const [child = 0] = childrenOf(npm.pid as number)
+  t.equal(readFileSync(`/proc/${child}/comm`, 'utf8'), 'causeway\n', 'for pgrep and top')
+  t.equal(
+    readFileSync(`/proc/${child}/cmdline`, 'latin1').replaceAll('\0', ''),
+    `causeway run --config ${folder}`,
+  )
+  npm.kill('SIGTERM')
+  await within('npm to end', ended)
+  await until('Causeway to end', () => !isRunning(child))
 })

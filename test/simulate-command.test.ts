@@ -3,7 +3,7 @@ import { type Ran, runCommand } from './support/command.ts'
 
 /** Runs `causeway simulate` among these files. */
 function simulate(t: Test, files: Readonly<Record<string, string>>, ...args: string[]): Promise<Ran> {
-  return runCommand(['simulate', ...args], t.testdir(files))
+  return runCommand(['simulate', ...args], { cwd: t.testdir(files) })
 }
 
 const POOL = `

@@ -36,7 +36,7 @@ async function image(t: Test, engine: Engine): Promise<void> {
     >
     t.match(config, {
       Entrypoint: ['node', '/app/dist/cmd/causeway.js'],
-      Cmd: ['run', '--config', '/etc/causeway'],
+      Cmd: ['run'],
       StopSignal: /^(SIGTERM|15)$/,
       ExposedPorts: { '8080/tcp': {} },
       Labels: { 'org.opencontainers.image.title': 'Causeway' },
@@ -44,7 +44,7 @@ async function image(t: Test, engine: Engine): Promise<void> {
     const { Test } =
       JSON.parse(await engine.inspect(FRONT_IMAGE, '{{json .HealthCheck}}').catch(() => 'null')) ??
       JSON.parse(await engine.inspect(FRONT_IMAGE, '{{json .Config.Healthcheck}}'))
-    t.same(Test, ['CMD', 'node', '/app/dist/cmd/causeway.js', 'healthcheck', '--config', '/etc/causeway'])
+    t.same(Test, ['CMD', 'node', '/app/dist/cmd/causeway.js', 'healthcheck'])
   })
 
   await t.test('it has what it runs with and no more', async t => {
@@ -64,7 +64,7 @@ async function image(t: Test, engine: Engine): Promise<void> {
   })
 
   await t.test('its health check fails where nothing runs', async t => {
-    const { code } = await engine.try('run', '--rm', FRONT_IMAGE, 'healthcheck', '--config', '/etc/causeway')
+    const { code } = await engine.try('run', '--rm', FRONT_IMAGE, 'healthcheck')
     t.equal(code, 1)
   })
 

@@ -13,11 +13,21 @@ export interface Ran {
   readonly stderr: string
 }
 
-/** Runs the program as a person would; `cwd` is the folder it is called in. */
-export function runCommand(args: readonly string[], cwd?: string): Promise<Ran> {
+export interface RunOptions {
+  /** The folder it is called in; this checkout unless said. */
+  readonly cwd?: string
+  /** Variables besides those of the test. */
+  readonly env?: Readonly<Record<string, string>>
+}
+
+/** Runs the program as a person would. */
+export function runCommand(
+  args: readonly string[],
+  { cwd = process.cwd(), env }: RunOptions = {},
+): Promise<Ran> {
   return new Promise(resolve => {
-    const argv = [PROGRAM, ...args]
-    execFile(process.execPath, argv, cwd === undefined ? {} : { cwd }, (error, stdout, stderr) => {
+    const options = { cwd, env: { ...process.env, ...env } }
+    execFile(process.execPath, [PROGRAM, ...args], options, (error, stdout, stderr) => {
       resolve({
         code: typeof error?.code === 'number' ? error.code : error === null ? 0 : -1,
         stdout,

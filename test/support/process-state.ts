@@ -9,3 +9,12 @@ export function isRunning(pid: number): boolean {
     return false
   }
 }
+
+/** Processes that this one has started and that are still there. */
+export function childrenOf(pid: number): number[] {
+  const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1')
+  return text
+    .split(' ')
+    .map(Number)
+    .filter(child => child > 0)
+}
