@@ -371,7 +371,7 @@ export const CATALOGUE: readonly Family[] = [
  * will count them down.
  */
 export const GAUGE_CELLS = {
-  spool: [spool.memory, spool.disk, spool.files],
+  spool: [spool.memory, spool.arena, spool.disk, spool.promised, spool.files],
   static: [files.cacheBytes, files.heldBytes, files.heldFiles, files.names, files.names + 1],
   listener: [listener.active, listener.inflight],
   upstream: [upstream.queueDepth],

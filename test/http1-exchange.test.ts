@@ -16,6 +16,7 @@ function exchangeFor(method: string) {
     writeText: text => {
       out += text
     },
+    offerBytes: (_bytes: Uint8Array, _start: number, end: number) => end,
     writeBytes: (bytes, start, end) => {
       out += Buffer.from(bytes.subarray(start, end)).toString('latin1')
     },

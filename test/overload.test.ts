@@ -4,8 +4,14 @@ import { Descriptors } from '../lib/base/descriptors.ts'
 import { createSharedState, SharedState } from '../lib/base/shared-state.ts'
 import { Timers } from '../lib/base/timers.ts'
 import { afterTick, CALM, type LoopPressure } from '../lib/server/loop-pressure.ts'
+import {
+  afterLook,
+  type MemoryLook,
+  type MemoryPressure,
+  NEVER_SHORT,
+} from '../lib/server/memory-pressure.ts'
 import { Overload } from '../lib/server/overload.ts'
-import { isMemoryShort, OverloadWatch } from '../lib/server/overload-watch.ts'
+import { OverloadWatch } from '../lib/server/overload-watch.ts'
 import { FakeClock } from './support/fake-clock.ts'
 import { RecordingExchange } from './support/recording-exchange.ts'
 
@@ -54,12 +60,55 @@ t.test('what was severe is first only late', async t => {
   t.match(after([300, 300, ...calmFor(2200)]), { state: 'calm' })
 })
 
+const LIMIT_BYTES = 1000
+
+/** The states behind looks of [resident, in use], a second apart. */
+function afterLooks(looks: readonly (readonly [number, number])[], share = 0.95): string[] {
+  let now: MemoryPressure = NEVER_SHORT
+  return looks.map(([residentBytes, inUseBytes], second) => {
+    const look: MemoryLook = {
+      residentBytes,
+      inUseBytes,
+      limitBytes: LIMIT_BYTES,
+      share,
+      nowMs: second * 1000,
+    }
+    now = afterLook(now, look)
+    return now.state
+  })
+}
+
 t.test('memory is short from its share on, until it is clearly below', async t => {
-  t.notOk(isMemoryShort(false, 0.94, 0.95))
-  t.ok(isMemoryShort(false, 0.95, 0.95))
-  t.ok(isMemoryShort(true, 0.91, 0.95))
-  t.notOk(isMemoryShort(true, 0.9, 0.95))
-  t.notOk(isMemoryShort(true, 2, 0), 'switched off')
+  t.same(afterLooks([[940, 900]]), ['calm'])
+  t.same(afterLooks([[950, 900]]), ['short'])
+  t.same(afterLooks([[900, 950]]), ['short'], 'in use is as good a reason')
+  const looks = [
+    [950, 940],
+    [910, 900],
+    [900, 895],
+  ] as const
+  t.same(afterLooks(looks), ['short', 'short', 'calm'])
+  t.same(afterLooks([[2000, 2000]], 0), ['calm'], 'switched off')
+})
+
+t.test('when little is in use, what stays resident refuses nobody after three seconds', async t => {
+  const gone = Array.from({ length: 5 }, () => [955, 300] as const)
+  t.same(afterLooks([[960, 950], ...gone]), ['short', 'short', 'short', 'calm', 'calm', 'calm'])
+  const busy = Array.from({ length: 5 }, () => [955, 800] as const)
+  t.same(afterLooks([[960, 950], ...busy]), ['short', 'short', 'short', 'short', 'short', 'short'])
+})
+
+t.test('what was kept may be used again, but more than that makes memory short', async t => {
+  const kept = [
+    [960, 950],
+    [955, 300],
+    [955, 300],
+    [955, 300],
+  ] as const
+  t.equal(afterLooks([...kept, [960, 700]]).at(-1), 'calm')
+  t.equal(afterLooks([...kept, [960, 955]]).at(-1), 'short', 'in use')
+  t.equal(afterLooks([...kept, [980, 400]]).at(-1), 'short', 'grown')
+  t.equal(afterLooks([...kept, [500, 400], [955, 400]]).at(-1), 'short', 'it had come back')
 })
 
 class Bench {
@@ -92,6 +141,7 @@ class Bench {
     const [debug, info, warn] = [note('debug'), note('info'), note('warn')]
     const log = { debug, info, warn, error: note('error'), fatal: note('fatal') }
     this.watch = new OverloadWatch({
+      clock,
       timers,
       shared,
       log,
@@ -211,6 +261,7 @@ t.test('the watch outlives whatever a look throws', async t => {
   const bench = new Bench()
   let broken = true
   const watch = new OverloadWatch({
+    clock: bench.clock,
     timers: bench.timers,
     shared: bench.shared,
     log: { debug() {}, info() {}, warn() {}, error() {}, fatal() {} },

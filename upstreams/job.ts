@@ -82,6 +82,8 @@ export interface Attempt {
   /** No more body bytes in this turn. */
   flushBody(): void
   resumeAnswer(): void
+  /** Pauses the upstream as a false `answerBytes` would, where that can be done from outside. */
+  pauseAnswer?(): void
   /** The client has gone: ends the attempt without an answer. */
   cancel(): void
 }

@@ -1,9 +1,11 @@
 import { Socket } from 'node:net'
 import { type ConnectionOptions, connect as connectTls, TLSSocket } from 'node:tls'
+import { descriptorOf, tryWrite } from './direct-write.ts'
 import { latin1Slice, latin1Write } from './latin1.ts'
 import { addressOf, type Peer, rememberSession, SocketOpening } from './peer-socket.ts'
 import { READ_BUFFER, readIntoShared } from './shared-read.ts'
-import type { Deadline, Timers } from './timers.ts'
+import { StallDeadline } from './stall-deadline.ts'
+import type { Timers } from './timers.ts'
 
 /** Who reads from a `ByteStream`. All calls come from the event loop, never from inside a call on the stream. */
 export interface ByteStreamOwner {
@@ -23,6 +25,9 @@ export interface ByteStreamOwner {
 
 /** Node encodes a latin1 string up to this size on the stack and writes it in one system call. */
 const TEXT_LIMIT = 16 * 1024
+/** What is left with the socket when the kernel takes no more: that it leaves says that there is room again. */
+const PROBE_BYTES = 4 * 1024
+
 interface OwnedSocket extends Socket {
   causewayStream?: ByteStream
 }
@@ -43,6 +48,10 @@ export class ByteStream {
   #closed = false
   #writeFailed = false
   #opening: SocketOpening | undefined = undefined
+  /** Bytes that were given to the kernel past the socket. */
+  #direct = 0
+  #probing = false
+  #onProbe: ((error: Error | null | undefined) => void) | undefined = undefined
 
   private constructor(socket: Socket, owner: ByteStreamOwner, timers: Timers, stallMs: number) {
     this.#socket = socket
@@ -156,6 +165,27 @@ export class ByteStream {
     this.#write(copy)
   }
 
+  /**
+   * Gives what the kernel takes at once, and a little more; the position behind the last byte that was taken. If that is before the end, `streamDrained` says when to
+   * offer the rest: so no more than a little waits in memory that nobody counts.
+   */
+  offerBytes(bytes: Uint8Array, start: number, end: number): number {
+    const socket = this.#socket
+    if (this.#closed || this.#writeFailed || socket.destroyed || socket.writableEnded) return end
+    const fd = descriptorOf(socket)
+    if (fd === undefined) return this.#offerIndirectly(bytes, start, end)
+    if (!this.allSent) return this.#probe(bytes, start, start)
+    if (end - start <= PROBE_BYTES) {
+      this.writeBytes(bytes, start, end)
+      return end
+    }
+    const behindText = this.#fillText(bytes, start, end)
+    const count = this.allSent ? tryWrite(fd, bytes, behindText, end) : 0
+    this.#direct += count
+    const at = behindText + count
+    return at === end ? end : this.#probe(bytes, at, Math.min(end, at + PROBE_BYTES))
+  }
+
   /** Bytes that nobody will change any more: they are sent as they are. */
   writeKept(bytes: Buffer): void {
     this.flush()
@@ -242,11 +272,40 @@ export class ByteStream {
   get taken(): number {
     const handle: unknown = Reflect.get(this.#socket, '_handle')
     if (typeof handle !== 'object' || handle === null) return 0
-    return numberOf(Reflect.get(handle, 'bytesWritten')) - numberOf(Reflect.get(handle, 'writeQueueSize'))
+    const written = numberOf(Reflect.get(handle, 'bytesWritten'))
+    return this.#direct + written - numberOf(Reflect.get(handle, 'writeQueueSize'))
   }
 
   stalled(): void {
     this.#owner.streamStalled()
+  }
+
+  /** Text that waits leaves with the first of the bytes; where these go on. */
+  #fillText(bytes: Uint8Array, start: number, end: number): number {
+    if (this.#text === '') return start
+    const stop = Math.min(end, start + Math.max(0, TEXT_LIMIT - this.#text.length))
+    this.#text += latin1Slice(bytes, start, stop)
+    this.flush()
+    return stop
+  }
+
+  /** Through TLS: whatever is written lies there until it has left. */
+  #offerIndirectly(bytes: Uint8Array, start: number, end: number): number {
+    if (this.backedUp) return start
+    this.writeBytes(bytes, start, end)
+    return end
+  }
+
+  /** Below its high-water mark a socket tells nobody when it has room again, but every write tells when it is over. */
+  #probe(bytes: Uint8Array, start: number, end: number): number {
+    if (this.#probing) return start
+    this.#probing = true
+    this.#onProbe ??= error => {
+      this.#probing = false
+      if (error === null || error === undefined) this.drained()
+    }
+    this.#write(Buffer.from(bytes.subarray(start, end)), this.#onProbe)
+    return end
   }
 
   #own(socket: OwnedSocket): void {
@@ -258,10 +317,10 @@ export class ByteStream {
     socket.on('close', onClose)
   }
 
-  #write(data: string | Buffer): void {
+  #write(data: string | Buffer, done?: (error: Error | null | undefined) => void): void {
     if (this.#closed || this.#writeFailed || this.#socket.destroyed || this.#socket.writableEnded) return
     if (typeof data === 'string') this.#socket.write(data, 'latin1')
-    else this.#socket.write(data)
+    else this.#socket.write(data, done)
     if (this.allSent || this.#stallMs === 0) return
     this.#stall ??= new StallDeadline(this, this.#timers, this.#stallMs)
     this.#stall.watch()
@@ -294,35 +353,6 @@ function survives(socket: OwnedSocket, error: Error | undefined): boolean {
   if (typeof reading === 'object' && reading !== null) Reflect.set(reading, 'errored', null)
   socket.causewayStream?.writeFailed()
   return true
-}
-
-/** Runs while a peer owes us the taking of bytes; a peer that takes some, however slowly, gets a new term. */
-class StallDeadline implements Deadline {
-  dueMs = Number.POSITIVE_INFINITY
-  slot: number | undefined = undefined
-  readonly #stream: ByteStream
-  readonly #timers: Timers
-  readonly #stallMs: number
-  #taken = 0
-
-  constructor(stream: ByteStream, timers: Timers, stallMs: number) {
-    this.#stream = stream
-    this.#timers = timers
-    this.#stallMs = stallMs
-  }
-
-  /** A running term is not put off: only what the peer takes counts, not what we go on writing. */
-  watch(): void {
-    if (this.slot !== undefined) return
-    this.#taken = this.#stream.taken
-    this.#timers.arm(this, this.#stallMs)
-  }
-
-  expired(): void {
-    if (this.#stream.allSent) return
-    if (this.#stream.taken > this.#taken) this.watch()
-    else this.#stream.stalled()
-  }
 }
 
 function numberOf(value: unknown): number {

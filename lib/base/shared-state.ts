@@ -1,5 +1,6 @@
 import { accountWords, DescriptorAccount } from './descriptor-account.ts'
 import { isTurnBefore } from './turn.ts'
+import { VitalWords, vitalWords } from './vital-words.ts'
 
 /**
  * The words that threads share about endpoints and upstreams, all Int32 and touched with Atomics. Slots (indexes)
@@ -39,10 +40,6 @@ const UPSTREAM_WORDS = 5
  */
 const WAIT = { places: 0, waiting: 1, wakes: 2, turn: 3, oldest: 4, looks: 5, overdue: 6 } as const
 const WAIT_WORDS = 7
-/** Words of one thread behind its shares: beats, and by how much its event loop is late. */
-const THREAD_WORDS = 2
-/** Words of the process: percent of the memory in use while it is short, and how much there is, MiB. */
-const PROCESS_WORDS = 2
 /** In place of a turn: all that wait in the thread do so for certain endpoints. */
 export const CHOOSY = -1
 /** Times of waiters are kept modulo this, milliseconds: twelve days. */
@@ -51,27 +48,26 @@ const TIME_SCALE = 2 ** 30
 const FULL_PERCENT = 100
 
 export function createSharedState(threads: number): SharedStateMemory {
-  const words =
-    MAX_ENDPOINTS * (ENDPOINT_WORDS + threads) +
-    MAX_UPSTREAMS * (UPSTREAM_WORDS + WAIT_WORDS * threads) +
-    THREAD_WORDS * threads +
-    PROCESS_WORDS +
-    accountWords(threads)
+  const words = poolWords(threads) + vitalWords(threads) + accountWords(threads)
   return { buffer: new SharedArrayBuffer(words * Int32Array.BYTES_PER_ELEMENT), threads }
 }
 
+/** Words of all endpoints and upstreams: behind them come the vital ones. */
+function poolWords(threads: number): number {
+  return MAX_ENDPOINTS * (ENDPOINT_WORDS + threads) + MAX_UPSTREAMS * (UPSTREAM_WORDS + WAIT_WORDS * threads)
+}
+
 /** A view on the shared words. The control thread and every data thread make their own. */
-export class SharedState {
+export class SharedState extends VitalWords {
   readonly #words: Int32Array
-  /** Data threads that share them. */
-  readonly threads: number
   /** Of what traffic has open; the last words. */
   readonly descriptors: DescriptorAccount
 
-  constructor(memory: SharedStateMemory) {
-    this.#words = new Int32Array(memory.buffer)
-    this.threads = memory.threads
-    this.descriptors = new DescriptorAccount(this.#words.subarray(-accountWords(this.threads)), this.threads)
+  constructor({ buffer, threads }: SharedStateMemory) {
+    const words = new Int32Array(buffer)
+    super(words, poolWords(threads), threads)
+    this.#words = words
+    this.descriptors = new DescriptorAccount(words.subarray(-accountWords(threads)), threads)
   }
 
   /** The endpoint's STATE bits. */
@@ -178,6 +174,7 @@ export class SharedState {
   releaseAllOf(thread: number): void {
     this.setLoopDelay(thread, 0)
     this.descriptors.releaseAllOf(thread)
+    this.setHeldKib(thread, 0)
     for (let upstream = 0; upstream < MAX_UPSTREAMS; upstream += 1) {
       const at = this.#waitAt(upstream, thread)
       Atomics.sub(
@@ -354,49 +351,6 @@ export class SharedState {
     queueMicrotask(act)
   }
 
-  /** A data thread's sign of life. */
-  beat(thread: number): void {
-    Atomics.add(this.#words, this.#beatAt(thread), 1)
-  }
-
-  beats(thread: number): number {
-    return Atomics.load(this.#words, this.#beatAt(thread))
-  }
-
-  /** By how many milliseconds a data thread is late, while that is too much; else 0. */
-  loopDelay(thread: number): number {
-    return this.#words[this.#beatAt(thread) + this.threads] as number
-  }
-
-  setLoopDelay(thread: number, delayMs: number): void {
-    Atomics.store(this.#words, this.#beatAt(thread) + this.threads, delayMs)
-  }
-
-  /** Data threads that are too late. */
-  lateThreads(): number {
-    let late = 0
-    for (let thread = 0; thread < this.threads; thread += 1) if (this.loopDelay(thread) > 0) late += 1
-    return late
-  }
-
-  /** Percent of its memory that the process uses, while that is too much; else 0. */
-  memoryPercent(): number {
-    return this.#words[this.#processAt] as number
-  }
-
-  memoryLimitMib(): number {
-    return this.#words[this.#processAt + 1] as number
-  }
-
-  setMemoryShort(percent: number, limitMib: number): void {
-    Atomics.store(this.#words, this.#processAt + 1, limitMib)
-    Atomics.store(this.#words, this.#processAt, percent)
-  }
-
-  get #processAt(): number {
-    return this.#beatAt(0) + THREAD_WORDS * this.threads
-  }
-
   #shareAt(endpoint: number, thread: number): number {
     return MAX_ENDPOINTS * ENDPOINT_WORDS + MAX_UPSTREAMS * UPSTREAM_WORDS + thread * MAX_ENDPOINTS + endpoint
   }
@@ -413,10 +367,5 @@ export class SharedState {
   /** A word that only its own thread writes. */
   #addOwn(at: number, by: number): void {
     this.#words[at] = (this.#words[at] as number) + by
-  }
-
-  #beatAt(thread: number): number {
-    const endpoints = MAX_ENDPOINTS * (ENDPOINT_WORDS + this.threads)
-    return endpoints + MAX_UPSTREAMS * (UPSTREAM_WORDS + WAIT_WORDS * this.threads) + thread
   }
 }

@@ -14,7 +14,7 @@ export const spoolSection = {
   ),
   memoryBytes: size('Bytes of one body that stay in memory.', '64KiB', { min: '1KiB', max: '64MiB' }),
   memoryTotalBytes: size(
-    'Bytes in memory, all bodies together; beyond it they go to files at once.',
+    'Bytes in memory, all bodies together. When it is nearly used up the oldest go to files and reading pauses; with no room there either, uploads wait 10 s for theirs.',
     '64MiB',
     {
       min: '1MiB',
@@ -39,7 +39,7 @@ export const overloadSection = {
     '500ms',
   ),
   memoryShare: percent(
-    'New requests are refused, whatever their priority, while the process uses so much of its memory limit.',
+    'New requests are refused, whatever their priority, while the process uses so much of its memory limit. Memory that only the allocator keeps refuses nobody for more than a few seconds.',
     '95%',
   ),
 }

@@ -158,6 +158,10 @@ export class Http1Connection implements ClientConnection, ByteStreamOwner, Http1
     this.#stream.writeBytes(bytes, start, end)
   }
 
+  offerBytes(bytes: Uint8Array, start: number, end: number): number {
+    return this.#stream.offerBytes(bytes, start, end)
+  }
+
   writeKept(bytes: Buffer): void {
     this.#stream.writeKept(bytes)
   }

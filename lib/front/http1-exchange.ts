@@ -27,6 +27,8 @@ export interface Http1Wire {
   readonly mayKeepAlive: boolean
   writeText(text: string): void
   writeBytes(bytes: Uint8Array, start: number, end: number): void
+  /** As `Exchange.offer`. */
+  offerBytes(bytes: Uint8Array, start: number, end: number): number
   /** Bytes that nobody will change any more. */
   writeKept(bytes: Buffer): void
   /** True while the client is slow to take what was written: wait for `drained`. */
@@ -63,6 +65,8 @@ export class Http1Exchange implements Exchange {
   #writing: Writing = 'none'
   /** Bytes of the answer's body that its head promised and that are still to come. */
   #owed = 0
+  /** Bytes of the chunk that its head promised and that are still to come: it may wait for its client in the middle. */
+  #chunkOwed = 0
   #keepAlive = false
   #ended = false
 
@@ -184,6 +188,30 @@ export class Http1Exchange implements Exchange {
     } else this.#wire.writeBytes(bytes, start, start + size)
     this.record.bytesOut += size
     return !this.#wire.backedUp
+  }
+
+  offer(bytes: Uint8Array, start: number, end: number): number {
+    if (this.#ended || this.#writing === 'discard' || this.#writing === 'none') return end
+    if (this.#writing === 'chunked') return this.#offerChunk(bytes, start, end)
+    const stop = this.#writing === 'length' ? Math.min(end, start + this.#owed) : end
+    const at = this.#wire.offerBytes(bytes, start, stop)
+    if (this.#writing === 'length') this.#owed -= at - start
+    this.record.bytesOut += at - start
+    return at === stop ? end : at
+  }
+
+  #offerChunk(bytes: Uint8Array, start: number, end: number): number {
+    if (this.#chunkOwed === 0) {
+      this.#write(chunkHead(end - start))
+      this.#chunkOwed = end - start
+    }
+    const stop = Math.min(end, start + this.#chunkOwed)
+    const at = this.#wire.offerBytes(bytes, start, stop)
+    this.#chunkOwed -= at - start
+    this.record.bytesOut += at - start
+    if (this.#chunkOwed > 0) return at
+    this.#write('\r\n')
+    return at === end ? end : this.#offerChunk(bytes, at, end)
   }
 
   writeText(text: string): boolean {

@@ -45,6 +45,8 @@ export class Http2Body implements Deadline {
   #reader: BodyReader | undefined = undefined
   /** Payload bytes that have come. */
   #arrived = 0
+  /** Delivered while it was paused: not granted anew before it goes on. */
+  #ungranted = 0
   /** All of it has come. */
   #whole = false
   #stopped = false
@@ -84,6 +86,8 @@ export class Http2Body implements Deadline {
   resume(): void {
     if (this.state !== 'paused') return
     this.state = 'flowing'
+    this.#stream.granted(this.#ungranted)
+    this.#ungranted = 0
     this.#watch?.arrived(this.#owner, 0)
     this.#goOn()
   }
@@ -109,7 +113,7 @@ export class Http2Body implements Deadline {
     if (length !== undefined && this.#arrived > length) return this.#owner.malformed('cl-mismatch')
     if (this.#stopped) return this.mayRest ? undefined : this.#owner.unwanted()
     // What is held goes first.
-    if (this.state === 'flowing' && !this.waits) this.#deliver(bytes, start, end)
+    if (this.#mayDeliver && !this.waits) this.#deliver(bytes, start, end)
     else this.#hold(bytes, start, end)
   }
 
@@ -118,13 +122,17 @@ export class Http2Body implements Deadline {
     if (length !== undefined && this.#arrived !== length) return this.#owner.malformed('cl-mismatch')
     if (this.#stopped) return
     this.#whole = true
-    if (this.state === 'flowing' && !this.waits) this.#finish()
+    if (this.#mayDeliver && !this.waits) this.#finish()
   }
 
   /** RFC 9110 6.5: they may be dropped, and are. */
   trailersArrived(pairs: readonly string[]): void {
     const fault = http2TrailerFault(pairs, this.#host.headLimits)
     if (fault !== undefined) this.#owner.malformed(fault)
+  }
+
+  get #mayDeliver(): boolean {
+    return this.state === 'flowing' || (this.state === 'paused' && this.#reader?.takesAhead === true)
   }
 
   /** Delivers what is held. */
@@ -159,7 +167,8 @@ export class Http2Body implements Deadline {
     else {
       this.#reader?.bodyBytes(bytes, start, end)
       this.#reader?.bodyFlush()
-      this.#stream.granted(size)
+      if (this.state === 'flowing') this.#stream.granted(size)
+      else this.#ungranted += size
     }
     if (!this.#stopped) this.#watch?.arrived(this.#owner, size)
   }

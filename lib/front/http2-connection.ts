@@ -171,6 +171,10 @@ export class Http2Connection
     this.#countReset()
   }
 
+  room(stream: Http2Stream): number {
+    return this.#sender.room(stream)
+  }
+
   // StreamHost.
 
   streamReady(stream: Http2Stream): void {

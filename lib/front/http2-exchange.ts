@@ -44,6 +44,8 @@ export interface Http2Wire {
   readonly running: number
   /** What the client did has cost its stream. */
   misled(): void
+  /** Bytes of DATA that could leave on this stream now. */
+  room(stream: Http2Stream): number
 }
 
 /** What came with a request. */
@@ -60,6 +62,9 @@ export interface Http2Arrival {
  * HTTP any more.
  */
 type Writing = 'none' | 'length' | 'open' | 'discard' | 'tunnel'
+
+/** Waits with a stream that can send nothing, so that it is told when it can. */
+const PROBE_BYTES = 4 * 1024
 
 const NO_BODY: WatchedBody = { state: 'done', failure: undefined }
 
@@ -189,6 +194,18 @@ export class Http2Exchange implements Exchange, StreamOwner {
     const copy = Buffer.allocUnsafe(size)
     copy.set(bytes.subarray(start, start + size), 0)
     return this.#put(copy)
+  }
+
+  offer(bytes: Uint8Array, start: number, end: number): number {
+    if (this.#ended || this.#writing === 'discard' || this.#writing === 'none') return end
+    const wanted = this.#writing === 'length' ? Math.min(end - start, this.#owed) : end - start
+    const { queued } = this.stream
+    const least = queued === 0 ? PROBE_BYTES : 0
+    const size = Math.min(wanted, Math.max(least, this.#wire.room(this.stream) - queued))
+    if (size > 0) this.write(bytes, start, start + size)
+    if (size === wanted) return end
+    this.stream.waitUntilSent()
+    return start + size
   }
 
   writeText(text: string): boolean {

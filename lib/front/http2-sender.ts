@@ -10,7 +10,7 @@ import {
   writeFrameHead,
 } from '../wire/http2-frames.ts'
 import type { HeaderPairs } from './http2-answer.ts'
-import type { Http2Stream, StreamWriter } from './http2-stream.ts'
+import { HIGH_WATER, type Http2Stream, type StreamWriter } from './http2-stream.ts'
 import { atTurnEnd, type TurnTaker } from './turns.ts'
 
 /** Most that one turn writes to one connection. */
@@ -78,6 +78,12 @@ export class Http2Sender implements StreamWriter, TurnTaker {
   /** True if streams wait for the connection's window. */
   get isStarved(): boolean {
     return this.#starved.length > 0
+  }
+
+  /** Bytes of DATA that could leave on this stream now. */
+  room(stream: Http2Stream): number {
+    if (this.isStarved || this.#stream.backedUp) return 0
+    return Math.min(stream.sendWindow, this.window, HIGH_WATER)
   }
 
   /** The socket takes bytes again. */

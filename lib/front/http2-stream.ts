@@ -45,7 +45,7 @@ export type Sent = 'done' | 'window' | 'connection' | 'more'
 /** Bytes of one request body that a client may send before somebody has asked for them. */
 export const STREAM_WINDOW = 128 * 1024
 /** Bytes that may wait for one client before its app has to. */
-const HIGH_WATER = 64 * 1024
+export const HIGH_WATER = 64 * 1024
 
 /**
  * One stream of a client's connection (RFC 9113 5.1): both its sides with their windows, and what waits to be sent. Nothing is written before the
@@ -78,8 +78,9 @@ export class Http2Stream {
   #trailers: FieldList | undefined = undefined
   /** The reset that follows the end. */
   #resetBehind: number | undefined = undefined
-  /** The owner was told to wait. */
+  /** The owner was told to wait, and until no more than so many bytes are left. */
   #waiting = false
+  #lowWater = 0
   /** Granted, and the client has not been told yet. */
   #untold = 0
   /** Bytes that waited at the last look, and since when it is that many. */
@@ -122,8 +123,17 @@ export class Http2Stream {
     this.queued += bytes.length
     if (this.queued < HIGH_WATER) return true
     this.#waiting = true
+    this.#lowWater = HIGH_WATER - 1
     this.#host.streamReady(this)
     return false
+  }
+
+  /** `streamDrained` is told when all that was given has left. */
+  waitUntilSent(): void {
+    if (this.closed || this.#ended) return
+    this.#waiting = true
+    this.#lowWater = 0
+    this.#host.streamReady(this)
   }
 
   /** What was given so far leaves with this turn. */
@@ -219,7 +229,7 @@ export class Http2Stream {
     if (!this.outputOpen) {
       if (!this.inputOpen) this.#host.streamDone(this)
       else if (this.#resetBehind !== undefined) this.reset(this.#resetBehind)
-    } else if (this.#waiting && this.queued < HIGH_WATER) {
+    } else if (this.#waiting && this.queued <= this.#lowWater) {
       this.#waiting = false
       this.owner.streamDrained()
     }

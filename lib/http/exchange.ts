@@ -53,6 +53,11 @@ export interface Exchange {
    * slow, stop until `owner.answerDrained`. For HEAD and bodiless statuses the bytes are discarded.
    */
   write(bytes: Uint8Array, start: number, end: number): boolean
+  /**
+   * As `write`, but takes no more than can leave now, and a little: the position behind the last byte that was taken. What is before the end the caller
+   * keeps until `owner.answerDrained`, and offers again: so it is the caller who says where bytes wait for a slow client.
+   */
+  offer(bytes: Uint8Array, start: number, end: number): number
   /** The same for text of latin1 characters. */
   writeText(text: string): boolean
   /** Sends what was given so far. To be called when no more will follow in this turn. */
@@ -109,6 +114,8 @@ export interface ExchangeOwner {
 }
 
 export interface BodyReader {
+  /** While it has paused the body it still takes what the client was allowed to send before. */
+  readonly takesAhead?: boolean
   /** Bytes of the body, valid only during the call. To slow the flow down, call `exchange.pauseBody()`. */
   bodyBytes(bytes: Uint8Array, start: number, end: number): void
   /** No more bytes in this turn. */

@@ -14,6 +14,8 @@ export interface Collector {
  * exchange until then.
  */
 export class BodyCollecting implements ExchangeOwner, BodyReader, SpoolLogOwner {
+  /** The log is the one place where bytes wait. */
+  readonly takesAhead = true
   readonly #exchange: Exchange
   readonly #spool: Spool
   readonly #clock: Clock
@@ -27,8 +29,10 @@ export class BodyCollecting implements ExchangeOwner, BodyReader, SpoolLogOwner 
     this.#spool = spool
     this.#clock = clock
     this.#collector = collector
+    const { framing, contentLength } = exchange.request
+    const expected = framing === 'length' ? contentLength : undefined
     // The listener's limits.body is the bound of one body.
-    this.#log = new SpoolLog(spool, this, Number.POSITIVE_INFINITY)
+    this.#log = new SpoolLog(spool, this, { maxBytes: Number.POSITIVE_INFINITY, expected, kind: 'patient' })
     this.#startMs = clock.now()
     exchange.attach(this)
   }
@@ -43,7 +47,7 @@ export class BodyCollecting implements ExchangeOwner, BodyReader, SpoolLogOwner 
   bodyBytes(bytes: Uint8Array, start: number, end: number): void {
     if (this.#state === 'ended') return
     this.#log.append(bytes, start, end)
-    if (this.#log.full) this.#exchange.pauseBody()
+    if (this.#log.full && this.#is('collecting')) this.#exchange.pauseBody()
   }
 
   bodyFlush(): void {}
@@ -58,6 +62,10 @@ export class BodyCollecting implements ExchangeOwner, BodyReader, SpoolLogOwner 
   }
 
   // SpoolLogOwner.
+
+  spoolFull(): void {
+    if (this.#state === 'collecting') this.#exchange.pauseBody()
+  }
 
   spoolRoom(): void {
     if (this.#state === 'collecting') this.#exchange.resumeBody()
@@ -78,6 +86,11 @@ export class BodyCollecting implements ExchangeOwner, BodyReader, SpoolLogOwner 
 
   clientGone(): void {
     if (this.#state === 'collecting') this.#end('abandoned')
+  }
+
+  /** Asked where what was called may have changed it. */
+  #is(state: 'collecting' | 'ended'): boolean {
+    return this.#state === state
   }
 
   #end(outcome: 'full' | 'abandoned'): void {

@@ -1,7 +1,8 @@
 import type { Attempt } from '../../upstreams/job.ts'
 import type { Exchange } from '../http/exchange.ts'
 import type { BodySource } from './body-source.ts'
-import type { Piece, SpoolLog } from './spool-log.ts'
+import type { Piece } from './slot-chain.ts'
+import type { SpoolLog } from './spool-log.ts'
 import { SpoolReader, type SpoolSink } from './spool-reader.ts'
 
 /** A body that is here whole: every attempt gets it from its first byte. */
@@ -50,9 +51,12 @@ export class SpooledBody implements BodySource, SpoolSink {
     this.#log.close()
   }
 
-  spoolBytes(bytes: Uint8Array, start: number, end: number): boolean {
-    return this.#attempt?.sendBody(bytes, start, end) ?? false
+  spoolBytes(bytes: Uint8Array, start: number, end: number): number {
+    if (this.#attempt?.sendBody(bytes, start, end) !== true) this.#reader?.pause()
+    return end
   }
+
+  spoolTaken(): void {}
 
   spoolEmpty(): void {
     this.#attempt?.endBody()

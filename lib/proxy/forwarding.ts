@@ -16,6 +16,9 @@ import { requestText } from './request-text.ts'
 import type { ProxySite } from './site.ts'
 import { uwsgiRequest } from './uwsgi-request.ts'
 
+/** Of an answer so much is written as it comes. */
+const SHORT_BYTES = 16 * 1024
+
 /** One exchange on its way through an upstream: carries the request's body there and the answer back, with back-pressure both ways. */
 export class Forwarding implements Job, ExchangeOwner {
   readonly method: string
@@ -37,6 +40,8 @@ export class Forwarding implements Job, ExchangeOwner {
   #ahead: ReadAhead | undefined = undefined
   /** The answer's fields, as the app gave them. */
   #fields: FieldList | undefined = undefined
+  /** May what the client does not take of the answer wait here? Asked only of long ones. */
+  #holds: boolean | undefined = undefined
   /** The client gets a file that the app has named; what the app sends besides is nobody's. */
   #handedOver = false
 
@@ -122,7 +127,11 @@ export class Forwarding implements Job, ExchangeOwner {
   answerBytes(bytes: Uint8Array, start: number, end: number): boolean {
     if (this.#handedOver) return true
     if (this.#ahead !== undefined) return this.#ahead.take(bytes, start, end)
-    return this.#exchange.write(bytes, start, end) || this.#clientSlow()
+    // A short answer leaves in one piece with its head; of a long one nothing is given that the client does not take.
+    if (this.record.bytesOut + end - start <= SHORT_BYTES || !this.#mayHold())
+      return this.#exchange.write(bytes, start, end) || this.#clientSlow(bytes, end, end)
+    const at = this.#exchange.offer(bytes, start, end)
+    return at === end || this.#clientSlow(bytes, at, end)
   }
 
   answerFlush(): void {
@@ -161,12 +170,16 @@ export class Forwarding implements Job, ExchangeOwner {
     attempt?.cancel()
   }
 
-  #clientSlow(): boolean {
-    const { room } = this.#site
-    if (room.maxBytes === 0 || this.#attempt === undefined) return false
-    if (this.#fields === undefined || isLive(this.#fields)) return false
-    this.#ahead = new ReadAhead(this.#exchange, this.#attempt, room)
-    return this.#ahead.clientSlow()
+  #mayHold(): boolean {
+    this.#holds ??= this.#site.room.maxBytes > 0 && this.#fields !== undefined && !isLive(this.#fields)
+    return this.#holds
+  }
+
+  /** False: the app has to wait. */
+  #clientSlow(bytes: Uint8Array, start: number, end: number): boolean {
+    if (!this.#mayHold()) return false
+    this.#ahead = new ReadAhead(this.#exchange, this.#attempt, this.#site.room)
+    return this.#ahead.clientSlow(bytes, start, end)
   }
 
   /** The app has no more to do with it. */

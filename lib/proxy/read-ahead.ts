@@ -19,10 +19,12 @@ export interface ReadAheadRoom {
 
 /** How long, all in all, the app may have to wait for a client before its answer is taken ahead. Fast clients never see a file. */
 const PATIENCE_MS = 3
+/** How often an app that waits for its client is looked at while memory is short. */
+const TIGHT_LOOK_MS = 100
 
 /**
- * through: bytes go straight to the client. waiting: the client is slow, and the app waits for it. holding: the app goes on, its bytes wait
- * here.
+ * through: bytes go straight to the client. waiting: the client is slow, and the app waits for it; the rest of what was read lies here. holding: the app
+ * goes on, its bytes wait here.
  */
 type State = 'through' | 'waiting' | 'holding'
 type Ending =
@@ -52,35 +54,40 @@ export class ReadAhead implements SpoolSink, SpoolLogOwner, Deadline {
   #ending: Ending | undefined = undefined
   #closed = false
 
-  constructor(exchange: Exchange, attempt: Attempt, room: ReadAheadRoom) {
+  constructor(exchange: Exchange, attempt: Attempt | undefined, room: ReadAheadRoom) {
     this.#exchange = exchange
     this.#attempt = attempt
     this.#room = room
-    this.#log = new SpoolLog(room.spool, this, room.maxBytes)
+    const { spool, maxBytes } = room
+    this.#log = new SpoolLog(spool, this, { maxBytes, expected: undefined, kind: 'passing' })
     this.#reader = new SpoolReader(this.#log, this)
   }
 
   /** Bytes of the answer. False: the app has to wait. */
   take(bytes: Uint8Array, start: number, end: number): boolean {
-    if (this.#state === 'holding') {
-      this.#held = true
-      this.#log.append(bytes, start, end)
-      return !this.#log.full
-    }
-    return this.#exchange.write(bytes, start, end) || this.clientSlow()
+    if (this.#state !== 'through') return this.#keep(bytes, start, end)
+    const at = this.#exchange.offer(bytes, start, end)
+    return at === end || this.clientSlow(bytes, at, end)
   }
 
-  /** The client did not take all it was given. False: the app has to wait. */
-  clientSlow(): boolean {
-    if (this.#state === 'waiting') return false
-    if (this.#patienceMs <= 0) {
-      this.#state = 'holding'
-      return true
-    }
+  /** The client does not take bytes[start, end) now. False: the app has to wait. */
+  clientSlow(bytes: Uint8Array, start: number, end: number): boolean {
+    if (this.#patienceMs <= 0 && !this.#room.spool.pressure.tight) this.#state = 'holding'
+    else this.#wait()
+    return this.#keep(bytes, start, end)
+  }
+
+  #keep(bytes: Uint8Array, start: number, end: number): boolean {
+    this.#log.append(bytes, start, end)
+    if (this.#state !== 'holding') return false
+    this.#held = true
+    return !this.#log.full
+  }
+
+  #wait(): void {
     this.#state = 'waiting'
     this.#waitsSinceMs = this.#room.env.clock.now()
-    this.#room.env.timers.armSoon(this, this.#patienceMs)
-    return false
+    this.#room.env.timers.armSoon(this, Math.max(0, this.#patienceMs))
   }
 
   /** No more bytes in this turn. */
@@ -88,19 +95,9 @@ export class ReadAhead implements SpoolSink, SpoolLogOwner, Deadline {
     if (this.#state !== 'holding') this.#exchange.flush()
   }
 
-  /** The client takes bytes again. */
+  /** The client takes bytes again: first what lies here. */
   drained(): void {
-    switch (this.#state) {
-      case 'through':
-        return
-      case 'waiting':
-        this.#patienceMs -= this.#room.env.clock.now() - this.#waitsSinceMs
-        this.#room.env.timers.disarm(this)
-        this.#state = 'through'
-        return this.#attempt?.resumeAnswer()
-      case 'holding':
-        return this.#reader.resume()
-    }
+    if (this.#state !== 'through') this.#reader.resume()
   }
 
   /** The app's answer is whole. */
@@ -116,6 +113,7 @@ export class ReadAhead implements SpoolSink, SpoolLogOwner, Deadline {
   #ends(ending: Ending): void {
     this.#attempt = undefined
     this.#ending = ending
+    this.#room.env.timers.disarm(this)
     this.#log.settle()
     if (this.#reader.at === this.#log.end) this.#finish(this.#ending)
   }
@@ -128,26 +126,38 @@ export class ReadAhead implements SpoolSink, SpoolLogOwner, Deadline {
 
   // Deadline.
 
-  /** Patience is over. */
+  /** Patience is over. Where memory is short the app waits on: what it would give had no place. */
   expired(): void {
     if (this.#state !== 'waiting') return
+    const { spool, env } = this.#room
+    if (spool.pressure.tight) return env.timers.arm(this, TIGHT_LOOK_MS)
     this.#patienceMs = 0
     this.#state = 'holding'
-    this.#attempt?.resumeAnswer()
+    this.#held = true
+    if (!this.#log.full) this.#attempt?.resumeAnswer()
   }
 
   // SpoolSink.
 
-  spoolBytes(bytes: Uint8Array, start: number, end: number): boolean {
-    const goOn = this.#exchange.write(bytes, start, end)
+  spoolBytes(bytes: Uint8Array, start: number, end: number): number {
+    const at = this.#exchange.offer(bytes, start, end)
     this.#exchange.flush()
-    this.#log.forget(this.#reader.at)
-    return goOn
+    return at
   }
 
+  spoolTaken(): void {
+    this.#log.forget(this.#reader.at)
+  }
+
+  /** The client has caught up. */
   spoolEmpty(): void {
-    if (this.#ending !== undefined) this.#finish(this.#ending)
-    else this.#state = 'through'
+    if (this.#ending !== undefined) return this.#finish(this.#ending)
+    const waited = this.#state === 'waiting'
+    this.#state = 'through'
+    if (!waited) return
+    this.#patienceMs -= this.#room.env.clock.now() - this.#waitsSinceMs
+    this.#room.env.timers.disarm(this)
+    this.#attempt?.resumeAnswer()
   }
 
   spoolUnreadable(why: string): void {
@@ -157,8 +167,12 @@ export class ReadAhead implements SpoolSink, SpoolLogOwner, Deadline {
 
   // SpoolLogOwner.
 
+  spoolFull(): void {
+    if (this.#state === 'holding') this.#attempt?.pauseAnswer?.()
+  }
+
   spoolRoom(): void {
-    this.#attempt?.resumeAnswer()
+    if (this.#state !== 'waiting') this.#attempt?.resumeAnswer()
   }
 
   /** Nothing is lost: what could not be written is in memory, and the app waits until the client has taken it. */

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { close, open, read, unlink, write } from 'node:fs'
+import { close, open, read, unlink, writev } from 'node:fs'
 import { join } from 'node:path'
 import { isNamelessUnknown, KNOWS_NAMELESS, NAMED, NAMELESS, NAMELESS_MODE } from '../base/nameless.ts'
 
@@ -8,7 +8,7 @@ type Opened = (error: NodeJS.ErrnoException | null, fd: number) => void
 
 /**
  * A file without a name: gone with its descriptor, whatever ends the process. Opened by its first write. One write and one read may
- * run at a time; all of it happens off the event loop.
+ * run at a time; all of it happens off the event loop. What was begun is always told the end of, also after `close`: until then its memory is in use.
  */
 export class SpoolFile {
   readonly #folder: string
@@ -21,14 +21,14 @@ export class SpoolFile {
     this.#folder = folder
   }
 
-  /** Writes bytes[0, size) at `at`; they must not change until `done`. */
-  write(bytes: Buffer, size: number, at: number, done: Done): void {
+  /** Writes all of `buffers` at `at`; they must not change until `done`. */
+  write(buffers: Buffer[], at: number, done: Done): void {
     this.#running += 1
-    if (this.#fd !== undefined) return this.#writeFrom(bytes, 0, size, at, done)
+    if (this.#fd !== undefined) return this.#writeFrom(buffers, at, done)
     openNameless(this.#folder, (error, fd) => {
       if (error !== null) return this.#ended(error, done)
       this.#fd = fd
-      this.#writeFrom(bytes, 0, size, at, done)
+      this.#writeFrom(buffers, at, done)
     })
   }
 
@@ -38,17 +38,20 @@ export class SpoolFile {
     this.#readFrom(bytes, 0, size, at, done)
   }
 
-  /** Frees it, once what runs is over; nobody is told of that any more. */
+  /** Frees it, once what runs is over. */
   close(): void {
     this.#closed = true
     if (this.#running === 0) this.#closeNow()
   }
 
-  #writeFrom(bytes: Buffer, start: number, size: number, at: number, done: Done): void {
-    write(this.#fd as number, bytes, start, size - start, at + start, (error, count) => {
+  #writeFrom(buffers: Buffer[], at: number, done: Done): void {
+    writev(this.#fd as number, buffers, at, (error, count) => {
       if (error !== null) return this.#ended(error, done)
-      if (start + count >= size || this.#closed) return this.#ended(undefined, done)
-      this.#writeFrom(bytes, start + count, size, at, done)
+      const rest = restOf(buffers, count)
+      if (rest.length === 0 || this.#closed) return this.#ended(undefined, done)
+      // write(2) may take nothing and name no error: it is not asked for ever.
+      if (count === 0) return this.#ended(new Error('the spool file takes no more bytes'), done)
+      this.#writeFrom(rest, at + count, done)
     })
   }
 
@@ -63,14 +66,24 @@ export class SpoolFile {
 
   #ended(error: NodeJS.ErrnoException | undefined, done: Done): void {
     this.#running -= 1
-    if (!this.#closed) return done(error)
-    if (this.#running === 0) this.#closeNow()
+    if (this.#closed && this.#running === 0) this.#closeNow()
+    done(error)
   }
 
   #closeNow(): void {
     if (this.#fd !== undefined) close(this.#fd, () => {})
     this.#fd = undefined
   }
+}
+
+/** What is left of `buffers` behind the first `count` bytes. */
+function restOf(buffers: Buffer[], count: number): Buffer[] {
+  let taken = 0
+  for (const [i, bytes] of buffers.entries()) {
+    if (taken + bytes.length > count) return [bytes.subarray(count - taken), ...buffers.slice(i + 1)]
+    taken += bytes.length
+  }
+  return []
 }
 
 function openNameless(folder: string, done: Opened): void {

@@ -13,10 +13,14 @@ export type SpoolOutcome = (typeof SPOOL_OUTCOMES)[number]
 
 /** Cells of a data thread's spool. Written by lib/proxy/spool.ts. */
 export const SPOOL_BLOCK = defineBlock({
-  /** Gauge: bytes in memory. */
+  /** Gauge: bytes of memory that bodies have. */
   memory: 1,
+  /** Gauge: bytes of memory that is there for them, which is what is bounded. */
+  arena: 1,
   /** Gauge: bytes in files. */
   disk: 1,
+  /** Gauge: bytes of room in files that bodies were promised and have not used yet. */
+  promised: 1,
   /** Gauge: files open. */
   files: 1,
   /** SPOOLED by SPOOL_OUTCOMES. */

@@ -1,19 +1,17 @@
+import { returnReadBuffer, takeReadBuffer } from './read-buffers.ts'
 import type { SpoolLog } from './spool-log.ts'
 
 /** Who takes what a reader brings. */
 export interface SpoolSink {
-  /** Bytes are valid during the call. False: wait for `resume`. */
-  spoolBytes(bytes: Uint8Array, start: number, end: number): boolean
+  /** Bytes are valid during the call. The position behind the last one that was taken; if that is before the end, the rest waits for `resume`. */
+  spoolBytes(bytes: Uint8Array, start: number, end: number): number
+  /** `at` stands behind what was taken: what is before can be forgotten. */
+  spoolTaken(): void
   /** All that there is so far has been brought; for more, `resume`. */
   spoolEmpty(): void
   /** The file cannot be read. Nothing more will come. */
   spoolUnreadable(why: string): void
 }
-
-const CHUNK_BYTES = 64 * 1024
-/** Buffers kept for the next read: a reader that waits holds none. */
-const MAX_SPARE = 16
-const spare: Buffer[] = []
 
 /** Brings a log's bytes in their order, at the pace of who takes them: from memory at once, from the file one read at a time. */
 export class SpoolReader {
@@ -23,7 +21,6 @@ export class SpoolReader {
   #at = 0
   /** idle: waits for `resume`. */
   #state: 'idle' | 'busy' | 'stopped' = 'idle'
-  #buffer: Buffer | undefined = undefined
 
   constructor(log: SpoolLog, sink: SpoolSink) {
     this.#log = log
@@ -38,6 +35,11 @@ export class SpoolReader {
     if (this.#state !== 'idle') return
     this.#state = 'busy'
     this.#goOn()
+  }
+
+  /** The sink takes no more until `resume`. */
+  pause(): void {
+    if (this.#state === 'busy') this.#state = 'idle'
   }
 
   /** The sink is not called again. */
@@ -58,25 +60,30 @@ export class SpoolReader {
   }
 
   #give(bytes: Buffer, start: number, end: number): void {
-    this.#at += end - start
-    if (!this.#sink.spoolBytes(bytes, start, end) && this.#state === 'busy') this.#state = 'idle'
+    const stop = this.#sink.spoolBytes(bytes, start, end)
+    this.#at += stop - start
+    this.#sink.spoolTaken()
+    if (stop < end) this.pause()
   }
 
   #readFile(): void {
-    this.#buffer = spare.pop() ?? Buffer.allocUnsafeSlow(CHUNK_BYTES)
-    this.#log.readFile(this.#at, this.#buffer, (count, error) => this.#read(count, error))
+    takeReadBuffer(buffer => {
+      // Who waited for the buffer may have been stopped meanwhile, or its bytes have gone.
+      if (this.#state === 'stopped') return returnReadBuffer(buffer)
+      this.#log.readFile(this.#at, buffer, (count, error) => {
+        this.#read(buffer, count, error)
+        returnReadBuffer(buffer)
+      })
+    })
   }
 
-  #read(count: number, error: Error | undefined): void {
-    const buffer = this.#buffer as Buffer
-    this.#buffer = undefined
+  #read(buffer: Buffer, count: number, error: Error | undefined): void {
     if (this.#state === 'stopped') return
     if (error !== undefined) {
       this.#state = 'stopped'
       return this.#sink.spoolUnreadable(`server.spool.folder: ${error.message}`)
     }
     this.#give(buffer, 0, count)
-    if (spare.length < MAX_SPARE) spare.push(buffer)
     this.#goOn()
   }
 }

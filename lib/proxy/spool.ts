@@ -1,9 +1,19 @@
+import { Arena, type ArenaBudget, type Slot } from '../base/arena.ts'
 import type { CellColumn } from '../base/cells.ts'
 import type { Descriptors } from '../base/descriptors.ts'
 import type { SpoolConfig } from '../config/model.ts'
+import type { SlotSource } from './slot-chain.ts'
 import { SPOOL_BLOCK, SPOOL_OUTCOMES, SPOOLED, type Spooled, type SpoolOutcome } from './spool-measures.ts'
+import { SpoolPressure } from './spool-pressure.ts'
 
 const AT = SPOOL_BLOCK.at
+const MIB = 1024 * 1024
+/** A slab is about this part of all memory, within bounds: small enough to come back, large enough to be few. */
+const SLABS = 64
+const MIN_SLAB = MIB / 4
+const MAX_SLAB = 16 * MIB
+/** What is read in the moment in which memory becomes short: a few dozen reads. */
+const OVERDRAFT = 8 * MIB
 
 /** The process's account of descriptors, as far as files of bodies use it. */
 export type BodyDescriptors = Pick<Descriptors, 'takeForBody' | 'give'>
@@ -12,9 +22,11 @@ const PLENTY: BodyDescriptors = { takeForBody: () => true, give: () => {} }
 
 /**
  * What a data thread's waiting bodies may take, and take. The bounds hold for the process: each thread adds up the columns of
- * all before it takes more, so at worst every thread oversteps by one block.
+ * all before it takes more, so at worst every thread oversteps by one slab, when all of them take one in the same moment.
  */
-export class Spool {
+export class Spool implements ArenaBudget, SlotSource {
+  readonly pressure = new SpoolPressure(this)
+  readonly #arena = new Arena(this)
   readonly #cells: CellColumn
   readonly #descriptors: BodyDescriptors
   #config: SpoolConfig
@@ -33,33 +45,109 @@ export class Spool {
     this.#config = config
   }
 
+  /** To be called at every tick of the thread. */
+  ticked(nowMs: number): void {
+    this.#arena.trim(nowMs)
+    this.pressure.ticked(nowMs)
+  }
+
   get folder(): string {
     return this.#config.folder
   }
 
+  /** Bytes of all bodies together, in memory and in files. */
+  get memoryTotalBytes(): number {
+    return this.#config.memoryTotalBytes
+  }
+
+  get diskBytes(): number {
+    return this.#config.diskBytes
+  }
+
   /** Bytes that a body may leave in memory now; with all memory in use none, so that each byte goes to a file. */
   get memoryBytes(): number {
-    const { memoryBytes, memoryTotalBytes } = this.#config
-    return this.#cells.total(this.#row + AT.memory) < memoryTotalBytes ? memoryBytes : 0
+    return this.freeBytes > 0 ? this.#config.memoryBytes : 0
   }
 
-  takeMemory(bytes: number): void {
-    this.#cells.add(this.#row + AT.memory, bytes)
+  /** Memory that this thread's bodies can still have. */
+  get freeBytes(): number {
+    const unused = this.#arena.heldBytes - this.#arena.usedBytes
+    return this.#config.memoryTotalBytes - this.#cells.total(this.#row + AT.arena) + unused
   }
 
-  giveMemory(bytes: number): void {
-    this.#cells.add(this.#row + AT.memory, -bytes)
+  // ArenaBudget.
+
+  get slabBytes(): number {
+    const share = this.#config.memoryTotalBytes / SLABS
+    return 2 ** Math.floor(Math.log2(Math.min(MAX_SLAB, Math.max(MIN_SLAB, share))))
   }
 
-  /** False: the files have all the bytes that they may have. */
-  takeDisk(bytes: number): boolean {
-    if (this.#cells.total(this.#row + AT.disk) + bytes > this.#config.diskBytes) return false
-    this.#cells.add(this.#row + AT.disk, bytes)
+  takeSlab(bytes: number): boolean {
+    if (this.#cells.total(this.#row + AT.arena) + bytes > this.#config.memoryTotalBytes) return false
+    this.#cells.add(this.#row + AT.arena, bytes)
     return true
   }
 
-  giveDisk(bytes: number): void {
-    this.#cells.add(this.#row + AT.disk, -bytes)
+  giveSlab(bytes: number): void {
+    this.#cells.add(this.#row + AT.arena, -bytes)
+  }
+
+  // SlotSource.
+
+  takeSlot(size: number): Slot | undefined {
+    const slot = this.#arena.take(size)
+    if (slot !== undefined) this.#cells.add(this.#row + AT.memory, slot.bytes.length)
+    return slot
+  }
+
+  giveSlot(slot: Slot): void {
+    this.#cells.add(this.#row + AT.memory, -slot.bytes.length)
+    this.#arena.give(slot)
+  }
+
+  /** Memory outside of the arena. It counts like a slab. */
+  takeMemory(bytes: number): void {
+    if (bytes === 0) return
+    this.#cells.add(this.#row + AT.memory, bytes)
+    this.#cells.add(this.#row + AT.arena, bytes)
+  }
+
+  giveMemory(bytes: number): void {
+    this.takeMemory(-bytes)
+  }
+
+  /** May so much be had beyond all memory? What has been read of a socket is here, and cannot be put back. */
+  mayOverdraw(bytes: number): boolean {
+    return this.freeBytes + OVERDRAFT >= bytes
+  }
+
+  /** Room in files that nobody was promised. */
+  get freeDiskBytes(): number {
+    const { disk, promised } = AT
+    return (
+      this.#config.diskBytes - this.#cells.total(this.#row + disk) - this.#cells.total(this.#row + promised)
+    )
+  }
+
+  /** Reserves room in files. False: the files have, or were promised, all the bytes that they may have. */
+  takeDisk(bytes: number): boolean {
+    if (bytes > this.freeDiskBytes) return false
+    this.#cells.add(this.#row + AT.promised, bytes)
+    return true
+  }
+
+  /** So many of the reserved bytes have been written. */
+  wroteDisk(bytes: number): void {
+    this.#cells.add(this.#row + AT.promised, -bytes)
+    this.#cells.add(this.#row + AT.disk, bytes)
+  }
+
+  /** Gives back room: `written` of it was used, `promised` was not. */
+  giveDisk(written: number, promised: number): void {
+    if (written + promised === 0) return
+    this.#cells.add(this.#row + AT.disk, -written)
+    this.#cells.add(this.#row + AT.promised, -promised)
+    this.pressure.diskCameFree()
   }
 
   /** Files that are open, in all threads. */

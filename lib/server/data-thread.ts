@@ -11,6 +11,7 @@ import type { ReleaseFacts } from '../static/static-observer.ts'
 import { Heartbeat } from './heartbeat.ts'
 import type { DataThreadInit, FromDataThread, SnapshotMessage, ToDataThread } from './messages.ts'
 import { Runtime } from './runtime.ts'
+import { ThreadMemory } from './thread-memory.ts'
 
 // Entry of a data thread. It keeps what the control thread needs (configuration, registries, the log) out of its own heap.
 
@@ -52,10 +53,14 @@ const observer = {
   },
 }
 const runtime = new Runtime(env, observer, line => access.write(line))
+const memory = new ThreadMemory(env)
 const heartbeat = new Heartbeat(
   env,
   loopDelayMs => post({ type: 'pulse', loopDelayMs }),
-  delayMs => runtime.ticked(delayMs),
+  delayMs => {
+    runtime.ticked(delayMs)
+    memory.ticked()
+  },
 )
 const drainLooks = new Periodic(timers, DRAIN_LOOK_MS, lookDrained)
 /** Configurations are taken one after the other. */

@@ -1,4 +1,5 @@
 import type { CellReader } from '../base/cells.ts'
+import type { Clock } from '../base/clock.ts'
 import type { ServerLog } from '../base/server-log.ts'
 import type { SharedState } from '../base/shared-state.ts'
 import type { Timers } from '../base/timers.ts'
@@ -9,6 +10,7 @@ import { OverloadWatch } from './overload-watch.ts'
 import type { RunningPool } from './running-pool.ts'
 
 export interface LoadKeepingParts {
+  readonly clock: Clock
   readonly timers: Timers
   readonly shared: SharedState
   readonly log: ServerLog

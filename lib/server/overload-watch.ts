@@ -1,19 +1,19 @@
 import { totalmem } from 'node:os'
+import { getHeapStatistics } from 'node:v8'
+import type { Clock } from '../base/clock.ts'
 import { Periodic } from '../base/periodic.ts'
 import type { ServerLog } from '../base/server-log.ts'
 import type { SharedState } from '../base/shared-state.ts'
 import type { Timers } from '../base/timers.ts'
 import type { OverloadConfig } from '../config/model.ts'
+import { afterLook, type MemoryPressure, NEVER_SHORT } from './memory-pressure.ts'
 
 const LOOK_MS = 1000
-const MIB = 1024 * 1024
-/**
- * The memory is no longer short below this share of what makes it short. A process gives little back of what it once had: with a wider
- * gap it might refuse for ever.
- */
-const LEAVE_SHARE = 0.95
+const KIB = 1024
+const MIB = KIB * KIB
 
 export interface OverloadWatchParts {
+  readonly clock: Clock
   readonly timers: Timers
   readonly shared: SharedState
   readonly log: ServerLog
@@ -22,21 +22,20 @@ export interface OverloadWatchParts {
   config(): OverloadConfig
   /** For tests; else what the process holds. */
   readonly usedBytes?: () => number | undefined
+  /** For tests; else what its heaps hold, inside and outside. */
+  readonly heldBytes?: () => number
   /** For tests; else what the process may have. */
   readonly limitBytes?: () => number
 }
 
-/** Is memory short, given that it was (`before`)? `share` 0: never. */
-export function isMemoryShort(before: boolean, usedShare: number, share: number): boolean {
-  return share > 0 && usedShare >= (before ? share * LEAVE_SHARE : share)
-}
-
-/** Looks each second how much of its memory the process has, tells the data threads if that is too much, and logs each flip. */
+/** Looks each second how much of its memory the process has and uses, tells the data threads if that is too much, and logs each flip. */
 export class OverloadWatch {
   readonly #parts: OverloadWatchParts
   readonly #looks: Periodic
   readonly #late: boolean[]
-  #short = false
+  #memory: MemoryPressure = NEVER_SHORT
+  /** What is resident beside the heaps when least is: code, stacks, the system's libraries. */
+  #besideBytes = Number.POSITIVE_INFINITY
 
   constructor(parts: OverloadWatchParts) {
     this.#parts = parts
@@ -61,21 +60,52 @@ export class OverloadWatch {
   }
 
   #lookAtMemory(): void {
-    const { shared, log, config, usedBytes = rssBytes, limitBytes = memoryLimitBytes } = this.#parts
-    const { memoryShare } = config()
-    const before = this.#short
-    if (memoryShare === 0 && !before) return
-    const used = usedBytes()
+    const {
+      shared,
+      log,
+      config,
+      clock,
+      usedBytes = rssBytes,
+      limitBytes: limit = memoryLimitBytes,
+    } = this.#parts
+    const { memoryShare: share } = config()
+    const before = this.#memory.state
+    if (share === 0 && before === 'calm') return
+    const residentBytes = usedBytes()
     // Could not be read: it is as it was.
-    if (used === undefined) return
-    const limit = limitBytes()
-    this.#short = isMemoryShort(before, used / limit, memoryShare)
-    const percent = Math.max(1, Math.round((100 * used) / limit))
-    shared.setMemoryShort(this.#short ? percent : 0, Math.round(limit / MIB))
-    if (before === this.#short) return
-    const facts = { cause: 'memory', used_bytes: used, limit_bytes: limit }
-    if (this.#short) log.warn(facts, 'overloaded: requests are refused')
+    if (residentBytes === undefined) return
+    const limitBytes = limit()
+    const inUseBytes = this.#inUse(residentBytes)
+    const look = { residentBytes, inUseBytes, limitBytes, share, nowMs: clock.now() }
+    this.#memory = afterLook(this.#memory, look)
+    const { state } = this.#memory
+    const percent = Math.max(1, Math.round((100 * Math.max(residentBytes, inUseBytes)) / limitBytes))
+    shared.setMemoryShort(state === 'short' ? percent : 0, Math.round(limitBytes / MIB))
+    if (before === state) return
+    const facts = {
+      cause: 'memory',
+      used_bytes: residentBytes,
+      in_use_bytes: inUseBytes,
+      limit_bytes: limitBytes,
+    }
+    if (state === 'short') log.warn(facts, 'overloaded: requests are refused')
     else log.info(facts, 'overload is over')
+  }
+
+  /** What the heaps hold and what is always there beside them. The rest of what is resident is garbage of the system's allocator. */
+  #inUse(residentBytes: number): number {
+    const { heldBytes = () => this.#heaps() } = this.#parts
+    const heaps = heldBytes()
+    this.#besideBytes = Math.min(this.#besideBytes, Math.max(0, residentBytes - heaps))
+    return this.#besideBytes + heaps
+  }
+
+  #heaps(): number {
+    const { shared, threads } = this.#parts
+    const { total_heap_size, external_memory } = getHeapStatistics()
+    let kib = 0
+    for (let thread = 0; thread < threads; thread += 1) kib += shared.heldKib(thread)
+    return total_heap_size + external_memory + kib * KIB
   }
 
   #lookAtLoop(before: boolean, thread: number): void {

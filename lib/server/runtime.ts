@@ -129,6 +129,7 @@ export class Runtime implements ListenerHooks {
   ticked(delayMs: number): void {
     this.#overload.ticked(delayMs)
     this.#env.descriptors.look()
+    this.#spool?.ticked(this.#env.clock.now())
   }
 
   finished(exchange: ExchangeFacts): void {

@@ -54,7 +54,7 @@ export class SpoolWatch {
     if (this.#trying) return
     this.#trying = true
     const file = new SpoolFile(this.#folder)
-    file.write(ONE_BYTE, 1, 0, error => {
+    file.write([ONE_BYTE], 0, error => {
       file.close()
       this.#trying = false
       this.#found(error && writeTroubleOf(error))

@@ -14,6 +14,7 @@ import type {
   SnapshotMessage,
   ToDataThread,
 } from './messages.ts'
+import { offerCollection } from './thread-memory.ts'
 
 const RESTART = { firstMs: 50, maxMs: 5000, resetAfterMs: 10_000 } as const
 
@@ -168,6 +169,7 @@ export class ThreadSeat {
     this.#error = ''
     this.#loopUtilization = undefined
     this.#loopBefore = undefined
+    offerCollection()
     const worker = new Worker(this.#options.entry ?? ENTRY, {
       workerData: init,
       env,

@@ -142,15 +142,20 @@ t.test('beyond the bytes of all files: 503 with its reason, small ones and other
   const first = await begin('/waits', big.length + 1, narrow)
   first.send(big)
   await narrow.metric('causeway_spool_file_bytes', {}, value => value > 7 * MIB)
-  for (const framing of [`Content-Length: ${big.length}`, 'Transfer-Encoding: chunked']) {
-    const second = await RawClient.connect(narrow.port())
-    second.send(`POST /full HTTP/1.1\r\nHost: example.test\r\n${framing}\r\n\r\n`)
-    if (framing.startsWith('C')) second.send(big)
-    else sendChunks(second, big, 100_000)
-    const answer = await second.response('POST')
-    t.equal(answer.status, 503, framing)
+  const answers = await Promise.all(
+    [`Content-Length: ${big.length}`, 'Transfer-Encoding: chunked'].map(async framing => {
+      const second = await RawClient.connect(narrow.port())
+      second.send(`POST /full HTTP/1.1\r\nHost: example.test\r\n${framing}\r\n\r\n`)
+      if (framing.startsWith('C')) second.send(big)
+      else sendChunks(second, big, 100_000)
+      const answer = await second.response('POST')
+      second.destroy()
+      return answer
+    }),
+  )
+  for (const answer of answers) {
+    t.equal(answer.status, 503)
     t.equal(fieldOf(answer, 'connection'), 'close')
-    second.destroy()
   }
   t.match(await narrow.accessOf('/full'), { end: 'spool_failed', detail: 'server.spool.disk is used up' })
   t.equal((await ask(narrow.port(), post('/small', 'fits'))).status, 200)
@@ -159,6 +164,27 @@ t.test('beyond the bytes of all files: 503 with its reason, small ones and other
   t.equal(upstream.seen('/full').length, 0)
   await untilNothingHeld(narrow)
   first.destroy()
+})
+
+t.test('uploads that do not fit into the files together wait for each other, and all are served', async t => {
+  const narrow = await startCauseway(t, { config: config({ more: 'disk = "8MiB"' }) })
+  const body = big.subarray(0, 3 * MIB)
+  const statuses = await Promise.all(
+    Array.from({ length: 12 }, async (_, i) => {
+      const client = await RawClient.connect(narrow.port())
+      const framing = i % 2 === 0 ? `Content-Length: ${body.length}` : 'Transfer-Encoding: chunked'
+      client.send(`POST /together/${i} HTTP/1.1\r\nHost: example.test\r\n${framing}\r\n\r\n`)
+      if (i % 2 === 0) client.send(body)
+      else sendChunks(client, body, 100_000)
+      const { status } = await client.response('POST')
+      client.destroy()
+      return status
+    }),
+  )
+  t.same(statuses, Array(12).fill(200))
+  for (let i = 0; i < 12; i += 1)
+    t.equal(hash(upstream.seen(`/together/${i}`)[0]?.body ?? Buffer.alloc(0)), hash(body))
+  await untilNothingHeld(narrow)
 })
 
 t.test('a folder that is not there: 503 for what does not fit into memory', async t => {

@@ -144,6 +144,13 @@ export class RecordingExchange implements Exchange {
     return this.#take(Buffer.from(bytes.subarray(start, end)))
   }
 
+  offer(bytes: Uint8Array, start: number, end: number): number {
+    if (this.ended || this.request.method === 'HEAD') return end
+    const stop = Math.min(end, start + Math.max(0, this.#window - this.#taken))
+    if (stop > start) this.write(bytes, start, stop)
+    return stop
+  }
+
   writeText(text: string): boolean {
     return this.#take(Buffer.from(text, 'latin1'))
   }

@@ -117,6 +117,13 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
     if (this.#sending) this.#stream.flush()
   }
 
+  pauseAnswer(): void {
+    if (this.#readPaused || this.#state !== 'body') return
+    this.#readPaused = true
+    this.#pause = 'over'
+    this.#stream.pause()
+  }
+
   resumeAnswer(): void {
     if (!this.#readPaused) return
     this.#readPaused = false
@@ -260,11 +267,7 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
 
   answerData(bytes: Uint8Array, start: number, end: number): void {
     if (this.#job === undefined) return
-    if (!this.#job.answerBytes(bytes, start, end) && !this.#readPaused && this.#state === 'body') {
-      this.#readPaused = true
-      this.#pause = 'over'
-      this.#stream.pause()
-    }
+    if (!this.#job.answerBytes(bytes, start, end)) this.pauseAnswer()
   }
 
   answerPause(): void {

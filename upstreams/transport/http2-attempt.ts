@@ -161,6 +161,10 @@ export class Http2Attempt implements Attempt, Deadline {
 
   flushBody(): void {}
 
+  pauseAnswer(): void {
+    if (this.#state === 'body') this.#stream?.pause()
+  }
+
   resumeAnswer(): void {
     if (this.#stream?.isPaused() !== true || this.#state !== 'body') return
     this.#stream.resume()
@@ -280,7 +284,7 @@ export class Http2Attempt implements Attempt, Deadline {
       return this.#bad('more body than content-length promises')
     this.#env.timers.arm(this, this.#owner.timeouts.idleMs)
     if (job.answerBytes(bytes, 0, bytes.length)) job.answerFlush()
-    else if (this.#state === 'body') this.#stream?.pause()
+    else this.pauseAnswer()
   }
 
   #partCame(): void {

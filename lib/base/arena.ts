@@ -1,0 +1,213 @@
+/** What all arenas of the process may have together. */
+export interface ArenaBudget {
+  /** Size of the next slab. */
+  readonly slabBytes: number
+  /** False: there is no room for one more slab. */
+  takeSlab(bytes: number): boolean
+  giveSlab(bytes: number): void
+}
+
+/** A piece of the arena, taken and given back as a whole. `bytes` is exactly that piece. */
+export interface Slot {
+  readonly bytes: Buffer
+  readonly slab: Slab
+  /** Of a small slot: the large one that it was cut from. */
+  readonly cutFrom: Cut | undefined
+}
+
+/** A large slot that serves as small ones. */
+interface Cut {
+  readonly large: Slot
+  used: number
+}
+
+export const LARGE_SLOT = 64 * 1024
+export const SMALL_SLOT = 4 * 1024
+const SMALL_IN_LARGE = LARGE_SLOT / SMALL_SLOT
+
+/** An empty slab is kept for so long: load comes in waves, and new memory costs a page fault every 4 KiB. */
+const KEEP_MS = 2000
+
+/**
+ * Memory for what waits, cut into slots of two sizes. Nothing is allocated for a body, so nothing is left behind in the allocator when
+ * thousands of them have gone: a slab is mapped when it is first needed and unmapped when it has been empty for a while.
+ */
+export class Arena {
+  readonly #budget: ArenaBudget
+  readonly #slabs: Slab[] = []
+  #usedBytes = 0
+  #heldBytes = 0
+  /** No slab before these has a free slot of that kind. The first slabs are filled first, so that the last ones empty. */
+  #firstLarge = 0
+  #firstSmall = 0
+
+  constructor(budget: ArenaBudget) {
+    this.#budget = budget
+  }
+
+  /** Bytes in slots that are taken. */
+  get usedBytes(): number {
+    return this.#usedBytes
+  }
+
+  /** Bytes in slabs. */
+  get heldBytes(): number {
+    return this.#heldBytes
+  }
+
+  /** A slot for `size` bytes or the first of them; a smaller one where no large one is free. Undefined: all is taken. */
+  take(size: number): Slot | undefined {
+    const slot =
+      size > SMALL_SLOT
+        ? (this.#takeLarge() ?? this.#takeSmall())
+        : (this.#takeSmall() ?? this.#grow()?.takeSmall())
+    if (slot !== undefined) this.#usedBytes += slot.bytes.length
+    return slot
+  }
+
+  give(slot: Slot): void {
+    this.#usedBytes -= slot.bytes.length
+    slot.slab.give(slot)
+    this.#firstLarge = Math.min(this.#firstLarge, slot.slab.index)
+    this.#firstSmall = Math.min(this.#firstSmall, slot.slab.index)
+  }
+
+  /** Gives slabs back that have been empty for a while; with `atOnce` those that are empty now. To be called now and then. */
+  trim(nowMs: number, atOnce = false): void {
+    let dropped = false
+    for (const slab of this.#slabs) {
+      if (!slab.isEmptySince(nowMs, atOnce ? 0 : KEEP_MS)) continue
+      this.#heldBytes -= slab.size
+      this.#budget.giveSlab(slab.size)
+      slab.unmap()
+      dropped = true
+    }
+    if (!dropped) return
+    const left = this.#slabs.filter(slab => slab.size > 0)
+    this.#slabs.length = 0
+    for (const slab of left) this.#add(slab)
+    this.#firstLarge = 0
+    this.#firstSmall = 0
+  }
+
+  #takeLarge(): Slot | undefined {
+    for (let i = this.#firstLarge; i < this.#slabs.length; i += 1) {
+      const slot = this.#slabs[i]?.takeLarge()
+      if (slot !== undefined) return slot
+      this.#firstLarge = i + 1
+    }
+    return this.#grow()?.takeLarge()
+  }
+
+  #takeSmall(): Slot | undefined {
+    for (let i = this.#firstSmall; i < this.#slabs.length; i += 1) {
+      const slot = this.#slabs[i]?.takeSmall()
+      if (slot !== undefined) return slot
+      this.#firstSmall = i + 1
+    }
+    return undefined
+  }
+
+  #grow(): Slab | undefined {
+    const size = this.#budget.slabBytes
+    if (!this.#budget.takeSlab(size)) return undefined
+    const slab = new Slab(size)
+    this.#heldBytes += size
+    this.#add(slab)
+    return slab
+  }
+
+  #add(slab: Slab): void {
+    slab.index = this.#slabs.length
+    this.#slabs.push(slab)
+  }
+}
+
+/** Memory mapped as one, and its free slots. */
+export class Slab {
+  index = 0
+  readonly #buffer: ArrayBuffer
+  readonly #free: Slot[] = []
+  readonly #freeSmall: Slot[] = []
+  readonly #cuts: Cut[] = []
+  #size: number
+  /** Large slots that are taken, and small ones. */
+  #used = 0
+  #emptySinceMs: number | undefined = undefined
+
+  /**
+   * A buffer that could be resized is not the C library's: V8 maps it by itself and unmaps it once it is detached, whatever the allocator's thresholds are.
+   */
+  constructor(size: number) {
+    this.#size = size
+    this.#buffer = new ArrayBuffer(size, { maxByteLength: size })
+    for (let at = size - LARGE_SLOT; at >= 0; at -= LARGE_SLOT)
+      this.#free.push({ bytes: Buffer.from(this.#buffer, at, LARGE_SLOT), slab: this, cutFrom: undefined })
+  }
+
+  /** 0 once it is unmapped. */
+  get size(): number {
+    return this.#size
+  }
+
+  takeLarge(): Slot | undefined {
+    const slot = this.#free.pop() ?? this.#mended()
+    if (slot !== undefined) this.#used += 1
+    return slot
+  }
+
+  takeSmall(): Slot | undefined {
+    if (this.#freeSmall.length === 0) this.#cut()
+    const slot = this.#freeSmall.pop()
+    if (slot === undefined) return undefined
+    if (slot.cutFrom !== undefined) slot.cutFrom.used += 1
+    this.#used += 1
+    return slot
+  }
+
+  give(slot: Slot): void {
+    this.#used -= 1
+    this.#emptySinceMs = undefined
+    if (slot.cutFrom === undefined) this.#free.push(slot)
+    else {
+      slot.cutFrom.used -= 1
+      this.#freeSmall.push(slot)
+    }
+  }
+
+  /** To be asked now and then. */
+  isEmptySince(nowMs: number, forMs: number): boolean {
+    if (this.#used > 0) this.#emptySinceMs = undefined
+    else this.#emptySinceMs ??= nowMs
+    return this.#emptySinceMs !== undefined && nowMs - this.#emptySinceMs >= forMs
+  }
+
+  /** Nobody has any of it any more. */
+  unmap(): void {
+    this.#buffer.transferToFixedLength(0)
+    this.#size = 0
+  }
+
+  #cut(): void {
+    const large = this.#free.pop()
+    if (large === undefined) return
+    const cutFrom = { large, used: 0 }
+    this.#cuts.push(cutFrom)
+    const { buffer, byteOffset } = large.bytes
+    for (let i = SMALL_IN_LARGE - 1; i >= 0; i -= 1) {
+      const bytes = Buffer.from(buffer, byteOffset + i * SMALL_SLOT, SMALL_SLOT)
+      this.#freeSmall.push({ bytes, slab: this, cutFrom })
+    }
+  }
+
+  /** A large slot that was cut and of which nothing is taken any more. */
+  #mended(): Slot | undefined {
+    const at = this.#cuts.findIndex(({ used }) => used === 0)
+    const [cut] = at < 0 ? [] : this.#cuts.splice(at, 1)
+    if (cut === undefined) return undefined
+    const others = this.#freeSmall.filter(({ cutFrom }) => cutFrom !== cut)
+    this.#freeSmall.length = 0
+    this.#freeSmall.push(...others)
+    return cut.large
+  }
+}

@@ -1,0 +1,24 @@
+import t from 'tap'
+import { mayCollect, type ThreadLook } from '../lib/server/thread-memory.ts'
+
+const MIB = 1024 * 1024
+const look = (changes: Partial<ThreadLook>): ThreadLook => ({
+  heldBytes: 100 * MIB,
+  leastBytes: 40 * MIB,
+  sinceCollectedMs: 60_000,
+  busy: 0.01,
+  memoryShort: false,
+  ...changes,
+})
+
+t.test('an idle thread collects what clients have left behind', async t => {
+  t.ok(mayCollect(look({})))
+  t.notOk(mayCollect(look({ heldBytes: 44 * MIB })), 'not for a little')
+  t.notOk(mayCollect(look({ sinceCollectedMs: 5000 })), 'not again and again')
+})
+
+t.test('a thread that works pauses for nobody, unless memory is short', async t => {
+  t.notOk(mayCollect(look({ busy: 0.3 })))
+  t.ok(mayCollect(look({ busy: 0.9, memoryShort: true, sinceCollectedMs: 2000 })))
+  t.notOk(mayCollect(look({ busy: 0.9, memoryShort: true, sinceCollectedMs: 500 })))
+})
