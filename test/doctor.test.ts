@@ -7,12 +7,14 @@ import { checkCsrf } from '../lib/doctor/csrf-check.ts'
 import { checkDebug } from '../lib/doctor/debug-check.ts'
 import { probePlans } from '../lib/doctor/doctor.ts'
 import { checkFields, checkHsts, checkLeaks } from '../lib/doctor/field-check.ts'
-import { checkHosts, checkProbes } from '../lib/doctor/host-check.ts'
+import { askedHosts, checkHosts, checkProbes } from '../lib/doctor/host-check.ts'
 import { checkKeepAlive } from '../lib/doctor/keep-alive-check.ts'
+import { checkLinks } from '../lib/doctor/link-check.ts'
 import { namesOf } from '../lib/doctor/names.ts'
 import { assetsIn, csrfTokenIn } from '../lib/doctor/page.ts'
 import { checkReach } from '../lib/doctor/reach-check.ts'
 import { checkPlain, checkRedirects } from '../lib/doctor/redirect-check.ts'
+import { serverAdvice } from '../lib/doctor/scheme-advice.ts'
 import { checkSpoofing } from '../lib/doctor/spoof-check.ts'
 import { checkStalls } from '../lib/doctor/stall-check.ts'
 import { tryStalls } from '../lib/doctor/stall-trial.ts'
@@ -92,6 +94,51 @@ t.test('hosts: a name of its own that is refused, and any name that is not', asy
   t.match(to(page(), page('<a href="https://doctor.invalid/reset">')), [/^problem/], 'it comes back in links')
 })
 
+t.test('hosts: the advice may be copied: the probes and all routes are in it', async t => {
+  const plan = { path: '/healthz', host: 'localhost', headers: {}, endpoint: undefined }
+  const url = 'http://127.0.0.1:8000/healthz'
+  const probe = { plan, host: 'localhost', own: answer(url), probed: answer(url, 400) }
+  const names = namesOf(await snapshotOf(t, CONFIG()))
+  const asked = askedHosts([probe], names)
+  t.same(asked, ['.example.org', 'www.example.com', 'localhost'])
+  const site = 'http://127.0.0.1:8080/'
+  const advice = 'Django: ALLOWED_HOSTS = ["127.0.0.1", ".example.org", "www.example.com", "localhost"]'
+  for (const [status, level] of [
+    [200, 'hint'],
+    [400, 'problem'],
+  ] as const)
+    t.same(saidBy(checkHosts(answer(site, status), answer(site, status), asked)), [`${level}: ${advice}`])
+  const guess = { ...probe, plan: { ...plan, host: undefined }, host: '127.0.0.1:8080' }
+  t.same(askedHosts([guess], NAMES), [], 'what no configuration says is only a guess')
+})
+
+t.test('scheme: the setting of the server that runs the app is named', async t => {
+  const advised = async (upstream: string) => serverAdvice(await snapshotOf(t, CONFIG(upstream)))
+  t.match(serverAdvice(undefined), /^uvicorn and gunicorn: --forwarded-allow-ips \(or FORWARDED_ALLOW_IPS\)/)
+  t.match(await advised('server = "uvicorn"'), /^uvicorn: --forwarded-allow-ips/)
+  t.match(await advised('server = "gunicorn"'), /^gunicorn: --forwarded-allow-ips/)
+  t.match(await advised('server = "daphne"'), /^daphne: --proxy-headers$/)
+  const run = CONFIG().replace(/endpoints = .*/, 'run = { command = ["/venv/bin/gunicorn", "{port}"] }')
+  t.match(serverAdvice(await snapshotOf(t, run)), /^gunicorn: /)
+})
+
+t.test('links: pages over https must not lead back to plain http', async t => {
+  const to = (text: string, url = SITE) =>
+    saidBy(checkLinks([answer(url, 200, { 'content-type': 'text/html' }, text)], NAMES))
+  t.match(to('<script src="http://www.example.com/a.js">'), [
+    /^problem: Django: SECURE_PROXY_SSL_HEADER.*FORWARDED_ALLOW_IPS/,
+  ])
+  t.match(to("<form action='http://www.example.com:8080/login'>"), [/^problem/])
+  for (const text of [
+    '<a href="http://other.example/">',
+    '<a href="https://www.example.com/">',
+    '<a href="/x">',
+    'http://www.example.com/',
+  ])
+    t.same(to(text), [], text)
+  t.same(to('<a href="http://www.example.com/">', 'http://www.example.com/'), [])
+})
+
 t.test('probes: the Host, the path and the scheme of health checks', async t => {
   const endpoint = { upstream: 'app', origin: 'http://127.0.0.1:8000', socket: undefined, expect: [200] }
   const plan = { endpoint, path: '/healthz', host: '10.0.0.7:8000', headers: {} }
@@ -106,7 +153,7 @@ t.test('probes: the Host, the path and the scheme of health checks', async t => 
     'problem: Causeway: upstreams.app.health.host = "www.example.com" (or Django: add "10.0.0.7" to ALLOWED_HOSTS)',
   ])
   t.same(to(answer(url, 400), { own: answer(url, 400) }), [
-    'problem: Django: ALLOWED_HOSTS = ["www.example.com"]',
+    'problem: Django: ALLOWED_HOSTS = ["www.example.com", "10.0.0.7"]',
   ])
   t.match(to(answer(url, 404)), [/upstreams\.app\.health\.path/])
   const https = moved(url, 'https://10.0.0.7/healthz')

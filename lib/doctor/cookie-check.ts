@@ -1,29 +1,38 @@
+import type { Snapshot } from '../config/model.ts'
 import type { Answer } from './answer.ts'
 import { type Cookie, readCookie } from './cookie.ts'
 import { type Finding, hint, ok, problem } from './finding.ts'
+import { type Names, namesOf } from './names.ts'
+import { serverAdvice } from './scheme-advice.ts'
 
 const CHECK = 'cookies'
 const HERE = new Set(['localhost', '127.0.0.1', '[::1]'])
 
 /** Are the cookies of sessions and of CSRF kept from eavesdroppers, scripts and other sites? */
-export function checkCookies(answers: readonly Answer[]): Finding[] {
+export function checkCookies(
+  answers: readonly Answer[],
+  { snapshot }: Names = namesOf(undefined),
+): Finding[] {
   const seen = new Map<string, readonly [Cookie, string]>()
   for (const { url, fields } of answers) {
     for (const line of fields['set-cookie'] ?? []) seen.set(readCookie(line).name, [readCookie(line), url])
   }
-  return [...seen.values()].flatMap(([cookie, url]) => checkCookie(cookie, new URL(url)))
+  return [...seen.values()].flatMap(([cookie, url]) => checkCookie(cookie, new URL(url), snapshot))
 }
 
-function checkCookie(cookie: Cookie, { protocol, hostname, href }: URL): Finding[] {
+function checkCookie(
+  cookie: Cookie,
+  { protocol, hostname, href }: URL,
+  snapshot: Snapshot | undefined,
+): Finding[] {
   const setting = settingOf(cookie.name)
   const where = `cookie ${cookie.name} of ${href}`
   const findings: Finding[] = []
   if (protocol === 'https:' && !cookie.secure) {
     // A cookie that is none of Django's may mean nothing.
     const serious = setting === undefined ? hint : problem
-    findings.push(
-      serious(CHECK, where, 'no Secure: it travels over plain http, too', fixOf(setting, 'SECURE', 'True')),
-    )
+    const fix = `${fixOf(setting, 'SECURE', 'True')}${setting === undefined ? ` (where the scheme decides: ${serverAdvice(snapshot)})` : ''}`
+    findings.push(serious(CHECK, where, 'no Secure: it travels over plain http, too', fix))
   }
   if (protocol === 'http:' && cookie.secure && !HERE.has(hostname)) {
     const what = 'Secure, but the site is plain http: browsers drop it, and nobody can log in'

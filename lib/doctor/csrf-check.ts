@@ -1,8 +1,8 @@
 import type { Outcome } from './answer.ts'
-import { PROXY_SSL_HEADER } from './django.ts'
 import { type Finding, hint, ok, problem } from './finding.ts'
 import type { Names } from './names.ts'
 import { csrfTokenIn } from './page.ts'
+import { PROXY_SSL_HEADER } from './scheme-advice.ts'
 import type { CsrfTest, CsrfTrial, Survey } from './survey.ts'
 
 const CHECK = 'csrf'

@@ -6,8 +6,9 @@ import { checkCsrf } from './csrf-check.ts'
 import { checkDebug } from './debug-check.ts'
 import { checkFields, checkHsts, checkLeaks } from './field-check.ts'
 import type { Finding } from './finding.ts'
-import { checkHosts, checkProbes } from './host-check.ts'
+import { askedHosts, checkHosts, checkProbes } from './host-check.ts'
 import { checkKeepAlive } from './keep-alive-check.ts'
+import { checkLinks } from './link-check.ts'
 import { namesOf } from './names.ts'
 import { checkReach } from './reach-check.ts'
 import { checkPlain, checkRedirects } from './redirect-check.ts'
@@ -41,9 +42,10 @@ function diagnosePage(survey: Survey, page: Answer, names: ReturnType<typeof nam
   const forms = csrf?.form.kind === 'answer' ? [csrf.form] : []
   return [
     ...checkPlain(plain, names),
-    ...checkHosts(page, stranger),
+    ...checkHosts(page, stranger, askedHosts(survey.probes, names)),
+    ...checkLinks(pages, names),
     ...checkDebug([missing, page, stranger]),
-    ...checkCookies([...pages, ...forms]),
+    ...checkCookies([...pages, ...forms], names),
     ...checkCsrf(csrf, pages, names),
     ...checkHsts(chain, page, names),
     ...checkFields(page),

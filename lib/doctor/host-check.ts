@@ -1,14 +1,27 @@
 import { type Answer, fieldOf, type Outcome, targetOf } from './answer.ts'
-import { PROXY_SSL_HEADER } from './django.ts'
 import { type Finding, hint, ok, problem } from './finding.ts'
 import type { Names } from './names.ts'
+import { schemeAdvice } from './scheme-advice.ts'
 import { type Probe, STRANGER } from './survey.ts'
 
-/** Does the app answer to its own name, and to no other? */
-export function checkHosts(page: Answer, stranger: Outcome | undefined): Finding[] {
+/** Hosts that an app behind this configuration is asked for, as ALLOWED_HOSTS has them: those of routes, and of probes. */
+export function askedHosts(probes: readonly Probe[], { snapshot }: Names): string[] {
+  const routed = snapshot?.routes.flatMap(({ action, hosts }) => (action.kind === 'proxy' ? hosts : [])) ?? []
+  const probed = probes.flatMap(({ plan, host }) =>
+    plan.endpoint === undefined && plan.host === undefined ? [] : withoutPort(host),
+  )
+  return [...new Set([...routed.map(host => host.replace(/^\*\./, '.')), ...probed])]
+}
+
+/** Does the app answer to its own name, and to no other? `asked`: other hosts that it must answer to. */
+export function checkHosts(
+  page: Answer,
+  stranger: Outcome | undefined,
+  asked: readonly string[] = [],
+): Finding[] {
   const check = 'hosts'
   const { hostname, host } = new URL(page.url)
-  const setting = `Django: ALLOWED_HOSTS = ["${hostname}"]`
+  const setting = allowing([hostname, ...asked])
   if (page.status === 400) {
     if (page.text.includes('HTTPS port')) {
       return [
@@ -59,7 +72,7 @@ function checkProbe({ plan, host, own, probed }: Probe, site: string, names: Nam
   }
   if (targetOf(probed)?.startsWith('https:')) {
     const says = Object.keys(plan.headers).some(name => name.toLowerCase() === 'x-forwarded-proto')
-    const fix = says ? PROXY_SSL_HEADER : `${key}.headers = { X-Forwarded-Proto = "https" }`
+    const fix = says ? schemeAdvice(names.snapshot) : `${key}.headers = { X-Forwarded-Proto = "https" }`
     return serious(check, where, 'is redirected to https', fix)
   }
   return serious(check, where, `answers ${probed.status}`, `repair the page, or ${key}.path or ${key}.expect`)
@@ -71,6 +84,16 @@ const REFUSED = '400: ALLOWED_HOSTS does not know this Host, so probes fail'
 
 function hostAdvice(key: string, host: string, site: string, own: Outcome): string {
   const { hostname } = new URL(site)
-  if (own.kind === 'answer' && own.status === 400) return `Django: ALLOWED_HOSTS = ["${hostname}"]`
-  return `${key}.host = "${hostname}" (or Django: add "${host.replace(/:\d+$/, '')}" to ALLOWED_HOSTS)`
+  const name = withoutPort(host)
+  // Both: with the site's own name alone the probe would go on failing.
+  if (own.kind === 'answer' && own.status === 400) return allowing([hostname, name])
+  return `${key}.host = "${hostname}" (or Django: add "${name}" to ALLOWED_HOSTS)`
+}
+
+function allowing(hosts: readonly string[]): string {
+  return `Django: ALLOWED_HOSTS = [${[...new Set(hosts)].map(host => `"${host}"`).join(', ')}]`
+}
+
+function withoutPort(host: string): string {
+  return host.replace(/:\d+$/, '')
 }

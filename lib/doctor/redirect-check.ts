@@ -1,7 +1,7 @@
 import { type Answer, leadsAway, type Outcome, targetOf } from './answer.ts'
-import { PROXY_SSL_HEADER } from './django.ts'
 import { type Finding, hint, ok, problem } from './finding.ts'
 import type { Names } from './names.ts'
+import { schemeAdvice } from './scheme-advice.ts'
 import type { Spoof } from './survey.ts'
 
 const CHECK = 'redirects'
@@ -15,7 +15,7 @@ export function checkRedirects(chain: readonly Outcome[], spoofs: readonly Spoof
     return [hint(CHECK, last.url, `leads away to ${target}, which is not looked at`, fix)]
   }
   if (target !== undefined) return [loop(chain, target, spoofs, names)]
-  const turns = chain.slice(1).flatMap((to, i) => checkTurn((chain[i] as Outcome).url, to.url))
+  const turns = chain.slice(1).flatMap((to, i) => checkTurn((chain[i] as Outcome).url, to.url, names))
   if (turns.length > 0) return turns
   return last.kind === 'failure' ? [] : checkScheme(chain, last, names)
 }
@@ -29,11 +29,11 @@ function loop(chain: readonly Outcome[], target: string, spoofs: readonly Spoof[
   if (schemes.size > 1) {
     const fix =
       'one side sends clients to https and the other back: keep Django: SECURE_SSL_REDIRECT = True, and take away the redirect to http'
-    return problem(CHECK, where, text, `${fix}; ${schemeAdvice(spoofs, names)}`)
+    return problem(CHECK, where, text, `${fix}; ${loopAdvice(spoofs, names)}`)
   }
   if (schemes.has('https:')) {
     const what = `${text}; the app takes the request for plain http`
-    return problem(CHECK, where, what, schemeAdvice(spoofs, names))
+    return problem(CHECK, where, what, loopAdvice(spoofs, names))
   }
   return problem(
     CHECK,
@@ -44,7 +44,7 @@ function loop(chain: readonly Outcome[], target: string, spoofs: readonly Spoof[
 }
 
 /** How the app gets to know that the client came over https. */
-function schemeAdvice(spoofs: readonly Spoof[], { listener, snapshot }: Names): string {
+function loopAdvice(spoofs: readonly Spoof[], { listener, snapshot }: Names): string {
   const helps = spoofs.some(
     ({ claimed, honest, spoofed }) =>
       claimed === 'https' && targetOf(honest) !== undefined && isPage(spoofed),
@@ -53,8 +53,8 @@ function schemeAdvice(spoofs: readonly Spoof[], { listener, snapshot }: Names): 
   if (helps) return `${send}, in place of what clients send`
   const trust = `Causeway: listeners.${listener}.trusted_proxies = ["<address of what ends TLS>"]`
   const believed = snapshot?.listeners.some(({ trustedProxies }) => trustedProxies.length > 0)
-  if (believed === true) return `${PROXY_SSL_HEADER}; ${send}`
-  return `${PROXY_SSL_HEADER}, and ${trust}, so that its X-Forwarded-Proto arrives`
+  if (believed === true) return `${schemeAdvice(snapshot)}; ${send}`
+  return `${schemeAdvice(snapshot)}, and ${trust}, so that its X-Forwarded-Proto arrives`
 }
 
 function isPage(outcome: Outcome): boolean {
@@ -62,11 +62,11 @@ function isPage(outcome: Outcome): boolean {
 }
 
 /** One redirect that works, but leads where it should not. */
-function checkTurn(from: string, to: string): Finding[] {
+function checkTurn(from: string, to: string, { snapshot }: Names): Finding[] {
   const [a, b] = [new URL(from), new URL(to)]
   const where = `${from} -> ${to}`
   if (a.protocol === 'https:' && b.protocol === 'http:') {
-    return [problem(CHECK, where, 'https clients are sent to plain http', PROXY_SSL_HEADER)]
+    return [problem(CHECK, where, 'https clients are sent to plain http', schemeAdvice(snapshot))]
   }
   if (a.protocol === b.protocol && a.hostname === b.hostname && a.port !== b.port) {
     const fix =
