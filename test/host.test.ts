@@ -1,4 +1,5 @@
 import t from 'tap'
+import { readRouteHost } from '../lib/config/route-section.ts'
 import { hostAt } from '../lib/http/host.ts'
 
 const hostnameOf = (text: string) => hostAt(text, 0, text.length)?.hostname
@@ -25,7 +26,10 @@ t.test('what may stand in Host, and what it routes by', async t => {
     ['[::1]', '[::1]'],
     ['[::1]:443', '[::1]'],
     ['[2001:DB8::A]', '[2001:db8::a]'],
-    ['[::ffff:192.0.2.1]:80', '[::ffff:192.0.2.1]'],
+    ['[2001:0DB8:0:0:0:0:0:000A]', '[2001:db8::a]'],
+    ['[0:0::1]', '[::1]'],
+    ['[::ffff:192.0.2.1]:80', '[::ffff:c000:201]'],
+    ['[::ffff:c000:201]', '[::ffff:c000:201]'],
     [`${'a'.repeat(63)}.${'b'.repeat(63)}`, `${'a'.repeat(63)}.${'b'.repeat(63)}`],
   ]
   for (const [text, hostname] of good) {
@@ -131,4 +135,17 @@ t.test('only the given range is looked at', async t => {
   t.equal(hostAt('x.1.b', 2, 5), hostAt('x.1.b', 2, 5))
   t.equal(hostAt('x.1.b', 2, 5)?.hostname, '1.b')
   t.equal(hostAt('9.a', 2, 3)?.hostname, 'a')
+})
+
+t.test('a host of a route is compared with a host of a request in one spelling', async t => {
+  for (const [configured, asked] of [
+    ['[2001:DB8:0::A]', '[2001:db8::a]:8443'],
+    ['[::1]', '[0:0:0:0:0:0:0:1]'],
+    ['[::ffff:192.0.2.1]', '[::FFFF:C000:0201]'],
+    ['Example.COM.', 'example.com.:80'],
+  ] as const) {
+    t.same(readRouteHost(configured), { value: hostnameOf(asked) }, configured)
+  }
+  t.notOk('value' in readRouteHost('[192.0.2.1]'), 'brackets are for IPv6')
+  t.notOk('value' in readRouteHost('[fe80::1%eth0]'))
 })

@@ -1,5 +1,5 @@
 import { domainToASCII } from 'node:url'
-import { isCidr } from '../http/cidr.ts'
+import { ipv6Text } from '../http/ip-bytes.ts'
 import { readCidr } from './listener-section.ts'
 import {
   choice,
@@ -146,7 +146,8 @@ export function readRouteHost(value: string): Read<string> {
     }
   if (/^(?:\*\.)?[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*$/.test(host))
     return { value: host }
-  if (host.startsWith('[') && host.endsWith(']') && isCidr(host.slice(1, -1))) return { value: host }
+  const literal = host.startsWith('[') && host.endsWith(']') ? ipv6Text(host.slice(1, -1)) : undefined
+  if (literal !== undefined) return { value: `[${literal}]` }
   if (/:\d+$/.test(host)) {
     return {
       fault: 'a host of a route has no port',

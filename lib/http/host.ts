@@ -1,10 +1,11 @@
 import { isIPv4, isIPv6 } from 'node:net'
+import { ipv6Text } from './ip-bytes.ts'
 
 /** A host and port that passed the grammar. */
 export class Host {
   /** As it was written, with its port. */
   readonly text: string
-  /** Lower-case, without port or final dot; an IPv6 address keeps its brackets. */
+  /** Lower-case, without port or final dot; an IPv6 address in its one spelling (RFC 5952), with its brackets. */
   readonly hostname: string
 
   constructor(text: string, hostname: string) {
@@ -72,9 +73,9 @@ function literalAt(text: string, start: number, end: number): string | undefined
   while (at < end && text.charCodeAt(at) !== CLOSING_BRACKET) at += 1
   if (at >= end || !isPortAt(text, at + 1, end)) return undefined
   const address = text.slice(start + 1, at)
-  // A zone means something only on the machine that named it (RFC 6874 4).
-  if (address.includes('%') || !isIPv6(address)) return undefined
-  return text.slice(start, at + 1).toLowerCase()
+  if (!isIPv6(address)) return undefined
+  const spelled = ipv6Text(address)
+  return spelled && `[${spelled}]`
 }
 
 /** True if there is nothing, or a `:` and a port from 1 to 65535 without leading zeros. */

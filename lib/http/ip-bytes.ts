@@ -21,3 +21,9 @@ export function ipText(bytes: ArrayLike<number>, unmap = true): string {
 export function wideIp(bytes: readonly number[]): readonly number[] {
   return bytes.length === 16 ? bytes : [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, ...bytes]
 }
+
+/** An IPv6 address in its one spelling (RFC 5952 4), an IPv4-mapped one in hexadecimal; undefined for text that is none, or has a zone. */
+export function ipv6Text(text: string): string | undefined {
+  const bytes = text.includes(':') && !text.includes('%') ? ipBytes(text) : undefined
+  return bytes && ipText(wideIp(bytes), false)
+}

@@ -46,6 +46,10 @@ const STEPS: readonly Step[] = [
   { decodes: ANY, apply: mergeSlashes },
   // Node's `new URL(request.url, base)` and Python's `urlsplit` take what stands behind `//` for a host.
   { decodes: ANY, apply: withoutAuthority },
+  // The same two drop tabs and line ends, take a `?` or `#` for the end of the path, and do so with what was decoded before.
+  { decodes: AFTER_DECODING, apply: asUrl },
+  // Patterns of Django (`<path:rest>`), Starlette and Express, whose dot matches no line end: what finds the path then is what catches everything.
+  { decodes: AFTER_DECODING, apply: uncaught },
   // Tomcat, Jetty, Undertow and Spring, which then see dot segments in `..;`.
   { decodes: ANY, apply: withoutParameters },
   // WHATWG URL, IIS, whatever asks Windows for a file.
@@ -62,9 +66,12 @@ const NOTABLE: Uint8Array = Uint8Array.from({ length: 256 }, (_, code) =>
   Number('%/;\\'.includes(String.fromCharCode(code)) || code >= 0x80),
 )
 
-/** 1 for a byte whose escape every reader takes for that byte: a `%` may be decoded twice, and the last four begin overlong UTF-8. */
+/**
+ * 1 for a byte whose escape every reader takes for that byte. Not so a `%`, which may be decoded twice, what ends a path or is left out
+ * of one, and the four that begin overlong UTF-8.
+ */
 const HARMLESS: Uint8Array = Uint8Array.from({ length: 256 }, (_, byte) =>
-  Number(isUnavoidable(byte) && !'%\\\xc0\xc1\xe0\xf0'.includes(String.fromCharCode(byte))),
+  Number(isUnavoidable(byte) && !'\t\n\r?#%\\\xc0\xc1\xe0\xf0'.includes(String.fromCharCode(byte))),
 )
 
 /** True if there is one way to read the path: as it is. Hot. */
@@ -125,9 +132,12 @@ function opensOddSegment(path: string, at: number): boolean {
   return path.charCodeAt(end) === SLASH || (end > at && end === path.length)
 }
 
+/** What makes a path odd, other than single escapes: dot segments, blanks at its end, line ends beyond ASCII ... */
+const ODD = /\/\/|\/\.{1,2}(?:\/|$)|[;\\\x80-\xff]|%(?:[01][\da-f]|20)$|%c2%85|%e2%80%a[89]/i
+
 /** True for an ordinary path whose escapes are only such as no path can do without: blanks, quotes, letters beyond ASCII. */
 function hasOneMeaning(path: string): boolean {
-  if (/\/\/|\/\.{1,2}(?:\/|$)|[;\\\x80-\xff]/.test(path)) return false
+  if (ODD.test(path)) return false
   for (let at = path.indexOf('%'); at >= 0; at = path.indexOf('%', at + 1)) {
     if (HARMLESS[Number.parseInt(path.slice(at + 1, at + 3), 16)] !== 1) return false
   }
@@ -141,6 +151,15 @@ function resolveEscapedDots(path: string): string {
 
 function withoutAuthority(path: string): string {
   return path.startsWith('//') ? path.replace(/^\/+[^/]*\/?/, '/') : path
+}
+
+function asUrl(path: string): string {
+  return path.replace(/[?#].*$/s, '').replace(/[\0-\x20]+$|[\t\n\r]/g, '')
+}
+
+/** `.` of regular expressions stops at these, by language: LF, CR, NEL, and the separators of lines and paragraphs. */
+function uncaught(path: string): string {
+  return /[\n\r]|\xc2\x85|\xe2\x80[\xa8\xa9]/.test(path) ? '/' : path
 }
 
 function withoutParameters(path: string): string {
