@@ -62,13 +62,21 @@ t.test('Heartbeat', async t => {
     const descriptors = new Descriptors(shared, 0)
     const env: ThreadEnv = { clock, timers, cells, shared, descriptors, thread: 0, random: () => 0 }
     const reports: number[] = []
-    const heartbeat = new Heartbeat(env, delayMs => reports.push(Math.round(delayMs)))
+    const own: number[] = []
+    let cpuMs = 0
+    const heartbeat = new Heartbeat(
+      env,
+      delayMs => reports.push(Math.round(delayMs)),
+      delayMs => own.push(Math.round(delayMs)),
+      () => cpuMs,
+    )
     heartbeat.start()
-    const tick = (ms = 50) => {
+    const tick = (ms = 50, worksMs = 0) => {
       clock.pass(ms)
+      cpuMs += worksMs
       timers.advance()
     }
-    return { shared, reports, tick }
+    return { shared, reports, own, tick }
   }
   t.test('beats four times a second', async t => {
     const { shared, tick } = make()
@@ -81,6 +89,14 @@ t.test('Heartbeat', async t => {
     tick(320)
     for (let n = 0; n < 200; n += 1) tick()
     t.same(reports, [270, 0])
+  })
+  t.test('a thread is late by its own work, not by what others do on the machine', async t => {
+    const { own, tick } = make()
+    tick(3050, 3040)
+    tick(3050, 5)
+    tick(1050, 400)
+    const late = own.filter(delayMs => delayMs > 0)
+    t.same(late, [3000, 5, 400])
   })
 })
 

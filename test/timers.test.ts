@@ -193,3 +193,33 @@ t.test(
     t.equal(turns.length, 2)
   },
 )
+
+t.test('a pause of the whole machine makes nobody late: deadlines go on where they were', async t => {
+  const clock = new FakeClock()
+  const timers = new Timers(clock)
+  let cpuMs = 0
+  const fired: string[] = []
+  const named = (name: string) => ({
+    dueMs: Number.POSITIVE_INFINITY,
+    slot: undefined,
+    expired: () => void fired.push(name),
+  })
+  const tick = (ms: number, worksMs: number) => {
+    clock.pass(ms)
+    cpuMs += worksMs
+    timers.ticked(cpuMs)
+    timers.advance()
+  }
+  tick(0, 0)
+  timers.arm(named('before'), 1000)
+  tick(60_000, 1)
+  t.same(fired, [], 'nothing is due because the machine slept')
+  timers.arm(named('behind'), 1500)
+  for (let n = 0; n < 22; n += 1) tick(50, 1)
+  t.same(fired, ['before'])
+  for (let n = 0; n < 10; n += 1) tick(50, 1)
+  t.same(fired, ['before', 'behind'])
+  timers.arm(named('busy'), 1000)
+  tick(3000, 2950)
+  t.same(fired.at(-1), 'busy', 'a thread that has worked all the time is late itself')
+})

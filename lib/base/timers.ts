@@ -1,8 +1,9 @@
 import type { Clock } from './clock.ts'
+import { keptMs, threadCpuMs } from './thread-run.ts'
 
 /** Something that can run out. Embedded in the object that waits, so that arming allocates nothing. */
 export interface Deadline {
-  /** When it runs out, on the clock's scale; Infinity while disarmed. Written by `Timers` only. */
+  /** When it runs out, on the clock's scale less the pauses of the thread; Infinity while disarmed. Written by `Timers` only. */
   dueMs: number
   /** The tick at which the wheel looks at it; undefined while it is in no slot. Written by `Timers` only. */
   slot: number | undefined
@@ -18,6 +19,8 @@ const SLOTS = 512
  * One coarse timer wheel for a whole thread (Varghese and Lauck, SOSP 1987, scheme 6). Arming again to a later time, which every
  * request does, is a single assignment: the wheel finds out when the old slot comes round. Never early,
  * late by less than one tick and the delay of the event loop.
+ *
+ * Time in which the thread was kept from running counts for nobody: what others have sent meanwhile is still to be read, and nobody is late for that.
  */
 export class Timers {
   readonly #clock: Clock
@@ -25,17 +28,36 @@ export class Timers {
   readonly #slots: Set<Deadline>[] = Array.from({ length: SLOTS }, () => new Set<Deadline>())
   #tick: number
   #timer: NodeJS.Timeout | undefined
+  /** All pauses so far. */
+  #pausedMs = 0
+  #tickedMs: number
+  #cpuMs = 0
 
   /** `failed`: told what a deadline has thrown, which is a mistake of ours. Without it the error is thrown once the others have had their turn. */
   constructor(clock: Clock, failed: (error: unknown) => void = throwLater) {
     this.#clock = clock
     this.#failed = failed
-    this.#tick = Math.floor(clock.now() / TICK_MS)
+    this.#tickedMs = clock.now()
+    this.#tick = Math.floor(this.#tickedMs / TICK_MS)
   }
 
   /** Starts the ticking. The timer does not keep the process alive. */
   start(): void {
-    this.#timer ??= setInterval(() => this.advance(), TICK_MS).unref()
+    if (this.#timer !== undefined) return
+    this.#tickedMs = this.#clock.now()
+    this.#cpuMs = threadCpuMs()
+    this.#timer = setInterval(() => {
+      this.ticked(threadCpuMs())
+      this.advance()
+    }, TICK_MS).unref()
+  }
+
+  /** A tick has come, and so much CPU time has the thread used in all. Called by the ticking, or by a test. */
+  ticked(cpuMs: number): void {
+    const nowMs = this.#clock.now()
+    this.#pausedMs += keptMs(nowMs - this.#tickedMs, TICK_MS, cpuMs - this.#cpuMs)
+    this.#tickedMs = nowMs
+    this.#cpuMs = cpuMs
   }
 
   stop(): void {
@@ -44,7 +66,7 @@ export class Timers {
   }
 
   arm(deadline: Deadline, delayMs: number): void {
-    const dueMs = this.#clock.now() + delayMs
+    const dueMs = this.#now + delayMs
     // Looked at no later than that: it is put on from there.
     if (deadline.slot !== undefined && deadline.slot * TICK_MS <= dueMs) {
       deadline.dueMs = dueMs
@@ -69,7 +91,7 @@ export class Timers {
 
   /** Fires what is due now. Called by the ticking, or by a test that moved its clock. */
   advance(): void {
-    const target = Math.floor(this.#clock.now() / TICK_MS)
+    const target = Math.floor(this.#now / TICK_MS)
     // After a long stall one round visits every slot once; more rounds would find nothing new.
     if (target - this.#tick > SLOTS) this.#tick = target - SLOTS
     while (this.#tick < target) {
@@ -83,8 +105,12 @@ export class Timers {
     this.#failed(error)
   }
 
+  get #now(): number {
+    return this.#clock.now() - this.#pausedMs
+  }
+
   #look(deadline: Deadline): void {
-    if (deadline.dueMs > this.#clock.now()) return
+    if (deadline.dueMs > this.#now) return
     this.disarm(deadline)
     this.#fire(deadline)
   }
@@ -101,7 +127,7 @@ export class Timers {
   #visit(tick: number): void {
     const held = this.#slots[tick % SLOTS]
     if (held === undefined || held.size === 0) return
-    const now = this.#clock.now()
+    const now = this.#now
     // A copy: expired() may arm into this very slot.
     for (const deadline of [...held]) {
       if (deadline.slot === undefined || deadline.slot > tick) continue

@@ -1,4 +1,5 @@
 import type { ThreadEnv } from '../base/thread-env.ts'
+import { threadCpuMs } from '../base/thread-run.ts'
 import type { Deadline } from '../base/timers.ts'
 
 /** The thread's timer wheel turns so often whether anything waits or not, so that listening to it wakes nobody up. */
@@ -16,17 +17,21 @@ export class Heartbeat implements Deadline {
   readonly #env: ThreadEnv
   readonly #report: (longestDelayMs: number) => void
   readonly #ticked: (delayMs: number) => void
+  readonly #cpu: () => number
+  #cpuMs = 0
   #tickedMs = 0
   #beatMs = Number.NEGATIVE_INFINITY
   #reportedMs = 0
   #longestDelayMs = 0
 
-  /** `ticked`: told at every tick how late it came. */
+  /** `ticked`: told at every tick how late it came by the thread's own work: what it waited for a processor is no sign that it has too much to do. */
   constructor(
     env: ThreadEnv,
     report: (longestDelayMs: number) => void,
     ticked: (delayMs: number) => void = () => {},
+    cpu: () => number = threadCpuMs,
   ) {
+    this.#cpu = cpu
     this.#env = env
     this.#report = report
     this.#ticked = ticked
@@ -35,6 +40,7 @@ export class Heartbeat implements Deadline {
   start(): void {
     const nowMs = this.#env.clock.now()
     this.#tickedMs = nowMs
+    this.#cpuMs = this.#cpu()
     this.#reportedMs = nowMs
     this.expired()
   }
@@ -47,7 +53,9 @@ export class Heartbeat implements Deadline {
     const delayMs = nowMs - this.#tickedMs - TICK_MS
     this.#longestDelayMs = Math.max(this.#longestDelayMs, delayMs)
     this.#tickedMs = nowMs
-    this.#ticked(delayMs)
+    const cpuMs = this.#cpu()
+    this.#ticked(Math.min(delayMs, cpuMs - this.#cpuMs))
+    this.#cpuMs = cpuMs
     if (nowMs - this.#beatMs >= BEAT_MS) {
       this.#beatMs = nowMs
       shared.beat(thread)

@@ -1,6 +1,6 @@
-import { performance } from 'node:perf_hooks'
 import { getHeapStatistics, setFlagsFromString } from 'node:v8'
 import type { ThreadEnv } from '../base/thread-env.ts'
+import { threadCpuMs } from '../base/thread-run.ts'
 
 const LOOK_MS = 1000
 const KIB = 1024
@@ -12,7 +12,7 @@ export interface ThreadLook {
   /** What it held after its last collection. */
   readonly leastBytes: number
   readonly sinceCollectedMs: number
-  /** Share of the time that the thread has worked since the last look. */
+  /** CPU time since the last look, as a share of the time. */
   readonly busy: number
   readonly memoryShort: boolean
 }
@@ -20,7 +20,7 @@ export interface ThreadLook {
 /** Worth a collection: so much more than after the last one. */
 const GROWN_BYTES = 8 * MIB
 /** A thread that does so little pauses for nobody. */
-const IDLE_SHARE = 0.05
+const IDLE_SHARE = 0.1
 const EVERY_MS = 10_000
 const EVERY_WHEN_SHORT_MS = 2000
 
@@ -38,7 +38,7 @@ export function mayCollect(look: ThreadLook): boolean {
 export class ThreadMemory {
   readonly #env: ThreadEnv
   readonly #collect: () => void
-  #loop = performance.eventLoopUtilization()
+  #cpuMs = threadCpuMs()
   #lookedMs = 0
   #collectedMs = 0
   #leastBytes = Number.POSITIVE_INFINITY
@@ -52,13 +52,14 @@ export class ThreadMemory {
   /** To be called at every tick of the thread. */
   ticked(): void {
     const nowMs = this.#env.clock.now()
-    if (nowMs - this.#lookedMs < LOOK_MS) return
+    const elapsedMs = nowMs - this.#lookedMs
+    if (elapsedMs < LOOK_MS) return
     this.#lookedMs = nowMs
     const heldBytes = this.#look()
     this.#leastBytes = Math.min(this.#leastBytes, heldBytes)
-    const loop = performance.eventLoopUtilization()
-    const busy = performance.eventLoopUtilization(loop, this.#loop).utilization
-    this.#loop = loop
+    const cpuMs = threadCpuMs()
+    const busy = (cpuMs - this.#cpuMs) / elapsedMs
+    this.#cpuMs = cpuMs
     const sinceCollectedMs = nowMs - this.#collectedMs
     const memoryShort = this.#env.shared.memoryPercent() > 0
     if (!mayCollect({ heldBytes, leastBytes: this.#leastBytes, sinceCollectedMs, busy, memoryShort })) return

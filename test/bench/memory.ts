@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -11,7 +11,8 @@ import { LOAD_CORE, PROXY_CORE, Processes } from './processes.ts'
 import { questionTo } from './question.ts'
 
 // How much memory one data thread takes while clients hold what they can, and what comes back: `node test/bench/memory.ts`. `--only A,B` for some attacks;
-// `--rounds N` for the uploads; `--hold S` seconds that an attack lasts; `--disk 64MiB` for `server.spool.disk`. Exits with 1 where a bound is broken.
+// `--rounds N` for the uploads; `--hold S` seconds that an attack lasts; `--disk 64MiB` for `server.spool.disk`; `--cgroup 256` puts it into a memory
+// cgroup of so many MiB (needs root). Exits with 1 where a bound is broken.
 
 const MEMORY_TOTAL_MIB = 64
 /** What may come on top of `memory_total`, and what may be left after a pause. */
@@ -29,6 +30,7 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '8' },
     hold: { type: 'string', default: '4' },
     disk: { type: 'string', default: '4GiB' },
+    cgroup: { type: 'string' },
   },
 })
 const rounds = Number(values.rounds)
@@ -55,6 +57,34 @@ body = "spool"
 path = "/"
 upstream = "app"
 `
+
+/** A memory cgroup with a limit of its own, version 1 or 2; whoever is in it is ended by the system beyond the limit. */
+class MemoryCgroup {
+  readonly #folder: string
+  readonly #events: string
+
+  constructor(mib: number) {
+    const isFirst = existsSync('/sys/fs/cgroup/memory')
+    this.#folder = `${isFirst ? '/sys/fs/cgroup/memory' : '/sys/fs/cgroup'}/causeway-bench-${process.pid}`
+    this.#events = join(this.#folder, isFirst ? 'memory.failcnt' : 'memory.events')
+    mkdirSync(this.#folder, { recursive: true })
+    const limit = isFirst ? 'memory.limit_in_bytes' : 'memory.max'
+    writeFileSync(join(this.#folder, limit), String(mib * 1024 * 1024))
+  }
+
+  take(pid: number): void {
+    writeFileSync(join(this.#folder, 'cgroup.procs'), String(pid))
+  }
+
+  /** How often the limit was met. */
+  get events(): string {
+    return readFileSync(this.#events, 'utf8').trim().replaceAll('\n', ', ')
+  }
+
+  remove(): void {
+    rmdirSync(this.#folder)
+  }
+}
 
 /** The most memory that a process had since it was made. */
 class PeakWatch {
@@ -139,6 +169,7 @@ async function visit(name: keyof typeof ATTACKS, folder: string, processes: Proc
   const file = join(folder, `${name}.toml`)
   writeFileSync(file, config(port, adminPort, appPort))
   const output = join(folder, `${name}.log`)
+  const cgroup = values.cgroup === undefined ? undefined : new MemoryCgroup(Number(values.cgroup))
   const app = processes.start([process.execPath, 'test/bench/memory-app.ts', String(appPort)], {
     core: LOAD_CORE,
     output,
@@ -146,6 +177,7 @@ async function visit(name: keyof typeof ATTACKS, folder: string, processes: Proc
   const command = [process.execPath, 'dist/cmd/causeway.js', 'run', '--config', file]
   const causeway = processes.start(command, { core: PROXY_CORE, output, env: { NODE_ENV: 'production' } })
   if (causeway.pid === undefined) throw new Error('did not start')
+  cgroup?.take(causeway.pid)
   await firstAnswer(port)
   const ask = questionTo(port, false)
   for (let page = 0; page < WARM_UP_PAGES; page += 1) await ask('/')
@@ -153,11 +185,15 @@ async function visit(name: keyof typeof ATTACKS, folder: string, processes: Proc
   const uploads = name.startsWith('uploads')
   const clients = uploads ? CLIENTS.uploads : CLIENTS.readers
   const found = await run(ATTACKS[name], clients, uploads ? rounds : 1, port, causeway.pid)
+  const killed = causeway.exitCode !== null || causeway.signalCode !== null
   await processes.stop(causeway)
+  if (cgroup !== undefined)
+    say(`  cgroup of ${values.cgroup} MiB: ${killed ? 'KILLED' : 'alive'}, limit met: ${cgroup.events}`)
+  cgroup?.remove()
   await processes.stop(app)
   const text = readFileSync(output, 'utf8')
   if (text !== '') say(text.slice(0, 2000))
-  return judge(name, found)
+  return judge(name, found) && !killed
 }
 
 const processes = new Processes()
