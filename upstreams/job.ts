@@ -62,7 +62,7 @@ export interface Job {
   answerBytes(bytes: Uint8Array, start: number, end: number): boolean
   /** No more bytes in this turn. */
   answerFlush(): void
-  /** `trailers`: fields behind the answer's body, where the endpoint has sent any over HTTP/2. */
+  /** `trailers`: fields behind the answer's body, where the endpoint has sent any. */
   answerEnd(trailers?: FieldList): void
   /** Given up: no attempt is running and none will follow. */
   failed(code: ErrorCode, detail: string): void

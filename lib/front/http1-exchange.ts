@@ -15,7 +15,8 @@ import type { Origin } from '../http/forwarded.ts'
 import type { AnswerHead, RequestHead } from '../http/message.ts'
 import { statusLine } from '../http/phrases.ts'
 import type { ExchangeRecord } from '../http/record.ts'
-import { chunkHead, LAST_CHUNK } from '../wire/chunked.ts'
+import { acceptsTrailers, endsInTrailers } from '../http/trailers.ts'
+import { chunkHead, LAST_CHUNK, lastChunkWith } from '../wire/chunked.ts'
 import { errorAnswer } from './error-answer.ts'
 import { Http1Tunnel } from './http1-tunnel.ts'
 import type { RequestBody } from './request-body.ts'
@@ -147,7 +148,7 @@ export class Http1Exchange implements Exchange {
     const text = head.fields.toText()
     const policy = this.policy === undefined ? '' : policyText(this.policy, this.origin.scheme, head)
     this.#write(
-      `${statusLine(head.status, head.reason)}${text}${policy}${date}${this.#framingText(head)}${this.#connectionText()}\r\n`,
+      `${statusLine(head.status, head.reason)}${text}${policy}${date}${this.#framingText(head)}${this.#connectionText(head)}\r\n`,
     )
   }
 
@@ -226,11 +227,11 @@ export class Http1Exchange implements Exchange {
     if (!this.#ended) this.#wire.flush()
   }
 
-  end(): void {
+  end(trailers?: FieldList): void {
     if (this.#ended) return
     // Fewer bytes than promised: the client must not take it for whole.
     if (this.#owed > 0) return this.fail('INTERNAL', 'answer shorter than its length')
-    if (this.#writing === 'chunked') this.#write(LAST_CHUNK)
+    if (this.#writing === 'chunked') this.#write(this.#lastChunk(trailers))
     this.#wire.flush()
     this.#finish(this.#keepAlive ? 'reuse' : 'close')
   }
@@ -294,14 +295,22 @@ export class Http1Exchange implements Exchange {
     return owed
   }
 
+  #lastChunk(trailers: FieldList | undefined): string {
+    if (trailers === undefined || !acceptsTrailers(this.request.fields)) return LAST_CHUNK
+    return lastChunkWith(trailers.toText())
+  }
+
   #framingText(head: AnswerHead): string {
     if (this.#writing === 'chunked') return 'Transfer-Encoding: chunked\r\n'
     const length = saidLength(head)
     return length === undefined ? '' : `Content-Length: ${length}\r\n`
   }
 
-  #connectionText(): string {
-    if (!this.#keepAlive) return 'Connection: close\r\n'
+  #connectionText({ status }: AnswerHead): string {
+    // RFC 9110 7.8: whoever sends Upgrade says that it is for this connection.
+    const switches = status === 426
+    if (!this.#keepAlive) return switches ? 'Connection: close, upgrade\r\n' : 'Connection: close\r\n'
+    if (switches) return 'Connection: upgrade\r\n'
     return this.request.protocol === 'HTTP/1.0' ? 'Connection: keep-alive\r\n' : ''
   }
 
@@ -336,6 +345,8 @@ function renderedFor(answer: KeptAnswer, dateText: string): Buffer {
 /** RFC 9112 6.3, seen from the sender. */
 function writingOf(request: RequestHead, head: AnswerHead): Writing {
   if (isWithoutContent(request.method, head.status)) return 'discard'
-  if (head.length !== undefined) return 'length'
-  return request.protocol === 'HTTP/1.0' ? 'close' : 'chunked'
+  if (request.protocol === 'HTTP/1.0') return head.length === undefined ? 'close' : 'length'
+  if (head.length === undefined) return 'chunked'
+  // Behind a length there are no trailers.
+  return endsInTrailers(head.fields) && acceptsTrailers(request.fields) ? 'chunked' : 'length'
 }

@@ -158,6 +158,8 @@ export class Http2Exchange implements Exchange, StreamOwner {
     // A 2xx would open the tunnel that nobody is at the other end of.
     if (this.request.tunnel && head.status < 300) return this.fail('NOT_IMPLEMENTED', 'no WebSocket here')
     if (head.status > 599) return this.fail('UPSTREAM_BAD', 'status')
+    // RFC 9113 8.6: there is no switching here.
+    if (head.status === 426) head.fields.dropAll(FIELD.upgrade)
     const hsts = this.policy === undefined ? undefined : addedHsts(this.policy, this.origin.scheme, head)
     this.#begin(head, answerPairs(head, this.#wire.host.date.text(), hsts))
   }

@@ -97,6 +97,12 @@ export class FieldList {
     this.marks[at] = (this.marks[at] as number) | DROPPED
   }
 
+  /** Takes `drop` back. */
+  keep(index: number): void {
+    const at = index * STRIDE
+    this.marks[at] = (this.marks[at] as number) & ~DROPPED
+  }
+
   dropAll(id: number): void {
     for (let i = this.indexOf(id); i >= 0; i = this.indexOf(id, i + 1)) this.drop(i)
   }

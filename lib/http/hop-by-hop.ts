@@ -117,6 +117,13 @@ export function dropFromResponse(fields: FieldList, connectionNamed: ReadonlySet
   if (connectionNamed !== undefined) dropNamed(fields, connectionNamed)
 }
 
+/**
+ * A 426 says to what the client is to switch (RFC 9110 15.5.22), so its Upgrade travels on where the client's protocol has that field. After `dropFromResponse`.
+ */
+export function keepUpgrade(fields: FieldList): void {
+  for (let i = fields.indexOf(FIELD.upgrade); i >= 0; i = fields.indexOf(FIELD.upgrade, i + 1)) fields.keep(i)
+}
+
 /** Marks which of an answer's trailers may not travel on. */
 export function dropFromTrailers(fields: FieldList): void {
   for (let i = 0; i < fields.count; i += 1) {

@@ -12,12 +12,12 @@ const VERSION = 'sec-websocket-version'
 /**
  * The key of a request that opens a WebSocket as RFC 6455 4.2.1 has it; undefined for every other. The version's value is for the
  * app to judge: it answers 426 with those it speaks. A request that is not quite one (a body, HTTP/1.0, no or two keys) is an
- * ordinary request whose Upgrade is ignored, as RFC 9110 7.8 lets a server do.
+ * ordinary request whose Upgrade is ignored, as RFC 9110 7.8 lets a server do. A length of 0 is no body.
  */
 export function websocketKey(request: RequestHead): string | undefined {
   if (request.connectionNamed?.has('upgrade') !== true) return undefined
-  const { fields, method, protocol, framing } = request
-  if (method !== 'GET' || protocol === 'HTTP/1.0' || framing !== 'none') return undefined
+  const { fields, method, protocol } = request
+  if (method !== 'GET' || protocol === 'HTTP/1.0' || hasBody(request)) return undefined
   if (!asksForWebSocket(fields) || countOf(fields, VERSION) !== 1) return undefined
   const at = fields.indexOf(FIELD['sec-websocket-key'])
   if (at < 0 || fields.indexOf(FIELD['sec-websocket-key'], at + 1) >= 0) return undefined
@@ -47,6 +47,10 @@ export function acceptOf(key: string): string {
 function asksForWebSocket(fields: FieldList): boolean {
   const protocols = fields.joined(FIELD.upgrade)?.toLowerCase().split(',')
   return protocols?.some(protocol => protocol.trim() === 'websocket') === true
+}
+
+function hasBody({ framing, contentLength }: RequestHead): boolean {
+  return framing === 'chunked' || contentLength > 0
 }
 
 function countOf(fields: FieldList, lowerName: string): number {

@@ -3,7 +3,7 @@ import type { ErrorCode } from '../base/errors.ts'
 import type { Priority } from '../config/model.ts'
 import type { Exchange, ExchangeOwner } from '../http/exchange.ts'
 import type { FieldList } from '../http/field-list.ts'
-import { dropFromResponse, dropFromTrailers } from '../http/hop-by-hop.ts'
+import { dropFromResponse, dropFromTrailers, keepUpgrade } from '../http/hop-by-hop.ts'
 import { isIdempotent } from '../http/idempotent.ts'
 import type { ResponseHead } from '../http/message.ts'
 import type { ExchangeRecord } from '../http/record.ts'
@@ -107,6 +107,7 @@ export class Forwarding implements Job, ExchangeOwner {
 
   answered(head: ResponseHead): void {
     dropFromResponse(head.fields, head.connectionNamed)
+    if (head.status === 426) keepUpgrade(head.fields)
     this.#handedOver = this.#site.files.serve(this.#exchange, head)
     if (this.#handedOver) return
     this.#fields = head.fields

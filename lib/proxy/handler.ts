@@ -37,7 +37,9 @@ export class ProxyHandler implements Handler, Collector {
   handle(exchange: Exchange): void {
     const { config } = this.#upstream
     exchange.record.upstream = config.name
-    if (exchange.request.framing === 'none') return this.#carry(exchange, undefined)
+    const { request } = exchange
+    if (request.framing === 'none' || websocketKey(request) !== undefined)
+      return this.#carry(exchange, undefined)
     if (config.body === 'stream' || this.#isCall(exchange))
       return this.#carry(exchange, new BodyStream(exchange))
     const { spool, env } = this.#site.room

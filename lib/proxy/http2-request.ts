@@ -1,7 +1,8 @@
 import type { Exchange } from '../http/exchange.ts'
 import { FIELD } from '../http/field-ids.ts'
-import { DROPPED, type FieldList } from '../http/field-list.ts'
+import { DROPPED } from '../http/field-list.ts'
 import type { RequestHead } from '../http/message.ts'
+import { acceptsTrailers } from '../http/trailers.ts'
 import type { Mount } from './mount.ts'
 import { ownLines, targetFor } from './request-text.ts'
 
@@ -35,11 +36,6 @@ function addFields(all: string[], { fields, connectionNamed }: RequestHead): voi
   if (cookies !== undefined) all.push('cookie', cookies)
   // The one value that HTTP/2 allows (RFC 9113 8.2.2); gRPC servers refuse requests without it.
   if (acceptsTrailers(fields)) all.push('te', 'trailers')
-}
-
-function acceptsTrailers(fields: FieldList): boolean {
-  const codings = fields.joined(FIELD.te)
-  return codings !== undefined && /(?:^|,)[ \t]*trailers[ \t]*(?:$|[;,])/i.test(codings)
 }
 
 /** Lines as they are written to HTTP/1.1 apps. */

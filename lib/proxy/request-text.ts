@@ -53,6 +53,7 @@ function oneCookieLine({ fields, connectionNamed }: RequestHead): string {
 }
 
 function framingText({ request }: Exchange, bodyLength: number | undefined): string {
-  if (request.framing === 'none') return ''
+  // A request to switch has no body, whatever length it gives to that.
+  if (request.framing === 'none' || (request.framing === 'length' && bodyLength === undefined)) return ''
   return bodyLength === undefined ? 'Transfer-Encoding: chunked\r\n' : `Content-Length: ${bodyLength}\r\n`
 }

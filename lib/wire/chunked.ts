@@ -61,14 +61,17 @@ const FRAMING_NAMES: ReadonlySet<number> = new Set(['content-length', 'transfer-
 
 /**
  * Takes a chunked body apart (RFC 9112 7.1) without copying it. Digits, CRLF and nothing else: no sign, prefix or white
- * space, no bare LF. Extensions and trailers are checked and dropped (RFC 9110 6.5.1). One decoder serves one body.
+ * space, no bare LF. Extensions are checked and dropped, trailers too unless they are wanted (RFC 9110 6.5.1). One decoder serves one body.
  */
 export class ChunkedDecoder {
   /** After `done` and `bad` no more bytes are taken. */
   state: 'reading' | 'done' | 'bad' = 'reading'
   /** Set when `state` is `bad`. */
   detail: ChunkDetail | undefined = undefined
+  /** The trailer section as it came, with the empty line that ends it; '' where nobody wants it. */
+  trailerText = ''
   readonly #sink: ChunkSink
+  readonly #keepsTrailers: boolean
   #step: Step = 'size-first'
   /** Bytes of this chunk still to come. */
   #left = 0
@@ -76,8 +79,9 @@ export class ChunkedDecoder {
   #overhead = 0
   #nameHash = 0
 
-  constructor(sink: ChunkSink) {
+  constructor(sink: ChunkSink, keepsTrailers = false) {
     this.#sink = sink
+    this.#keepsTrailers = keepsTrailers
   }
 
   /** Reads bytes[start, end) and returns how far it came: short of `end` only when the body is over, well or badly. */
@@ -153,6 +157,7 @@ export class ChunkedDecoder {
 
   #takeTrailer(code: number): void {
     this.#countOverhead()
+    if (this.#keepsTrailers) this.trailerText += String.fromCharCode(code)
     const next = afterTrailer(this.#step, code)
     if (next === 'trailer-name') {
       const hash = this.#step === 'trailer-first' ? 0 : this.#nameHash
@@ -245,5 +250,10 @@ export function chunkHead(length: number): string {
   return `${length.toString(16)}\r\n`
 }
 
-/** Ends a chunked body; we write no trailers. */
+/** Ends a chunked body without trailers. */
 export const LAST_CHUNK = '0\r\n\r\n'
+
+/** Ends a chunked body with these trailers, whole lines (RFC 9112 7.1.2). */
+export function lastChunkWith(lines: string): string {
+  return `0\r\n${lines}\r\n`
+}

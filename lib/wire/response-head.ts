@@ -72,6 +72,12 @@ export function parseResponseHead(
   return readResponseHead(Buffer.from(text, 'latin1'), 0, text.length, method, limits)
 }
 
+/** Fields behind a chunked body; undefined where the section is none that a head could have. Copies it; not for the hot path. */
+export function readTrailers(text: string, limits: HeadLimits): FieldList | undefined {
+  const outcome = scanner.scan(Buffer.from(`\n${text}`, 'latin1'), 1, 1, text.length + 1, limits)
+  return outcome === 'complete' ? scanner.fields(text) : undefined
+}
+
 /** What a complete head means; its status line ends at `lineEnd`. */
 function read(text: string, lineEnd: number, method: string): ParsedResponse | Refusal | undefined {
   const fields = scanner.fields(text)

@@ -68,7 +68,13 @@ t.test(
       const answer = await client.response()
       t.match(answer, { status, complete: true }, name)
       t.equal(answer.body.toString(), body, name)
-      t.equal(fieldOf(answer, 'upgrade'), undefined, `${name}: nothing that asks to switch`)
+      const upgrade = status === 426 ? 'websocket' : undefined
+      t.equal(
+        fieldOf(answer, 'upgrade'),
+        upgrade,
+        `${name}: nothing that asks to switch, but a 426 (RFC 9110 15.5.22)`,
+      )
+      t.equal(fieldOf(answer, 'connection'), status === 426 ? 'upgrade' : undefined, name)
       client.send(get('/fine'))
       t.equal((await client.response()).status, 200, `${name}: the next request`)
       client.destroy()

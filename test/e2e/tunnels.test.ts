@@ -100,6 +100,28 @@ t.test('the client gets the switch in our words, with the fields of the app', as
   client.destroy()
 })
 
+t.test(
+  'a handshake that gives its body a length of 0 opens; one with a body is an ordinary request',
+  async t => {
+    app.on('/early', echo)
+    const before = app.requests.length
+    const client = await openTunnel(web, '/early', 'Content-Length: 0\r\n')
+    client.send('through')
+    await client.untilReceived('through')
+    client.destroy()
+    t.same(
+      app.requests.slice(before).map(({ names }) => names.includes('content-length')),
+      [false],
+    )
+    for (const body of ['Content-Length: 1\r\n\r\nx', 'Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n']) {
+      const plain = await RawClient.connect(web)
+      plain.send(opening('/body', body).slice(0, -2))
+      t.equal((await plain.response()).status, 200)
+      plain.destroy()
+    }
+  },
+)
+
 t.test('bytes that come with the heads are not lost', async t => {
   const tunnel = held('/early', 'from the app')
   const client = await RawClient.connect(web)

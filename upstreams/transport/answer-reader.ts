@@ -1,7 +1,8 @@
+import type { FieldList } from '../../lib/http/field-list.ts'
 import type { ResponseHead } from '../../lib/http/message.ts'
 import { ChunkedDecoder, type ChunkSink } from '../../lib/wire/chunked.ts'
 import type { HeadLimits } from '../../lib/wire/refusal.ts'
-import { readResponseHead } from '../../lib/wire/response-head.ts'
+import { readResponseHead, readTrailers } from '../../lib/wire/response-head.ts'
 
 /** What an app may send as a head: more than we take from clients, since apps set many cookies. */
 const RESPONSE_LIMITS: HeadLimits = { headersBytes: 64 * 1024, headerCount: 256, targetBytes: 8 * 1024 }
@@ -18,8 +19,8 @@ export interface AnswerListener {
   answerData(bytes: Uint8Array, start: number, end: number): void
   /** No more bytes of an unfinished body in this turn. */
   answerPause(): void
-  /** The body is complete. `clean`: nothing arrived behind it. */
-  answerWhole(clean: boolean): void
+  /** The body is complete. `clean`: nothing arrived behind it. `trailers`: fields behind its last chunk. */
+  answerWhole(clean: boolean, trailers?: FieldList): void
   /** It breaks HTTP; nothing is read any more. */
   answerBad(detail: string): void
 }
@@ -107,7 +108,7 @@ export class AnswerReader implements ChunkSink {
     this.head = head
     this.#state = 'body'
     this.#remaining = head.contentLength
-    this.#decoder = head.framing === 'chunked' ? new ChunkedDecoder(this) : undefined
+    this.#decoder = head.framing === 'chunked' ? new ChunkedDecoder(this, true) : undefined
     this.#listener.answerBegun(head)
   }
 
@@ -128,7 +129,7 @@ export class AnswerReader implements ChunkSink {
         const decoder = this.#decoder as ChunkedDecoder
         const stop = decoder.decode(bytes, at, end)
         if (decoder.state === 'bad') return this.#listener.answerBad(decoder.detail ?? 'chunk')
-        if (decoder.state === 'done') return this.#listener.answerWhole(stop === end)
+        if (decoder.state === 'done') return this.#chunksEnded(decoder, stop === end)
         break
       }
       case 'close':
@@ -136,5 +137,11 @@ export class AnswerReader implements ChunkSink {
         break
     }
     this.#listener.answerPause()
+  }
+
+  #chunksEnded({ trailerText }: ChunkedDecoder, clean: boolean): void {
+    // The empty line alone is no trailer.
+    if (trailerText.length <= 2) return this.#listener.answerWhole(clean)
+    this.#listener.answerWhole(clean, readTrailers(trailerText, RESPONSE_LIMITS))
   }
 }

@@ -3,6 +3,7 @@ import type { ErrorCode } from '../../lib/base/errors.ts'
 import { isLocalError, localReason } from '../../lib/base/local-error.ts'
 import type { ThreadEnv } from '../../lib/base/thread-env.ts'
 import type { Deadline } from '../../lib/base/timers.ts'
+import type { FieldList } from '../../lib/http/field-list.ts'
 import type { ResponseHead } from '../../lib/http/message.ts'
 import type {
   Attempt,
@@ -274,7 +275,7 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
     this.#job?.answerFlush()
   }
 
-  answerWhole(clean: boolean): void {
+  answerWhole(clean: boolean, trailers?: FieldList): void {
     const job = this.#job
     const { head } = this.#answer
     if (job === undefined || head === undefined) return this.#stream.destroy()
@@ -289,7 +290,7 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
     if (reusable) this.#state = 'idle'
     else this.#stream.destroy()
     this.#owner.attemptEnded(this.endpoint, job, head.status, reusable ? this : undefined)
-    job.answerEnd()
+    job.answerEnd(trailers)
   }
 
   answerBad(detail: string): void {
