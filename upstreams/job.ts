@@ -26,6 +26,8 @@ export interface Job {
   /** Names the client to an endpoint that wants it, in latin1 text: a PROXY header. */
   proxyHeader(version: 'v1' | 'v2'): string
   readonly bodyFraming: 'none' | 'length' | 'chunked'
+  /** Its body is large, or nobody knows how large: it shares no connection with others, whom it would be in the way of. */
+  readonly isUpload?: boolean
   /** False once a body that can be had only once has begun to flow: the request cannot be sent a second time. */
   readonly repeatable: boolean
   /** For hash policies; 0 for the others. */

@@ -7,6 +7,7 @@ import { dropFromResponse, dropFromTrailers, keepUpgrade } from '../http/hop-by-
 import { isIdempotent } from '../http/idempotent.ts'
 import type { ResponseHead } from '../http/message.ts'
 import type { ExchangeRecord } from '../http/record.ts'
+import { endsInTrailers } from '../http/trailers.ts'
 import type { PacketRefusal } from '../wire/uwsgi-packet.ts'
 import type { BodySource } from './body-source.ts'
 import { clientHeader } from './client-header.ts'
@@ -18,6 +19,8 @@ import { uwsgiRequest } from './uwsgi-request.ts'
 
 /** Of an answer so much is written as it comes. */
 const SHORT_BYTES = 16 * 1024
+/** Bodies up to this size go out beside others on a connection of HTTP/2: what a stream's window usually holds (RFC 9113 6.9.2). */
+const SHARED_BODY_BYTES = 65_535
 
 /** One exchange on its way through an upstream: carries the request's body there and the answer back, with back-pressure both ways. */
 export class Forwarding implements Job, ExchangeOwner {
@@ -25,6 +28,7 @@ export class Forwarding implements Job, ExchangeOwner {
   readonly idempotent: boolean
   readonly headText: string
   readonly bodyFraming: 'none' | 'length' | 'chunked'
+  readonly isUpload: boolean
   readonly key: number
   readonly priority: Priority
   readonly wanted: string | undefined
@@ -55,6 +59,7 @@ export class Forwarding implements Job, ExchangeOwner {
     this.idempotent = isIdempotent(request.method)
     this.headText = requestText(exchange, site.mount, body?.length)
     this.bodyFraming = framingOf(body)
+    this.isUpload = body !== undefined && isLarge(body, request.fields)
     this.key = key
     this.priority = site.priority
     this.wanted = site.sticky?.wanted(request.fields)
@@ -188,6 +193,11 @@ export class Forwarding implements Job, ExchangeOwner {
     this.#attempt = undefined
     this.#body?.release()
   }
+}
+
+/** A gRPC call of unknown length is a conversation, of which many share a connection. */
+function isLarge({ length }: BodySource, fields: FieldList): boolean {
+  return length === undefined ? !endsInTrailers(fields) : length > SHARED_BODY_BYTES
 }
 
 function framingOf(body: BodySource | undefined): Job['bodyFraming'] {

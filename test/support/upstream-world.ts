@@ -25,6 +25,7 @@ export class TestJob implements Job {
   readonly idempotent: boolean
   readonly headText: string
   bodyFraming: Job['bodyFraming']
+  isUpload = false
   repeatable = true
   readonly key = 0
   siblings = 1

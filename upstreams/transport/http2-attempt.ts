@@ -94,6 +94,11 @@ export class Http2Attempt implements Attempt, Deadline {
     this.#owner.connected(tookMs)
   }
 
+  /** Its body is so large that it gets a connection to itself. */
+  get isUpload(): boolean {
+    return this.#job?.isUpload === true
+  }
+
   /** Of the job that it is made for. */
   get siblings(): number {
     return this.#job?.siblings ?? 1
@@ -191,6 +196,7 @@ export class Http2Attempt implements Attempt, Deadline {
     const { responseMs, idleMs } = this.#owner.timeouts
     switch (this.#state) {
       case 'head':
+        this.#session?.unanswered(this.#beganAtMs)
         return this.#fail(
           'UPSTREAM_TIMEOUT',
           'header_timeout',
@@ -205,6 +211,12 @@ export class Http2Attempt implements Attempt, Deadline {
       case 'waiting':
       case 'closed':
     }
+  }
+
+  /** From then on the app had something to say to it. */
+  get #beganAtMs(): number {
+    const record = this.#job?.record
+    return record?.sentAtMs ?? record?.attemptAtMs ?? this.#startMs
   }
 
   #listen(stream: ClientHttp2Stream): void {

@@ -9,6 +9,8 @@ import type { Deadline } from '../../lib/base/timers.ts'
 import type { AttemptFailure, PooledEndpoint } from '../job.ts'
 import type { Http2Attempt } from './http2-attempt.ts'
 import type { Http2Sessions } from './http2-sessions.ts'
+import { openStream, type StreamRefusal } from './http2-stream-opening.ts'
+import { Http2Watch, type WatchedSession } from './http2-watch.ts'
 import { reasonOf } from './socket-error.ts'
 
 /**
@@ -33,18 +35,6 @@ const MOST_WINDOW_BYTES = 2 ** 30
 
 const SETTINGS = { enablePush: false, initialWindowSize: 256 * 1024, maxHeaderListSize: 64 * 1024 }
 
-/** Why no connection to the endpoint would take a request. */
-export interface StreamRefusal {
-  readonly code: ErrorCode
-  readonly detail: string
-}
-
-/** What the library says of a connection that is about to close. */
-const CLOSING: ReadonlySet<string> = new Set([
-  'ERR_HTTP2_GOAWAY_SESSION',
-  'ERR_HTTP2_INVALID_SESSION',
-  'ERR_HTTP2_OUT_OF_STREAMS',
-])
 /** Fields of a head, where the endpoint does not say what it takes: servers on nghttp2 close the connection beyond it. */
 const USUAL_LIST_BYTES = 64 * 1024
 /** Of a head as it is written; listeners take less. */
@@ -61,7 +51,7 @@ const OPTIONS = {
 }
 
 /** One HTTP/2 connection to an endpoint, and the attempts on it. */
-export class Http2Session implements Deadline {
+export class Http2Session implements Deadline, WatchedSession {
   dueMs = Number.POSITIVE_INFINITY
   slot: number | undefined = undefined
   readonly scheme: 'http' | 'https'
@@ -81,6 +71,9 @@ export class Http2Session implements Deadline {
   #resting = false
   #heardMs = 0
   #windowBytes = WINDOW_BYTES
+  /** A large body has it to itself: it would fill the window that all streams share, and some apps lose the others over it. */
+  #exclusive = false
+  readonly #watch: Http2Watch
   /** SETTINGS_MAX_HEADER_LIST_SIZE (RFC 9113 6.5.2): what is larger might cost the others their connection. */
   #mostListBytes = USUAL_LIST_BYTES
   /** Of a GOAWAY: streams above have not been acted on (RFC 9113 6.8). */
@@ -102,8 +95,29 @@ export class Http2Session implements Deadline {
       },
     }
     this.#opening = new SocketOpening(endpoint.peer(), listener, false)
+    this.#watch = new Http2Watch(this, env, connectMs)
     env.timers.arm(this, connectMs)
     endpoint.countActive(1)
+  }
+
+  // WatchedSession.
+
+  get heardMs(): number {
+    return this.#heardMs
+  }
+
+  get isBusy(): boolean {
+    return this.#state === 'open' && this.#running.size > 0
+  }
+
+  get http2(): ClientHttp2Session | undefined {
+    return this.#session
+  }
+
+  isMute(): void {
+    this.#error = new Error(`answered no ping within ${this.#connectMs} ms`)
+    this.#session?.destroy()
+    this.#closed()
   }
 
   get resting(): boolean {
@@ -112,14 +126,20 @@ export class Http2Session implements Deadline {
 
   /** May one more attempt come? */
   get hasRoom(): boolean {
-    if (this.#state === 'closed' || this.#leaving) return false
+    if (this.#state === 'closed' || this.#leaving || this.#exclusive) return false
     if (this.#session?.closed === true || this.#session?.destroyed === true) return false
     return this.#running.size + this.#waiting.size < this.#most
+  }
+
+  /** Room, and nobody there. */
+  get isUnused(): boolean {
+    return this.hasRoom && this.#running.size + this.#waiting.size === 0
   }
 
   /** Runs the attempt, at once or when it is known that somebody is there. */
   take(attempt: Http2Attempt): void {
     if (this.#resting) this.#rest(false)
+    this.#exclusive = attempt.isUpload
     if (this.#state === 'open' && this.#env.clock.now() - this.#heardMs > QUIET_MS) this.#check()
     if (this.#state !== 'open') {
       this.#waiting.add(attempt)
@@ -141,20 +161,18 @@ export class Http2Session implements Deadline {
   ): ClientHttp2Stream | StreamRefusal | undefined {
     const session = this.#session
     if (session === undefined || session.closed || session.destroyed) return undefined
-    const bytes = listBytes(fields)
-    if (bytes > this.#mostListBytes) return tooLarge(bytes, this.#mostListBytes)
-    try {
-      // Of its types only the newest know that lists of names and values are taken.
-      return session.request(fields as never, { endStream, signal })
-    } catch (error) {
-      return CLOSING.has(codeOf(error)) ? undefined : refusedByLibrary(error)
-    }
+    return openStream(session, fields, { endStream, signal }, this.#mostListBytes)
   }
 
   /** The attempt has nothing more to do with it. */
   ended(attempt: Http2Attempt): void {
     this.#running.delete(attempt)
     this.#settle()
+  }
+
+  /** The app has left a request of this time unanswered for as long as it may: if it has said nothing to anybody since, others do not join. */
+  unanswered(sentAtMs: number): void {
+    if (this.#heardMs <= sentAtMs) this.leave()
   }
 
   /** Something came from the endpoint; returns when. */
@@ -206,9 +224,7 @@ export class Http2Session implements Deadline {
           `no connection within ${this.#connectMs} ms`,
         )
       case 'checking':
-        this.#error = new Error(`answered no ping within ${this.#connectMs} ms`)
-        this.#session?.destroy()
-        return this.#closed()
+        return this.isMute()
       case 'open':
         return this.#close()
       case 'closed':
@@ -280,6 +296,7 @@ export class Http2Session implements Deadline {
 
   #run(attempt: Http2Attempt): void {
     this.#running.add(attempt)
+    this.#watch.begin()
     if (attempt.begin(this)) return
     // It has begun to close in this very turn.
     this.#running.delete(attempt)
@@ -290,6 +307,7 @@ export class Http2Session implements Deadline {
 
   /** Rests or closes if there is nothing to do. */
   #settle(): void {
+    if (this.#running.size + this.#waiting.size === 0) this.#exclusive = false
     if (this.#state === 'closed' || this.#running.size + this.#waiting.size > 0 || this.#resting) {
       if (this.#resting && this.#leaving) this.#close()
       return
@@ -360,6 +378,7 @@ export class Http2Session implements Deadline {
   #gone(): void {
     if (this.#state === 'closed') return
     this.#state = 'closed'
+    this.#watch.stop()
     this.#env.timers.disarm(this)
     if (this.#resting) this.#endpoint.countResting(-1)
     else this.#endpoint.countActive(-1)
@@ -367,25 +386,4 @@ export class Http2Session implements Deadline {
     this.#env.descriptors.give()
     this.#all.forget(this)
   }
-}
-
-/** RFC 9113 6.5.2: each field costs 32 bytes more than its name and value. */
-function listBytes(fields: readonly string[]): number {
-  let bytes = fields.length * 16
-  for (let i = 0; i < fields.length; i += 1) bytes += (fields[i] as string).length
-  return bytes
-}
-
-function tooLarge(bytes: number, mostBytes: number): StreamRefusal {
-  const detail = `the head takes ${bytes} bytes, and it wants no more than ${mostBytes} (SETTINGS_MAX_HEADER_LIST_SIZE)`
-  return { code: 'UPSTREAM_HEAD_TOO_LARGE', detail }
-}
-
-/** A mistake of ours: no other connection would take the request either. */
-function refusedByLibrary(error: unknown): StreamRefusal {
-  return { code: 'INTERNAL', detail: `the request cannot be written: ${codeOf(error)}` }
-}
-
-function codeOf(error: unknown): string {
-  return typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : String(error)
 }

@@ -43,7 +43,7 @@ export class Http2Sessions implements SharedConnections {
   /** Gives the attempt a connection, now or when there is one. */
   place(attempt: Http2Attempt): void {
     for (const session of this.#all) {
-      if (!session.hasRoom) continue
+      if (attempt.isUpload ? !session.isUnused : !session.hasRoom) continue
       this.#endpoint.countReuse()
       return session.take(attempt)
     }
