@@ -1,7 +1,7 @@
 import { LATENCY_BOUNDS } from '../lib/base/cells.ts'
 import { STATE } from '../lib/base/shared-state.ts'
 import { ENDPOINT_BLOCK } from '../upstreams/measures.ts'
-import { type EndpointHealth, STATE_CHANGES } from './facts.ts'
+import { CHECK_RESULTS, type EndpointHealth, STATE_CHANGES } from './facts.ts'
 import { type Family, list, pushHistogram, type Sample, type View } from './family.ts'
 import type { ShelvedEndpoint } from './shelves.ts'
 
@@ -83,7 +83,7 @@ export const ENDPOINT_FAMILIES: readonly Family[] = [
     name: 'causeway_upstream_health_checks_total',
     type: 'counter',
     labels: [...SERVER, 'result'],
-    help: 'Active checks made.',
+    help: 'Active checks made; busy: without an answer behind our own requests, which is no failure.',
     source: { kind: 'read', read: healthChecks },
   },
   {
@@ -147,10 +147,7 @@ function stateChanges(view: View): Sample[] {
 }
 
 function healthChecks(view: View): Sample[] {
-  return healthSamples(view, 'result', health => [
-    ['pass', health.passed],
-    ['fail', health.failed],
-  ])
+  return healthSamples(view, 'result', health => CHECK_RESULTS.map(result => [result, health.checks[result]]))
 }
 
 function checkDurations(view: View): Sample[] {

@@ -78,8 +78,11 @@ export interface HealthFacts {
   checkSeconds(upstream: string): ArrayLike<number> | undefined
 }
 
+/** `busy`: no answer in time, which is no failure, because the endpoint ran as many requests as it can. */
+export const CHECK_RESULTS = ['pass', 'fail', 'busy'] as const
+export type CheckResult = (typeof CHECK_RESULTS)[number]
+
 export interface EndpointHealth {
-  readonly passed: number
-  readonly failed: number
+  readonly checks: Readonly<Record<CheckResult, number>>
   readonly changes: Readonly<Record<StateChange, number>>
 }

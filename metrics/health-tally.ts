@@ -1,5 +1,5 @@
 import { histogramSize, LATENCY_BOUNDS } from '../lib/base/cells.ts'
-import type { EndpointHealth, HealthFacts, StateChange } from './facts.ts'
+import type { CheckResult, EndpointHealth, HealthFacts, StateChange } from './facts.ts'
 
 /**
  * Counts checks and state changes in the control thread. They are kept by name for the life of the process, so
@@ -10,10 +10,8 @@ export class HealthTally implements HealthFacts {
   readonly #seconds = new Map<string, Float64Array>()
 
   /** After every check. */
-  checked(upstream: string, endpoint: string, ok: boolean, durationMs: number): void {
-    const tally = this.#tally(upstream, endpoint)
-    if (ok) tally.passed += 1
-    else tally.failed += 1
+  checked(upstream: string, endpoint: string, result: CheckResult, durationMs: number): void {
+    this.#tally(upstream, endpoint).checks[result] += 1
     this.#observe(upstream, durationMs / 1000)
   }
 
@@ -35,7 +33,7 @@ export class HealthTally implements HealthFacts {
     const known = this.#endpoints.get(key)
     if (known !== undefined) return known
     const changes = { up: 0, down: 0, ejected: 0, readmitted: 0, draining: 0, undrained: 0 }
-    const fresh: Tally = { passed: 0, failed: 0, changes }
+    const fresh: Tally = { checks: { pass: 0, fail: 0, busy: 0 }, changes }
     this.#endpoints.set(key, fresh)
     return fresh
   }
@@ -55,8 +53,7 @@ export class HealthTally implements HealthFacts {
 }
 
 interface Tally {
-  passed: number
-  failed: number
+  readonly checks: Record<CheckResult, number>
   readonly changes: Record<StateChange, number>
 }
 

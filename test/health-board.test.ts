@@ -1,5 +1,7 @@
 import t from 'tap'
 import { STATE } from '../lib/base/shared-state.ts'
+import { turnOf } from '../lib/base/turn.ts'
+import { queueStatus } from '../lib/server/queue-status.ts'
 import { rampPercent } from '../lib/server/slow-start.ts'
 import { full, HEALTH, HealthBench, UPSTREAM_SLOT } from './support/health-bench.ts'
 import { configOf, PASSIVE } from './support/upstream-world.ts'
@@ -179,12 +181,80 @@ t.test('when the last one goes, all are looked at at once', async t => {
   t.same(bench.hastened, ['1', '2', '3'])
 })
 
-t.test('a managed worker is down until it accepts connections and passes its checks', async t => {
+t.test('while an endpoint is down for its checks, its reason is that of the last one', async t => {
   const bench = new HealthBench(t)
+  bench.place([1], { health: { ...HEALTH, rise: 2 } })
+  const reason = () => bench.status[0]?.reason
+  bench.board.checkFlipped('app', full(1), undefined)
+  bench.board.checked('app', full(1), { ok: false, reason: 'connect refused' }, 1)
+  t.equal(reason(), undefined, 'it is up')
+  bench.board.checkFlipped('app', full(1), 'connect refused')
+  bench.board.checked('app', full(1), { ok: false, reason: 'status 503' }, 1)
+  t.equal(reason(), 'status 503')
+  bench.board.checked('app', full(1), { ok: true }, 1)
+  t.equal(reason(), 'its last check passed; 2 in a row bring it back')
+  bench.board.checkFlipped('app', full(1), undefined)
+  t.equal(reason(), undefined)
+})
+
+t.test('a check without an answer that is no failure is told apart', async t => {
+  const bench = new HealthBench(t)
+  bench.place([1], { health: HEALTH, maxInflight: 4 })
+  bench.board.checkFlipped('app', full(1), undefined)
+  bench.board.checked('app', full(1), { ok: false, reason: 'timed out', unanswered: true, alibi: 'alive' }, 1)
+  t.match(bench.status, [{ state: 'up', slots: 4, check: { ok: false, busy: true, message: 'timed out' } }])
+  t.match(bench.tally.endpoint('app', full(1)), { checks: { pass: 0, fail: 0, busy: 1 } })
+})
+
+t.test('what waits for slots of an upstream is counted over all threads', async t => {
+  const bench = new HealthBench(t)
+  bench.place([1])
+  t.same(queueStatus(bench.shared, UPSTREAM_SLOT, bench.clock.now()), { waiting: 0, oldest_ms: 0 })
+  bench.shared.enterQueue(UPSTREAM_SLOT, 0, 10)
+  bench.shared.setTurn(UPSTREAM_SLOT, 0, turnOf(1, bench.clock.now()), bench.clock.now())
+  bench.pass(8_000)
+  t.same(queueStatus(bench.shared, UPSTREAM_SLOT, bench.clock.now()), { waiting: 1, oldest_ms: 8_000 })
+  t.same(queueStatus(bench.shared, undefined, bench.clock.now()), { waiting: 0, oldest_ms: 0 })
+})
+
+function placeWorker(bench: HealthBench): void {
   const [endpoint] = configOf([1]).endpoints
   if (endpoint === undefined) throw new Error('no endpoint')
   const run = { command: ['app'], count: 1, env: {}, transport: 'port', protocol: 'http1' } as const
   bench.place([], { run, health: HEALTH, endpoints: [{ ...endpoint, name: 'worker-1' }] })
+}
+
+t.test('that a worker of ours is not there while it starts is no warning', async t => {
+  const bench = new HealthBench(t)
+  placeWorker(bench)
+  bench.board.checkFlipped('app', 'worker-1', 'connect refused')
+  t.match(bench.status, [{ state: 'down', starting: true, reason: 'the process has not started yet' }])
+  bench.pass(3_000)
+  bench.board.processFlipped('app', 'worker-1', undefined)
+  bench.board.checkFlipped('app', 'worker-1', undefined)
+  t.match(bench.status, [{ state: 'up', starting: false }])
+  bench.pass(20_000)
+  t.same(bench.events, ['info endpoint starting worker-1: connect refused', 'info endpoint up worker-1'])
+  bench.board.checkFlipped('app', 'worker-1', 'status 500')
+  t.same(bench.events.slice(2), ['warn endpoint down worker-1: status 500'], 'later it is')
+})
+
+t.test('a worker of ours that does not get up in time is worth a warning, with its last reason', async t => {
+  const bench = new HealthBench(t)
+  placeWorker(bench)
+  bench.board.checkFlipped('app', 'worker-1', 'connect refused')
+  bench.board.processFlipped('app', 'worker-1', undefined)
+  bench.board.checked('app', 'worker-1', { ok: false, reason: 'status 500' }, 1)
+  bench.pass(14_000)
+  t.same(bench.events, ['info endpoint starting worker-1: connect refused'])
+  bench.pass(2_000)
+  t.same(bench.events.slice(1), ['warn endpoint down worker-1: status 500'])
+  t.match(bench.status, [{ starting: false }])
+})
+
+t.test('a managed worker is down until it accepts connections and passes its checks', async t => {
+  const bench = new HealthBench(t)
+  placeWorker(bench)
   t.match(bench.status, [{ state: 'down', reason: 'the process has not started yet' }])
   bench.board.processFlipped('app', 'worker-1', undefined)
   t.match(bench.status, [{ state: 'down', reason: 'not checked yet' }])

@@ -19,6 +19,16 @@ t.test('a healthy endpoint', async t => {
   t.same(next(up(2), pass), up(0), 'only consecutive failures count')
 })
 
+t.test('a probe without an answer that has an alibi', async t => {
+  const alive: Probe = { ok: false, reason: 'timed out', unanswered: true, alibi: 'alive' }
+  const patient: Probe = { ok: false, reason: 'timed out', unanswered: true, alibi: 'patient' }
+  t.same(next(up(2), alive), up(0), 'answers in traffic are as good as a pass')
+  const before = up(2)
+  t.equal(next(before, patient), before, 'silence for a while says nothing either way')
+  t.same(next(down(1), alive), down(0, 'timed out'), 'one that is out has to pass')
+  t.same(next(UNKNOWN, alive), { state: 'new', reason: 'timed out' })
+})
+
 t.test('an endpoint that is out', async t => {
   const out = down()
   t.equal(next(out, fail()), out, 'stays the same object while it fails in the same way')

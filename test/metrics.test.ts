@@ -120,7 +120,7 @@ const skip =
 t.test('promtool finds nothing to say about a full scrape', { skip }, async t => {
   const bench = new Bench()
   bench.place(['app', ''], ['10.0.0.1:80', '10.0.0.2:80'])
-  bench.facts.health.checked('app', '10.0.0.1:80', true, 3)
+  bench.facts.health.checked('app', '10.0.0.1:80', 'pass', 3)
   for (let row = 0; row < 2000; row += 1) column(bench, 0).add(row, 1)
   const { status, stdout, stderr } = spawnSync('promtool', ['check', 'metrics'], {
     input: await bench.scrape.text(),
@@ -257,7 +257,7 @@ t.test('what a reload removes: gauges go at once, counters after 15 minutes', as
   const bench = new Bench()
   bench.place(['app', 'old'], ['a', 'b'])
   column(bench, 0).add(bench.exchangeRow('old') + EXCHANGE_BLOCK.at.bytesIn, 9)
-  bench.facts.health.checked('app', 'b', true, 1)
+  bench.facts.health.checked('app', 'b', 'pass', 1)
   const has = async (pattern: RegExp) => pattern.test(await bench.scrape.text())
   const counters = [/request_bytes_total\{.*route="old"\} 9/, /health_checks_total\{.*server="b"\} 1/]
   bench.place(['app'], ['a'])
@@ -305,8 +305,8 @@ t.test('checks and state changes are shown as the control thread counted them', 
   const bench = new Bench()
   bench.place([], ['a'])
   const { health } = bench.facts
-  health.checked('app', 'a', true, 4)
-  health.checked('app', 'a', false, 2000)
+  health.checked('app', 'a', 'pass', 4)
+  health.checked('app', 'a', 'fail', 2000)
   health.changed('app', 'a', 'down')
   const metrics = await bench.metrics()
   t.equal(metrics.sum('causeway_upstream_health_checks_total', { result: 'fail' }), 1)

@@ -16,6 +16,7 @@ import {
   target,
 } from './support/prober-bench.ts'
 import { shortFolder } from './support/short-folder.ts'
+import { until } from './support/until.ts'
 
 const KEY = probeKey('app', 'one')
 
@@ -146,6 +147,60 @@ t.test('an answer that comes after the limit is late, even if no timer has notic
   bench.prober.reconcile([target(address, { timeoutMs: 50 })])
   t.match(await bench.result(1), { ok: false, durationMs: 51, reason: 'timed out after 50ms' })
 })
+
+t.test('while our own thread stands still, the time of a probe does too', async t => {
+  const bench = new Bench(t)
+  const { address, asked } = await serveSilence(t)
+  bench.prober.reconcile([target(address)])
+  await asked
+  bench.nowMs += 60_000
+  bench.advance(800)
+  t.same(bench.results, [], 'a machine that was suspended is no app that is slow')
+  bench.advance(300)
+  t.match(await bench.result(1), { ok: false, reason: 'timed out after 1s (no answer)' })
+})
+
+t.test('an answer that has come while our own thread stood still is in time', async t => {
+  const bench = new Bench(t)
+  const address = await serve(t, (_request, response) => {
+    bench.nowMs += 60_000
+    response.end()
+  })
+  bench.prober.reconcile([target(address)])
+  t.match(await bench.result(1), { ok: true })
+})
+
+t.test(
+  'an endpoint that runs as many requests as it may is busy, not dead, until it has been silent for too long',
+  async t => {
+    const bench = new Bench(t)
+    bench.serves = true
+    const traffic = { running: 4, slots: 4, signs: 9, timeouts: 0, longestMs: 4_000, responseMs: 60_000 }
+    bench.traffic = traffic
+    let asked = 0
+    const address = await serveRaw(t, socket => socket.once('data', () => (asked += 1)))
+    const probed = (count: number) =>
+      until(`${count} probes`, () => {
+        const onItsWay = bench.prober.status(KEY)?.probing === true && asked === bench.results.length
+        if (bench.results.length < count && !onItsWay) bench.advance(50)
+        return bench.results.length >= count
+      })
+    bench.prober.reconcile([target(address, { intervalMs: 1500, fall: 1 })])
+    await probed(1)
+    t.match(bench.results.at(-1), {
+      alibi: 'patient',
+      reason: /^timed out .*; no failure: 4 of 4 slots are taken$/,
+    })
+    bench.traffic = { ...traffic, signs: 10 }
+    await probed(2)
+    t.match(bench.results.at(-1), { alibi: 'alive' })
+    t.same(bench.changes, [], 'it goes on serving')
+    for (let n = 3; bench.changes.length === 0 && n < 9; n += 1) await probed(n)
+    t.match(bench.changes, [
+      { health: { state: 'down', reason: /4 of 4 slots are taken, and nothing was answered/ } },
+    ])
+  },
+)
 
 t.test('kind tcp connects and closes without a byte', async t => {
   const bytes: Promise<Buffer[]>[] = []

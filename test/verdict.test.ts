@@ -16,10 +16,19 @@ function upstream(name: string, ...states: EndpointState[]): UpstreamStatus {
     ramp: undefined,
     inflight: 0,
     note: undefined,
+    slots: undefined,
+    starting: false,
     tunnels: 0,
     check: undefined,
   }))
-  return { name, balance: 'p2c', endpoints, problems: [], deployed: null }
+  return {
+    name,
+    balance: 'p2c',
+    endpoints,
+    queue: { waiting: 0, oldest_ms: 0 },
+    problems: [],
+    deployed: null,
+  }
 }
 
 const refused: ReloadResult = { ok: false, at: '', generation: 1, hash: '', problems: ['x'], warnings: [] }
@@ -64,6 +73,16 @@ function status(changes: Partial<StatusDocument>): StatusDocument {
     ...changes,
   }
 }
+
+/** Four endpoints that run two requests each. */
+function busy(slots: number | undefined, waiting: number, oldestMs: number): UpstreamStatus {
+  const app = upstream('app', 'up', 'up', 'up', 'up')
+  const endpoints = app.endpoints.map(endpoint => ({ ...endpoint, inflight: 2, slots }))
+  return { ...app, endpoints, queue: { waiting, oldest_ms: oldestMs } }
+}
+
+const app = upstream('app', 'down')
+const starting = { ...app, endpoints: app.endpoints.map(endpoint => ({ ...endpoint, starting: true })) }
 
 const thread = (state: string) => {
   return { thread: 0, state, generation: 1, beats: 1, loop_lag_ms: undefined, loop_utilization: undefined }
@@ -114,6 +133,18 @@ t.test('the most serious thing is said, with its cause', async t => {
       'bad',
       'every endpoint of upstream app is draining: its requests wait, then get a 503; "causeway ready app" takes it back',
     ],
+    [
+      { upstreams: [busy(2, 5, 8_400)] },
+      'doubtful',
+      'upstream app: 8 of 8 slots taken, 5 wait, the oldest for 8 s',
+    ],
+    [
+      { upstreams: [busy(undefined, 1, 1_000)] },
+      'doubtful',
+      'upstream app: 8 requests run, 1 wait, the oldest for 1 s',
+    ],
+    [{ upstreams: [busy(2, 5, 900)] }, 'good', 'all is well: every endpoint is up'],
+    [{ upstreams: [starting] }, 'doubtful', 'upstream app is starting: its requests wait'],
     [{ phase: 'draining', upstreams: [upstream('app', 'down')] }, 'bad', 'the process is draining'],
   ] as const) {
     t.same(verdictOf(status(changes)), { kind, sentence })

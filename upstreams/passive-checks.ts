@@ -26,8 +26,8 @@ export class PassiveChecks {
   readonly #env: ThreadEnv
   readonly #endpoints: readonly PooledEndpoint[]
   readonly #observer: PassiveObserver
-  /** Why the last connect of this thread failed. */
-  unreachableBecause: string | undefined = undefined
+  /** Why connects of this thread failed, while the endpoint could not be reached. */
+  readonly #unreachableBecause = new Map<PooledEndpoint, string>()
 
   constructor(
     config: PassiveConfig,
@@ -41,6 +41,20 @@ export class PassiveChecks {
     this.#env = env
     this.#endpoints = endpoints
     this.#observer = observer
+  }
+
+  /** Why no endpoint is ready, as far as this thread knows: what keeps the first that is not away on purpose. */
+  whyNoneReady(): string | undefined {
+    const out = this.#endpoints.find(({ state }) => (state & (STATE.unreachable | STATE.down)) !== 0)
+    if (out === undefined) return this.#endpoints.length === 0 ? undefined : 'all are draining'
+    if ((out.state & STATE.unreachable) === 0) return `${out.name} is down by its checks`
+    return `${out.name}: ${this.#unreachableBecause.get(out) ?? 'connects fail'}`
+  }
+
+  /** States have changed: what can be reached again has no reason any more. */
+  statesChanged(): void {
+    for (const endpoint of this.#unreachableBecause.keys())
+      if ((endpoint.state & STATE.unreachable) === 0) this.#unreachableBecause.delete(endpoint)
   }
 
   /** Hot: two loads for a good answer after good ones. */
@@ -64,7 +78,7 @@ export class PassiveChecks {
   /** One refused connect is enough: nobody listens there, and a probe finds out at once when somebody does. */
   #unreachable(endpoint: PooledEndpoint, reason: string): void {
     const { shared } = this.#env
-    this.unreachableBecause = `${endpoint.name}: ${reason}`
+    this.#unreachableBecause.set(endpoint, reason)
     if (!shared.setState(endpoint.slot, STATE.unreachable, true)) return
     shared.changed(this.#slot)
     this.#observer.unreachable(endpoint, reason)

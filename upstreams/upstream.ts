@@ -181,7 +181,7 @@ export class Upstream implements AttemptOwner, WaitingRoomHost {
 
   #whyNone(why: 'full' | 'late'): string {
     const { name, queue } = this.config
-    const { unreachableBecause: reason } = this.#passive
+    const reason = this.#passive.whyNoneReady()
     const end =
       why === 'full'
         ? `its queue is full (queue.length = ${queue.length})`
@@ -356,6 +356,7 @@ export class Upstream implements AttemptOwner, WaitingRoomHost {
     if (version === this.#version) return
     this.#version = version
     this.#rotation = new Rotation(this.#endpoints, this.config, this.#env.random)
+    this.#passive.statesChanged()
   }
 
   #countRetry(result: RetryResult): void {

@@ -1,7 +1,10 @@
+import type { CheckResult } from '../../metrics/facts.ts'
+import type { Probe } from '../../upstreams/health/health.ts'
 import { stallNote } from '../../upstreams/stall-remedy.ts'
-import { STATE } from '../base/shared-state.ts'
+import { type SharedState, STATE } from '../base/shared-state.ts'
 import type { EndpointConfig, EndpointProtocol, UpstreamConfig } from '../config/model.ts'
 import { addressText } from './address-text.ts'
+import { slotsOf } from './endpoint-traffic.ts'
 import type { Revival } from './revival.ts'
 
 /** The one word for an endpoint: the most serious of what keeps it from being ready. */
@@ -22,12 +25,18 @@ export interface EndpointStatus {
   readonly inflight: number
   /** What somebody should look at although it is up; undefined if there is nothing. */
   readonly note: string | undefined
+  /** Requests that it may run at a time, by its cap and by what was learned; undefined: no cap. */
+  readonly slots: number | undefined
+  /** A worker of ours that has just been started, and has not been up so far. */
+  readonly starting: boolean
   /** The last active check; undefined before the first or without checks. */
   readonly check: CheckStatus | undefined
 }
 
 export interface CheckStatus {
   readonly ok: boolean
+  /** Not ok, which is no failure: the endpoint ran as many requests as it can. */
+  readonly busy: boolean
   readonly at: string
   readonly duration_ms: number
   readonly message: string
@@ -90,21 +99,17 @@ export function newEntry(
   }
 }
 
-/** An endpoint's shared words, and when they were read. */
-interface EndpointWords {
-  readonly bits: number
-  readonly ramp: number
-  readonly inflight: number
-  readonly nowMs: number
-}
-
 /** What the shared words and the entry say of an endpoint. */
 export function endpointStatus(
   entry: EndpointEntry,
-  { bits, ramp, inflight, nowMs }: EndpointWords,
+  shared: SharedState,
+  { starting, nowMs }: { readonly starting: boolean; readonly nowMs: number },
 ): EndpointStatus {
   const { name, address, protocol, weight } = entry.config
-  const state = stateWord(bits)
+  const { slot, pool } = entry
+  const ramp = shared.ramp(slot)
+  const slots = slotsOf(pool.maxInflight, shared.limit(slot))
+  const state = stateWord(shared.state(slot))
   return {
     name,
     address: addressText(address),
@@ -114,7 +119,9 @@ export function endpointStatus(
     reason: reasonOf(entry, state),
     weight,
     ramp: ramp < 100 ? ramp : undefined,
-    inflight,
+    inflight: shared.inflight(slot),
+    slots: slots > 0 ? slots : undefined,
+    starting: starting && state === 'down',
     note: entry.stallsUntilMs > nowMs ? stallNote(entry.config) : undefined,
     check: entry.check,
   }
@@ -123,6 +130,36 @@ export function endpointStatus(
 /** What keeps it down by the checks or for want of a process. */
 export function downReason({ withoutProcess, failsChecks }: EndpointEntry): string | undefined {
   return withoutProcess ?? failsChecks
+}
+
+/** What a check counts as. */
+export function resultOf(probe: Probe): CheckResult {
+  if (probe.ok) return 'pass'
+  return probe.alibi === undefined ? 'fail' : 'busy'
+}
+
+/** A check has ended. While the endpoint is down for its checks, the reason is that of the last one. */
+export function takeCheck(entry: EndpointEntry, probe: Probe, durationMs: number, wallMs: number): void {
+  entry.check = {
+    ok: probe.ok,
+    busy: resultOf(probe) === 'busy',
+    at: new Date(wallMs).toISOString(),
+    duration_ms: Math.round(durationMs * 10) / 10,
+    message: probe.ok ? 'passed' : probe.reason,
+  }
+  if (entry.failsChecks === undefined) return
+  const rise = entry.pool.health?.rise ?? 1
+  entry.failsChecks = probe.ok ? `its last check passed; ${rise} in a row bring it back` : probe.reason
+}
+
+/** The entry's name among all. */
+export function keyOf(upstream: string, endpoint: string): string {
+  return `${upstream}\n${endpoint}`
+}
+
+/** Whose the ejections of a slot are. */
+export function ownerOf({ upstream, config }: EndpointEntry): string {
+  return JSON.stringify([upstream, config.name, config.address])
 }
 
 /** For log lines. */

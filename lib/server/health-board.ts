@@ -1,5 +1,6 @@
 import type { HealthTally } from '../../metrics/health-tally.ts'
 import { handshakePeer } from '../../upstreams/health/handshake-probe.ts'
+import type { Probe } from '../../upstreams/health/health.ts'
 import { stallRemedy } from '../../upstreams/stall-remedy.ts'
 import type { Clock } from '../base/clock.ts'
 import type { ServerLog } from '../base/server-log.ts'
@@ -12,12 +13,17 @@ import {
   type EndpointEntry,
   type EndpointStatus,
   endpointStatus,
+  keyOf,
   nameOf,
   newEntry,
+  ownerOf,
+  resultOf,
+  takeCheck,
 } from './endpoint-entry.ts'
 import type { Placement } from './placement.ts'
 import { Revival } from './revival.ts'
 import { SlowStart } from './slow-start.ts'
+import { StartupGrace } from './startup-grace.ts'
 
 /** What the health board is given. */
 export interface HealthBoardOptions {
@@ -47,6 +53,7 @@ export class HealthBoard {
   readonly #options: HealthBoardOptions
   readonly #slowStart: SlowStart
   readonly #ejections: Ejections
+  readonly #startup: StartupGrace
   #entries: ReadonlyMap<string, EndpointEntry> = new Map()
   #pools: ReadonlyMap<string, readonly EndpointEntry[]> = new Map()
 
@@ -54,6 +61,7 @@ export class HealthBoard {
     this.#options = options
     this.#slowStart = new SlowStart(options)
     this.#ejections = new Ejections({ ...options, over: slot => this.#readmit(slot) })
+    this.#startup = new StartupGrace(options.timers)
   }
 
   /**
@@ -76,6 +84,7 @@ export class HealthBoard {
       if (entries.get(key) === entry) continue
       entry.revival?.stop()
       this.#slowStart.end(entry.slot)
+      if (!entries.has(key)) this.#startup.end(key)
     }
     this.#entries = entries
     this.#pools = Map.groupBy(entries.values(), entry => entry.upstream)
@@ -86,21 +95,19 @@ export class HealthBoard {
     const entry = this.#entries.get(keyOf(upstream, endpoint))
     if (entry === undefined) return
     entry.failsChecks = reason
-    this.#settle(entry, reason)
+    const starting = reason !== undefined && this.#startup.isStarting(keyOf(upstream, endpoint))
+    if (starting) this.#options.log.info({ ...nameOf(entry), reason }, 'endpoint starting')
+    this.#settle(entry, starting ? undefined : reason)
   }
 
   /** An active check has ended. */
-  checked(upstream: string, endpoint: string, ok: boolean, durationMs: number, message: string): void {
-    this.#options.tally.checked(upstream, endpoint, ok, durationMs)
+  checked(upstream: string, endpoint: string, probe: Probe, durationMs: number): void {
+    const { tally, clock } = this.#options
+    tally.checked(upstream, endpoint, resultOf(probe), durationMs)
     const entry = this.#entries.get(keyOf(upstream, endpoint))
     if (entry === undefined) return
-    entry.check = {
-      ok,
-      at: new Date(this.#options.clock.wall()).toISOString(),
-      duration_ms: Math.round(durationMs * 10) / 10,
-      message: ok ? 'passed' : message,
-    }
-    if (ok) this.#reached(entry)
+    takeCheck(entry, probe, durationMs, clock.wall())
+    if (probe.ok) this.#reached(entry)
   }
 
   /** A managed worker accepts connections (`reason` undefined), or has ended. */
@@ -171,7 +178,7 @@ export class HealthBoard {
     for (const entry of this.#entries.values()) {
       const ejected = this.#has(entry, STATE.ejected)
       if (ejected && !this.#ejections.isRunning(entry.slot)) this.#eject(entry, 'failures in traffic')
-      if (this.#has(entry, STATE.unreachable)) this.#revive(entry, 'connects fail')
+      if (this.#has(entry, STATE.unreachable)) this.#revive(entry, entry.unreachable ?? 'connects fail')
     }
   }
 
@@ -197,6 +204,7 @@ export class HealthBoard {
 
   /** Gives up connects under way. */
   stop(): void {
+    this.#startup.stop()
     for (const entry of this.#entries.values()) entry.revival?.stop()
   }
 
@@ -204,10 +212,8 @@ export class HealthBoard {
   status(upstream: string): EndpointStatus[] {
     const { shared, clock } = this.#options
     return (this.#pools.get(upstream) ?? []).map(entry =>
-      endpointStatus(entry, {
-        bits: shared.state(entry.slot),
-        ramp: shared.ramp(entry.slot),
-        inflight: shared.inflight(entry.slot),
+      endpointStatus(entry, shared, {
+        starting: this.#startup.isStarting(keyOf(upstream, entry.config.name)),
         nowMs: clock.now(),
       }),
     )
@@ -233,6 +239,8 @@ export class HealthBoard {
     }
     const entry = newEntry(upstream, config, upstreamSlot, slot, this.#options.clock.wall())
     this.#resetSlot(entry)
+    if (entry.withoutProcess !== undefined)
+      this.#startup.begin(key, () => this.#settle(entry, downReason(entry)))
     return entry
   }
 
@@ -265,6 +273,7 @@ export class HealthBoard {
     const { log, tally } = this.#options
     const counted = entry.announcedDown && entry.unreachable === undefined
     entry.announcedDown = false
+    this.#startup.end(keyOf(entry.upstream, entry.config.name))
     if (counted) tally.changed(entry.upstream, entry.config.name, 'up')
     // One that was down and passes its probes again is another process: what its predecessor did in traffic is forgiven.
     this.#ejections.forgive(entry.slot)
@@ -272,9 +281,10 @@ export class HealthBoard {
   }
 
   #revive(entry: EndpointEntry, reason: string): void {
-    if (entry.unreachable !== undefined) return
-    const { log, tally, clock, timers, random } = this.#options
+    const known = entry.unreachable !== undefined
     entry.unreachable = reason
+    if (known) return
+    const { log, tally, clock, timers, random } = this.#options
     entry.flaps = clock.now() - entry.reachedAtMs < FLAP_MS ? entry.flaps + 1 : 0
     entry.revival = new Revival({
       flaps: entry.flaps,
@@ -283,6 +293,9 @@ export class HealthBoard {
       timers,
       random,
       held: () => this.isHeld(entry.upstream),
+      failed: news => {
+        entry.unreachable = news
+      },
       reached: () => this.#reached(entry),
     })
     this.#wentOut(entry)
@@ -382,12 +395,4 @@ export class HealthBoard {
     const pool = this.#pools.get(upstream) ?? []
     return endpoint === undefined ? pool : pool.filter(entry => entry.config.name === endpoint)
   }
-}
-
-function ownerOf({ upstream, config }: EndpointEntry): string {
-  return JSON.stringify([upstream, config.name, config.address])
-}
-
-function keyOf(upstream: string, endpoint: string): string {
-  return `${upstream}\n${endpoint}`
 }

@@ -5,6 +5,7 @@ import type { Clock } from '../base/clock.ts'
 import type { ServerLog } from '../base/server-log.ts'
 import type { SharedState } from '../base/shared-state.ts'
 import type { Timers } from '../base/timers.ts'
+import { endpointTraffic } from './endpoint-traffic.ts'
 import { HealthBoard } from './health-board.ts'
 import { OutlierWatch } from './outlier-watch.ts'
 import type { RunningPool } from './running-pool.ts'
@@ -52,8 +53,9 @@ export class HealthKeeping {
         board.checkFlipped(upstream, endpoint, health.state === 'up' ? undefined : health.reason)
       },
       onWant: () => shared.descriptors.miss(),
-      onResult: (upstream, endpoint, ok, durationMs, reason) => {
-        board.checked(upstream, endpoint, ok, durationMs, reason)
+      traffic: (upstream, endpoint) => endpointTraffic(options, upstream, endpoint),
+      onResult: (upstream, endpoint, probe, durationMs) => {
+        board.checked(upstream, endpoint, probe, durationMs)
       },
     })
     this.#outliers = new OutlierWatch({

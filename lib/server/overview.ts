@@ -9,6 +9,7 @@ import type { CertificateKeeping } from './certificate-keeping.ts'
 import type { HealthBoard } from './health-board.ts'
 import type { ManagedWorkers } from './managed-workers.ts'
 import type { Membership } from './membership.ts'
+import { type QueueStatus, queueStatus } from './queue-status.ts'
 import type { Reloader } from './reloader.ts'
 import type { Rollout } from './rollout.ts'
 import type { SpoolWatch } from './spool-watch.ts'
@@ -59,6 +60,7 @@ export class Overview {
       beats: thread => shared.beats(thread),
       restarts: pool.restarts,
       board,
+      queue: upstream => this.#queue(upstream),
       managed: managed.status(),
       membership: this.#parts.membership,
       reload: reloader.last,
@@ -79,6 +81,12 @@ export class Overview {
       }
     }
     return tunnels
+  }
+
+  #queue(upstream: string): QueueStatus {
+    const { shared, clock, rollout } = this.#parts
+    const place = rollout.placement?.upstreams.find(({ name }) => name === upstream)
+    return queueStatus(shared, place?.slot, clock.now())
   }
 
   #spool(): SpoolFacts {

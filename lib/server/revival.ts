@@ -24,6 +24,8 @@ export interface RevivalOptions {
   random(): number
   /** Nothing of the upstream is ready: requests wait for this endpoint. */
   held(): boolean
+  /** A connect has failed, for this reason. */
+  failed(reason: string): void
   /** A connect got through. Called once; the revival has ended. */
   reached(): void
 }
@@ -73,12 +75,13 @@ export class Revival {
     const abort = new AbortController()
     this.#abort = abort
     this.#limit.set(CONNECT_MS)
-    const { ok } = await probeHandshake(this.#options.peer(), abort.signal)
+    const probe = await probeHandshake(this.#options.peer(), abort.signal)
     if (this.#abort !== abort) return
     this.#abort = undefined
     this.#limit.clear()
-    if (ok) this.#options.reached()
-    else this.#failed()
+    if (probe.ok) return this.#options.reached()
+    this.#options.failed(probe.reason)
+    this.#failed()
   }
 
   #failed(): void {

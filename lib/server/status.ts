@@ -7,6 +7,7 @@ import type { EndpointStatus } from './endpoint-entry.ts'
 import type { HealthBoard } from './health-board.ts'
 import type { WorkerStatus } from './managed-workers.ts'
 import type { Membership } from './membership.ts'
+import type { QueueStatus } from './queue-status.ts'
 import type { ReloadResult } from './reloads.ts'
 
 /** What a status document is made from. */
@@ -22,6 +23,8 @@ export interface StatusFacts {
   beats(thread: number): number
   readonly restarts: Readonly<Record<RestartReason, number>>
   readonly board: Pick<HealthBoard, 'status'>
+  /** What of the upstream waits. */
+  queue(upstream: string): QueueStatus
   readonly managed: readonly WorkerStatus[]
   readonly membership: Pick<Membership, 'problems' | 'deployed'>
   readonly reload: ReloadResult | undefined
@@ -83,6 +86,7 @@ export interface UpstreamStatus {
   readonly name: string
   readonly balance: string
   readonly endpoints: readonly EndpointRow[]
+  readonly queue: QueueStatus
   /** Names and files that endpoints come from and that cannot be had at the moment. */
   readonly problems: readonly string[]
   /** What a deploy has put in the place of the configured endpoints; null: they are as configured. */
@@ -156,6 +160,7 @@ export function statusDocument(facts: StatusFacts): StatusDocument {
       name,
       balance,
       endpoints: board.status(name).map(it => ({ ...it, tunnels: facts.tunnels(name, it.name) })),
+      queue: facts.queue(name),
       problems: facts.membership.problems(name),
       deployed: facts.membership.deployed(name) ?? null,
     })),

@@ -23,7 +23,7 @@ function worstOf(status: StatusDocument): Verdict {
   const { phase, threads, upstreams, spool, last_reload: last } = status
   if (phase !== 'ready') return { kind: 'bad', sentence: `the process is ${phase}` }
   const lost = upstreams.find(({ endpoints }) => endpoints.every(isNotUp))
-  if (lost !== undefined) return { kind: 'bad', sentence: lostText(lost) }
+  if (lost !== undefined) return { kind: isStarting(lost) ? 'doubtful' : 'bad', sentence: lostText(lost) }
   if (spool.problem !== null) {
     return { kind: 'bad', sentence: `uploads that do not fit into memory get a 503: ${spool.problem}` }
   }
@@ -49,6 +49,8 @@ function worstOf(status: StatusDocument): Verdict {
   if (last?.ok === false) {
     return { kind: 'doubtful', sentence: 'the newest configuration is refused; the one before goes on' }
   }
+  const full = upstreams.find(isBusy)
+  if (full !== undefined) return { kind: 'doubtful', sentence: busyText(full) }
   const ups = upstreams.length === 0 ? '' : ': every endpoint is up'
   return { kind: 'good', sentence: `all is well${ups}` }
 }
@@ -57,7 +59,14 @@ function certificateText({ listener, names }: CertificateStatus): string {
   return `the certificate of listener ${listener} for ${names[0] ?? 'no name'}`
 }
 
-function lostText({ name, endpoints, problems }: UpstreamStatus): string {
+/** Its workers were started a moment ago. */
+function isStarting({ endpoints }: UpstreamStatus): boolean {
+  return endpoints.some(({ starting }) => starting)
+}
+
+function lostText(upstream: UpstreamStatus): string {
+  const { name, endpoints, problems } = upstream
+  if (isStarting(upstream)) return `upstream ${name} is starting: its requests wait`
   const reason = endpoints.find(it => it.reason !== undefined)?.reason ?? problems?.[0]
   const why = reason === undefined ? '' : ` (${reason})`
   if (endpoints.length > 0 && endpoints.every(({ state }) => state === 'draining'))
@@ -66,6 +75,23 @@ function lostText({ name, endpoints, problems }: UpstreamStatus): string {
   const tried = endpoints.some(({ state }) => state === 'ejected')
   const then = tried ? 'those that are ejected are tried all the same' : 'its requests wait, then get a 503'
   return `upstream ${name} has no endpoint that is up${why}: ${then}`
+}
+
+/** A queue of so long a wait is worth a word; a moment's one is what queues are for. */
+const LONG_WAIT_MS = 1000
+
+function isBusy({ queue }: UpstreamStatus): boolean {
+  return queue.waiting > 0 && queue.oldest_ms >= LONG_WAIT_MS
+}
+
+/** What runs, and what waits for it. */
+function busyText({ name, endpoints, queue }: UpstreamStatus): string {
+  const up = endpoints.filter(endpoint => !isNotUp(endpoint))
+  const taken = up.reduce((sum, { inflight }) => sum + inflight, 0)
+  const slots = up.every(it => it.slots !== undefined)
+    ? `${taken} of ${up.reduce((sum, it) => sum + (it.slots ?? 0), 0)} slots taken`
+    : `${taken} requests run`
+  return `upstream ${name}: ${slots}, ${queue.waiting} wait, the oldest for ${Math.floor(queue.oldest_ms / 1000)} s`
 }
 
 function namesNotUp({ name, endpoints }: UpstreamStatus): string[] {

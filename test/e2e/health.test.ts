@@ -4,7 +4,7 @@ import type { StatusDocument } from '../../lib/server/status.ts'
 import { assertClean, type Running, startCauseway } from '../support/causeway.ts'
 import { configText } from '../support/config-text.ts'
 import { ask, get, post } from '../support/raw-client.ts'
-import { RecordingUpstream, type Script } from '../support/recording-upstream.ts'
+import { RecordingUpstream, type Script, type UpstreamLine } from '../support/recording-upstream.ts'
 import { until } from '../support/until.ts'
 
 // Which endpoints get traffic, and when: probe first, quick probes, refused connects, outliers, slow start.
@@ -176,3 +176,91 @@ t.test('of three endpoints, one that fails more often than not is ejected for a 
   t.equal(causeway.lines.filter(({ msg }) => msg === 'endpoint ejected').length, 1, 'it does well now')
   await assertClean(t, causeway, apps)
 })
+
+/** An app of so many workers: what comes beyond waits until one is free, probes too. */
+class Workers {
+  readonly #waiting: { readonly line: UpstreamLine; readonly ms: number }[] = []
+  #free: number
+  #hangs = false
+
+  constructor(app: RecordingUpstream, count: number, times: Readonly<Record<string, number>>) {
+    this.#free = count
+    for (const [path, ms] of Object.entries(times)) {
+      app.on(path, line => {
+        this.#waiting.push({ line, ms })
+        this.#next()
+      })
+    }
+  }
+
+  /** Nothing is answered any more. */
+  hang(): void {
+    this.#hangs = true
+  }
+
+  #next(): void {
+    const next = this.#free > 0 && !this.#hangs ? this.#waiting.shift() : undefined
+    if (next === undefined) return
+    this.#free -= 1
+    setTimeout(() => {
+      if (this.#hangs) return
+      this.#free += 1
+      next.line.send('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n')
+      this.#next()
+    }, next.ms)
+  }
+}
+
+t.test('an app whose workers are all busy stays up, one that hangs does not', async t => {
+  const app = await RecordingUpstream.start(t)
+  const slow = new Workers(app, 4, { '/healthz': 0, '/slow': 3_000 })
+  const causeway = await startCauseway(t, {
+    config: configText({
+      endpoints: [app.port],
+      upstream: `max_inflight = 4
+server = "gunicorn"
+queue = { length = 1000, timeout = "1m" }
+timeouts = { response = "30s" }
+health = { path = "/healthz", interval = "1s", timeout = "1s", rise = 1, fall = 2 }`,
+    }),
+  })
+  await until('the first check', async () => (await endpoint(causeway, app))?.state === 'up')
+  let going = true
+  const answers: number[] = []
+  const client = async () => {
+    while (going) answers.push((await ask(causeway.port(), get('/slow')).catch(() => ({ status: 0 }))).status)
+  }
+  const clients = Array.from({ length: 12 }, client)
+  await causeway.metric('causeway_upstream_health_checks_total', { result: 'busy' }, count => count >= 4)
+  t.match(await endpoint(causeway, app), { state: 'up', slots: 4, inflight: 4 })
+  t.notOk(
+    causeway.lines.some(({ msg }) => msg === 'endpoint down'),
+    'it never went out',
+  )
+  t.same(new Set(answers), new Set([200]))
+  going = false
+  slow.hang()
+  const { reason } = await causeway.line('endpoint down', ({ msg }) => msg === 'endpoint down')
+  t.match(reason, /^timed out after 1s \(no answer\); 4 of 4 slots are taken/)
+  await app.stop()
+  await Promise.all(clients)
+  await causeway.stop()
+})
+
+t.test(
+  'a worker that Causeway has just started is starting: the log of a healthy start has no warning',
+  async t => {
+    const causeway = await startCauseway(t, {
+      config: configText({
+        endpoints: [],
+        upstream: `health = { path = "/" }
+run = { command = ["${process.execPath}", "-e", "setTimeout(() => require('http').createServer((q, r) => r.end()).listen(process.env.PORT, '127.0.0.1'), 700)"], count = 2 }`,
+      }).replace('endpoints = []\n', ''),
+    })
+    t.equal((await ask(causeway.port(), get('/'))).status, 200)
+    await causeway.metric('causeway_upstream_server_state', { state: 'up' }, count => count === 2)
+    const warnings = causeway.lines.filter(({ level }) => level === 'warn' || level === 'error')
+    t.same(warnings, [])
+    await assertClean(t, causeway)
+  },
+)

@@ -4,6 +4,7 @@ import { type AddressInfo, createServer as createTcpServer, type Server, type So
 import type t from 'tap'
 import { Timers } from '../../lib/base/timers.ts'
 import type { Address, EndpointProtocol, HealthConfig } from '../../lib/config/model.ts'
+import type { Alibi, Traffic } from '../../upstreams/health/alibi.ts'
 import type { Health } from '../../upstreams/health/health.ts'
 import type { ProbeTarget } from '../../upstreams/health/probe-target.ts'
 import { Prober } from '../../upstreams/health/prober.ts'
@@ -28,6 +29,7 @@ export interface Result {
   readonly ok: boolean
   readonly durationMs: number
   readonly reason: string
+  readonly alibi: Alibi | undefined
 }
 
 /** A prober whose clock stands still until the test moves it, on real sockets. */
@@ -41,6 +43,8 @@ export class Bench {
   /** What the prober is told when it asks. */
   serves = false
   held = false
+  /** What traffic shows. */
+  traffic: Traffic | undefined = undefined
   #notify = () => {}
 
   constructor(t: Tap) {
@@ -52,9 +56,12 @@ export class Bench {
       random: () => this.random,
       serves: () => this.serves,
       isHeld: () => this.held,
+      traffic: () => this.traffic,
       onChange: (_upstream, endpoint, health, lastedMs) => this.changes.push({ endpoint, health, lastedMs }),
-      onResult: (_upstream, endpoint, ok, durationMs, reason) => {
-        this.results.push({ endpoint, ok, durationMs, reason })
+      onResult: (_upstream, endpoint, probe, durationMs) => {
+        const reason = probe.ok ? '' : probe.reason
+        const alibi = probe.ok ? undefined : probe.alibi
+        this.results.push({ endpoint, ok: probe.ok, durationMs, reason, alibi })
         this.#notify()
       },
     })

@@ -1,3 +1,5 @@
+import type { Alibi } from './alibi.ts'
+
 /**
  * What active checks say of one endpoint. Ejection and drain are machines of their own (house words: ready). `new` has not passed
  * yet: it gets no traffic, and its first pass is enough; the reason is undefined before its first probe has ended.
@@ -10,8 +12,16 @@ export type Health =
 /** What one probe found. The reason is for people. */
 export type Probe =
   | { readonly ok: true }
-  /** `local`: it could not be made, for want of something here; that says nothing about the endpoint. */
-  | { readonly ok: false; readonly reason: string; readonly local?: boolean }
+  | {
+      readonly ok: false
+      readonly reason: string
+      /** It could not be made, for want of something here; that says nothing about the endpoint. */
+      readonly local?: boolean
+      /** It got through to the endpoint, and no answer came in time: that one may be busy with other requests. */
+      readonly unanswered?: true
+      /** That is no failure: see Alibi. */
+      readonly alibi?: Alibi
+    }
 
 /** Consecutive results that it takes to change sides; at least 1 each. */
 export interface Thresholds {
@@ -38,7 +48,8 @@ export function afterProbe(now: Health, probe: Probe, { rise, fall }: Thresholds
       if (probe.ok) return { state: 'up', fails: 0 }
       return now.reason === probe.reason ? now : { state: 'new', reason: probe.reason }
     case 'up': {
-      if (probe.ok) return now.fails === 0 ? now : { state: 'up', fails: 0 }
+      if (probe.ok || probe.alibi === 'alive') return now.fails === 0 ? now : { state: 'up', fails: 0 }
+      if (probe.alibi === 'patient') return now
       const fails = now.fails + 1
       return fails < fall ? { state: 'up', fails } : { state: 'down', passes: 0, reason: probe.reason }
     }

@@ -10,6 +10,8 @@ import { ownGreeting, type ProbeTarget, peerOf } from './probe-target.ts'
 
 type Connected = buildConnector.Callback
 
+const NO_CONNECTION = 'no connection'
+
 /**
  * One GET on a connection of its own, which is closed afterwards: a kept one would park on a sync worker and
  * block it. In the protocol of the endpoint, with the same TLS as its traffic. Redirects are answers like others. Never rejects. The caller
@@ -18,7 +20,7 @@ type Connected = buildConnector.Callback
 export async function probeHttp(target: ProbeTarget, signal: AbortSignal): Promise<Probe> {
   const connecting = new ProbeConnection(target)
   const client = clientFor(target, connecting)
-  let reached = 'no connection'
+  let reached = NO_CONNECTION
   client.once('connect', () => {
     reached = 'no answer'
   })
@@ -29,7 +31,10 @@ export async function probeHttp(target: ProbeTarget, signal: AbortSignal): Promi
     const { location } = answer.headers
     return judgeStatus(target, answer.statusCode, Array.isArray(location) ? location[0] : location)
   } catch (error) {
-    return signal.aborted ? { ok: false, reason: reached } : failedProbe(error, target.address)
+    if (!signal.aborted) return failedProbe(error, target.address)
+    // A handshake is made by the app: it waits for a worker like a request.
+    const unconnected = reached === NO_CONNECTION && !isSecure(target.protocol)
+    return unconnected ? { ok: false, reason: reached } : { ok: false, reason: reached, unanswered: true }
   } finally {
     connecting.end()
     // Not awaited: it may hang on what the endpoint does not do.

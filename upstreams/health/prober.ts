@@ -1,7 +1,8 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Clock } from '../../lib/base/clock.ts'
 import { Timers } from '../../lib/base/timers.ts'
-import { type Health, serving, UNKNOWN } from './health.ts'
+import type { Traffic } from './alibi.ts'
+import { type Health, type Probe, serving, UNKNOWN } from './health.ts'
 import { type ProbeTarget, probeKey } from './probe-target.ts'
 import { type ProbeStatus, Watch, type WatchContext } from './watch.ts'
 
@@ -16,8 +17,8 @@ export interface ProberOptions {
    * stay marked.
    */
   onChange(upstream: string, endpoint: string, health: Health, lastedMs: number): void
-  /** Every probe; `reason` is '' when it passed. */
-  onResult?(upstream: string, endpoint: string, ok: boolean, durationMs: number, reason: string): void
+  /** Every probe. */
+  onResult?(upstream: string, endpoint: string, probe: Probe, durationMs: number): void
   /** A probe could not be made, for want of something here. */
   onWant?(): void
   /** For tests that move the clock themselves; otherwise the prober ticks its own. */
@@ -26,6 +27,8 @@ export interface ProberOptions {
   serves?(upstream: string, endpoint: string): boolean
   /** True while nothing of the upstream is ready. Default: never. */
   isHeld?(upstream: string): boolean
+  /** What traffic shows of an endpoint, so that a busy one is not taken for a dead one. Default: nothing. */
+  traffic?(upstream: string, endpoint: string): Traffic | undefined
 }
 
 /**
@@ -102,12 +105,13 @@ function contextOf(options: ProberOptions, timers: Timers): WatchContext {
     timers,
     random: () => options.random(),
     isHeld: upstream => options.isHeld?.(upstream) === true,
+    traffic: ({ upstream, endpoint }) => options.traffic?.(upstream, endpoint),
     changed({ upstream, endpoint }, health, lastedMs) {
       options.onChange(upstream, endpoint, health, lastedMs)
     },
     notProbed: () => options.onWant?.(),
     probed({ upstream, endpoint }, probe, durationMs) {
-      options.onResult?.(upstream, endpoint, probe.ok, durationMs, probe.ok ? '' : probe.reason)
+      options.onResult?.(upstream, endpoint, probe, durationMs)
     },
   }
 }

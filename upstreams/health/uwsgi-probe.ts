@@ -30,7 +30,12 @@ export function probeUwsgi(target: ProbeTarget, signal: AbortSignal): Promise<Pr
       socket.destroy()
       resolve(probe)
     }
-    const giveUp = () => finish({ ok: false, reason: connected ? answer.reached : 'no connection' })
+    const giveUp = () =>
+      finish(
+        connected
+          ? { ok: false, reason: answer.reached, unanswered: true }
+          : { ok: false, reason: 'no connection' },
+      )
     signal.addEventListener('abort', giveUp)
     socket.once('connect', () => {
       connected = true

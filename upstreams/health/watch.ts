@@ -1,9 +1,12 @@
 import type { Clock } from '../../lib/base/clock.ts'
 import type { Deadline, Timers } from '../../lib/base/timers.ts'
 import { formatDuration } from '../../lib/base/units.ts'
+import type { Traffic } from './alibi.ts'
 import { afterProbe, type Health, isFlip, type Probe } from './health.ts'
 import { probeHttp } from './http-probe.ts'
 import { paceMs } from './pace.ts'
+import { Patience } from './patience.ts'
+import { ProbeLimit } from './probe-limit.ts'
 import type { ProbeTarget } from './probe-target.ts'
 import { probeTcp } from './tcp-probe.ts'
 import { probeUwsgi } from './uwsgi-probe.ts'
@@ -35,6 +38,8 @@ export interface WatchContext {
   random(): number
   /** Nothing of the upstream is ready. */
   isHeld(upstream: string): boolean
+  /** What traffic shows of the endpoint; undefined where nobody knows. */
+  traffic(target: ProbeTarget): Traffic | undefined
   changed(target: ProbeTarget, health: Health, lastedMs: number): void
   probed(target: ProbeTarget, probe: Probe, durationMs: number): void
   /** A probe could not be made, for want of something here. */
@@ -57,7 +62,8 @@ export class Watch implements Deadline {
   /** Asked for while a probe was under way, which may have begun before the trouble. */
   #again = false
   #stopped = false
-  #abort: AbortController | undefined
+  readonly #patience: Patience
+  #limit: ProbeLimit | undefined
   #running: Promise<void> | undefined
 
   constructor(target: ProbeTarget, health: Health, context: WatchContext) {
@@ -65,6 +71,7 @@ export class Watch implements Deadline {
     this.#context = context
     this.#health = health
     this.#sinceMs = context.clock.now()
+    this.#patience = new Patience(() => context.traffic(this.#target), this.#sinceMs)
     this.expired()
   }
 
@@ -99,7 +106,7 @@ export class Watch implements Deadline {
   async stop(): Promise<void> {
     this.#stopped = true
     this.#context.timers.disarm(this)
-    this.#abort?.abort()
+    this.#limit?.giveUp()
     await this.#running
   }
 
@@ -112,7 +119,7 @@ export class Watch implements Deadline {
   /** A mistake of ours says nothing about the endpoint, and the next probe comes all the same. */
   #broke(error: unknown): void {
     this.#running = undefined
-    this.#abort = undefined
+    this.#limit = undefined
     this.#context.timers.report(error)
     this.#next()
   }
@@ -120,17 +127,17 @@ export class Watch implements Deadline {
   async #probe(): Promise<void> {
     const { clock, timers } = this.#context
     const target = this.#target
-    const abort = new AbortController()
-    const limit = new Limit(abort)
     const startMs = clock.now()
-    this.#abort = abort
+    const limit = new ProbeLimit(clock, timers, target.health.timeoutMs)
+    this.#limit = limit
     this.#startedMs = startMs
-    timers.arm(limit, target.health.timeoutMs)
-    const found = await probeOf(target)(target, abort.signal)
-    timers.disarm(limit)
+    this.#patience.probing(startMs)
+    const found = await probeOf(target)(target, limit.signal)
+    const inTime = limit.end()
     if (this.#stopped) return
     const nowMs = clock.now()
-    this.#take(target, withinTime(found, abort.signal.aborted, nowMs - startMs, target), startMs, nowMs)
+    const probe = inTime ? found : late(found, target)
+    this.#take(target, this.#patience.judge(probe, this.#health, nowMs), startMs, nowMs)
   }
 
   #take(target: ProbeTarget, probe: Probe, startMs: number, nowMs: number): void {
@@ -140,10 +147,10 @@ export class Watch implements Deadline {
     this.#health = afterProbe(before, probe, target.health)
     this.#probedAtMs = nowMs
     this.#durationMs = durationMs
-    if (probe.ok && !this.#again) this.#suspected = false
+    if ((probe.ok || probe.alibi === 'alive') && !this.#again) this.#suspected = false
     if (before.state !== this.#health.state) this.#sinceMs = nowMs
     this.#running = undefined
-    this.#abort = undefined
+    this.#limit = undefined
     // A check that could not be made is none.
     if (probe.ok || probe.local !== true) this.#context.probed(target, probe, durationMs)
     else this.#context.notProbed()
@@ -194,25 +201,12 @@ function probeOf({
   return protocol === 'uwsgi' ? probeUwsgi : probeHttp
 }
 
-/** The absolute limit of one probe. */
-class Limit implements Deadline {
-  dueMs = Number.POSITIVE_INFINITY
-  slot: number | undefined = undefined
-  readonly #abort: AbortController
-
-  constructor(abort: AbortController) {
-    this.#abort = abort
-  }
-
-  expired(): void {
-    this.#abort.abort()
-  }
-}
-
-/** Timers are coarse: what came in the gap between the limit and its tick is late all the same. */
-function withinTime(probe: Probe, aborted: boolean, durationMs: number, { health }: ProbeTarget): Probe {
-  if (!aborted && durationMs <= health.timeoutMs) return probe
+/** What came too late is as good as nothing, but for the reason; an answer that was late was an answer all the same. */
+function late(probe: Probe, { health }: ProbeTarget): Probe {
   if (!probe.ok && probe.local === true) return probe
-  const detail = aborted && !probe.ok ? ` (${probe.reason})` : ''
-  return { ok: false, reason: `timed out after ${formatDuration(health.timeoutMs)}${detail}` }
+  const detail = probe.ok ? '' : ` (${probe.reason})`
+  const reason = `timed out after ${formatDuration(health.timeoutMs)}${detail}`
+  return probe.ok || probe.unanswered === true
+    ? { ok: false, reason, unanswered: true }
+    : { ok: false, reason }
 }
