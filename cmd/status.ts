@@ -31,6 +31,7 @@ function read(body: string): StatusDocument {
     spool: { problem: null },
     certificates: [],
     certificate_problems: [],
+    log_problems: [],
   }
   return { ...later, ...JSON.parse(body) } as StatusDocument
 }
@@ -60,6 +61,7 @@ function describe(it: StatusDocument): string {
     ...it.listeners.map(listener => `listener ${listener.name}  ${listener.address}`),
     ...it.certificates.map(describeCertificate),
     ...it.certificate_problems.map(problem => `certificate: ${problem}`),
+    ...it.log_problems,
     ...it.upstreams.flatMap(describeUpstream),
     ...it.tunnels.map(describeTunnel),
     ...it.routes.filter(route => route.closed).map(({ name }) => `route ${name}  closed for maintenance`),

@@ -139,6 +139,7 @@ const FULL_UPSTREAMS = [
       command: ['node', 'app.ts', '{socket}'],
       count: 3,
       env: { MODE: 'demo' },
+      withheld: ['PEBBLE_CA'],
       transport: 'socket',
       protocol: 'uwsgi',
     },

@@ -220,7 +220,14 @@ t.test('what waits for slots of an upstream is counted over all threads', async 
 function placeWorker(bench: HealthBench): void {
   const [endpoint] = configOf([1]).endpoints
   if (endpoint === undefined) throw new Error('no endpoint')
-  const run = { command: ['app'], count: 1, env: {}, transport: 'port', protocol: 'http1' } as const
+  const run = {
+    command: ['app'],
+    count: 1,
+    env: {},
+    withheld: [],
+    transport: 'port',
+    protocol: 'http1',
+  } as const
   bench.place([], { run, health: HEALTH, endpoints: [{ ...endpoint, name: 'worker-1' }] })
 }
 

@@ -2,12 +2,15 @@ import { execFileSync } from 'node:child_process'
 import {
   closeSync,
   constants,
+  existsSync,
   mkdirSync,
   openSync,
   readFileSync,
   readSync,
   renameSync,
+  rmSync,
   statSync,
+  symlinkSync,
 } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -22,12 +25,16 @@ class Desk {
   readonly timers = new Timers(this.clock)
   readonly log: LogDestination
 
+  /** Why writing fails, each time that this changed. */
+  readonly flips: (string | undefined)[] = []
+
   constructor(target: LogTarget, maxBacklog?: number) {
     const { timers, clock } = this
     this.log = new LogDestination({
       target,
       timers,
       clock,
+      observer: { flipped: problem => this.flips.push(problem) },
       ...(maxBacklog === undefined ? {} : { maxBacklog }),
     })
   }
@@ -206,4 +213,60 @@ t.test('what comes after the close counts as dropped', async t => {
   log.write('late\n')
   t.equal(log.dropped, 1)
   t.equal(read(path), '')
+})
+
+t.test(
+  'a FIFO that nobody reads holds up neither opening nor closing; who comes to read finds the lines',
+  async t => {
+    const path = join(t.testdir({}), 'fifo')
+    execFileSync('mkfifo', [path])
+    const desk = new Desk({ kind: 'file', path })
+    desk.log.write('first\n')
+    desk.log.flush()
+    const readFd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
+    t.teardown(() => closeSync(readFd))
+    await until('the line', () => drain({ readFd, writeFd: -1 }) === 'first\n')
+    for (let i = 0; i < 200; i += 1) desk.log.write('x'.repeat(1023))
+    desk.log.flush()
+    const closed = desk.log.close()
+    const ticking = setInterval(() => desk.pass(100), 10)
+    await closed
+    clearInterval(ticking)
+    t.pass('closed beside a reader that does not read')
+  },
+)
+
+t.test('a full disk is told once, and once when it is over; status has a sentence meanwhile', async t => {
+  const folder = t.testdir({})
+  const path = join(folder, 'access.log')
+  symlinkSync('/dev/full', path)
+  const desk = new Desk({ kind: 'file', path })
+  desk.log.write('lost for now\n')
+  desk.log.flush()
+  await until('the failure', () => desk.flips.length === 1)
+  t.same(desk.flips, ['no space is left on the device'])
+  t.equal(desk.log.problem, 'no space is left on the device; 0 lines lost so far')
+  rmSync(path)
+  desk.log.reopen()
+  await until('the line', () => {
+    desk.pass(100)
+    return existsSync(path) && read(path) === 'lost for now\n'
+  })
+  await until('the end of it', () => desk.flips.length === 2)
+  t.equal(desk.log.problem, undefined)
+  await desk.log.close()
+})
+
+t.test('a flood of lines that are not ours leaves room for those that are', async t => {
+  const ends = pipe(t)
+  const desk = new Desk({ kind: 'fd', fd: ends.writeFd }, 512 * 1024)
+  for (let i = 0; i < 2_000; i += 1) desk.log.writeOther(`${'x'.repeat(1022)}\n`)
+  desk.log.writeBytes(Buffer.from(`${'y'.repeat(1022)}\n`))
+  const lost = desk.log.dropped
+  t.ok(lost > 1_000, `${lost} were lost`)
+  t.match(desk.log.problem, /^whoever reads it is too slow; \d+ lines lost so far$/)
+  desk.log.write('this is ours\n')
+  t.equal(desk.log.dropped, lost)
+  desk.pass(61_000)
+  t.equal(desk.log.problem, undefined, 'a minute later it is over')
 })

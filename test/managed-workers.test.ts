@@ -6,6 +6,7 @@ import { Timers } from '../lib/base/timers.ts'
 import { loadConfig } from '../lib/config/load.ts'
 import type { Snapshot } from '../lib/config/model.ts'
 import { ManagedWorkers } from '../lib/server/managed-workers.ts'
+import { OrphanGuard } from '../lib/server/orphan-guard.ts'
 import { WorkerProcess } from '../lib/server/worker-process.ts'
 import { until } from './support/until.ts'
 
@@ -187,6 +188,7 @@ t.test('a worker that takes no notice of SIGTERM is ended, and so is what it sta
     clock: systemClock,
     timers,
     observer: { reachable: () => {}, ended: () => {}, line: (_worker, _stream, text) => lines.push(text) },
+    guard: new OrphanGuard(),
   })
   worker.start()
   await until('worker and child', () => worker.reachable && lines.length === 1)

@@ -67,6 +67,7 @@ function status(changes: Partial<StatusDocument>): StatusDocument {
     spool: SPOOL,
     certificates: [],
     certificate_problems: [],
+    log_problems: [],
     workers: [],
     warnings: [],
     last_reload: null,

@@ -17,3 +17,17 @@ export function whyUnreadable(error: unknown): string {
   const { code, message } = error as NodeJS.ErrnoException
   return WORDS.get(code ?? '') ?? code ?? message
 }
+
+const UNWRITABLE: ReadonlyMap<string, string> = new Map([
+  ['ENOSPC', 'no space is left on the device'],
+  ['EDQUOT', 'the quota of this user is used up'],
+  ['EFBIG', 'the file is as large as it may be'],
+  ['EROFS', 'the file system is read-only'],
+  ['EIO', 'the disk reports an error'],
+  ['EPIPE', 'nobody reads it'],
+])
+
+/** Why a file could not be written, in words; where there are none, the system's own code. */
+export function whyUnwritable({ code, message }: NodeJS.ErrnoException): string {
+  return UNWRITABLE.get(code ?? '') ?? code ?? message
+}

@@ -1,6 +1,7 @@
-import { closeSync, constants, fstatSync, openSync, write, writeSync } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, statSync, write, writeSync } from 'node:fs'
 import { isatty } from 'node:tty'
 import type { Clock } from './clock.ts'
+import { whyUnwritable } from './errno-words.ts'
 import type { Deadline, Timers } from './timers.ts'
 
 /** Where lines go. A descriptor stays its owner's; a file is ours and can be reopened. */
@@ -15,6 +16,13 @@ export interface LogDestinationOptions {
   readonly clock: Clock
   /** Characters held back while the reader stalls; beyond that the newest lines are dropped and counted. */
   readonly maxBacklog?: number
+  readonly observer?: LogObserver
+}
+
+/** What a destination tells when writing begins to fail, and when it works again. */
+export interface LogObserver {
+  /** `problem`: in words, such as `no space is left on the device`; undefined: all is well again. */
+  flipped(problem: string | undefined): void
 }
 
 const MAX_BACKLOG = 8 * 1024 * 1024
@@ -27,6 +35,10 @@ const RETRY_MS = 100
 /** Longest that `flushSync` waits for a reader that does not read. */
 const PATIENCE_MS = 500
 const NAP_MS = 10
+/** Of the backlog, what only Causeway's own lines may take: those of apps and of requests can be a flood, and ours say so. */
+const OWN_SHARE = 1 / 8
+/** After a lost line the destination counts as slow for so long. */
+const SLOW_MS = 60_000
 const MAX_NAPS = PATIENCE_MS / NAP_MS
 
 /**
@@ -56,11 +68,16 @@ export class LogDestination {
   #backlog = 0
   #dropped = 0
   #unreported = 0
+  readonly #observer: LogObserver | undefined
+  /** Why writing fails now, and when a line was last lost. */
+  #failure: string | undefined
+  #droppedAtMs = Number.NEGATIVE_INFINITY
   #idle: (() => void) | undefined
 
   /** Throws when a file cannot be opened. */
-  constructor({ target, timers, clock, maxBacklog = MAX_BACKLOG }: LogDestinationOptions) {
+  constructor({ target, timers, clock, maxBacklog = MAX_BACKLOG, observer }: LogDestinationOptions) {
     this.#target = target
+    this.#observer = observer
     this.#timers = timers
     this.#clock = clock
     this.#maxBacklog = maxBacklog
@@ -79,15 +96,29 @@ export class LogDestination {
       this.drop(lines)
       return
     }
+    this.#take(text)
+  }
+
+  /** The same for lines of others, of which there may be a flood: they leave room for Causeway's own. */
+  writeOther(text: string): void {
+    if (this.#closed || this.#backlog + text.length > this.#otherBacklog) this.drop(1)
+    else this.#take(text)
+  }
+
+  #take(text: string): void {
     this.#backlog += text.length
     this.#rope += text
     if (this.#rope.length >= CHUNK) this.flush()
     else if (this.#tick.slot === undefined) this.#timers.arm(this.#tick, FLUSH_MS)
   }
 
-  /** The same for lines that are bytes already; the buffer is the destination's from now on. */
+  get #otherBacklog(): number {
+    return this.#maxBacklog * (1 - OWN_SHARE)
+  }
+
+  /** As `writeOther`, for lines that are bytes already; the buffer is the destination's from now on. */
   writeBytes(bytes: Buffer): void {
-    if (this.#closed || this.#backlog + bytes.length > this.#maxBacklog) {
+    if (this.#closed || this.#backlog + bytes.length > this.#otherBacklog) {
       this.drop(countLines(bytes))
       return
     }
@@ -102,6 +133,14 @@ export class LogDestination {
   drop(lines: number): void {
     this.#dropped += lines
     this.#unreported += lines
+    this.#droppedAtMs = this.#clock.now()
+  }
+
+  /** What is wrong with it now, in words; undefined: nothing. */
+  get problem(): string | undefined {
+    if (this.#failure !== undefined) return `${this.#failure}; ${this.#dropped} lines lost so far`
+    if (this.#clock.now() - this.#droppedAtMs > SLOW_MS) return undefined
+    return `whoever reads it is too slow; ${this.#dropped} lines lost so far`
   }
 
   /** Begins to write what there is. */
@@ -177,8 +216,18 @@ export class LogDestination {
     write(this.#fd, this.#bytes, this.#written, this.#bytes.length - this.#written, null, (error, count) => {
       this.#writing = false
       if (this.#nextFd !== undefined) this.#swap()
+      this.#judge(error)
       this.#wrote(error === null ? count : undefined)
     })
+  }
+
+  /** A full pipe is no failure: its reader takes its time, and lines that are lost by it are counted. */
+  #judge(error: NodeJS.ErrnoException | null): void {
+    if (error?.code === 'EAGAIN') return
+    const failure = error === null ? undefined : whyUnwritable(error)
+    if (failure === this.#failure) return
+    this.#failure = failure
+    this.#observer?.flipped(failure)
   }
 
   /** `count` is undefined when the write failed: EAGAIN from a full pipe, ENOSPC, or a reader that has gone. */
@@ -231,7 +280,21 @@ function openTarget(target: LogTarget): number {
     case 'stdout':
       return unblocked(1)
     case 'file':
-      return openSync(target.path, 'a', 0o640)
+      return openFile(target.path)
+  }
+}
+
+/**
+ * Neither opening nor writing ever waits, also where the file is a FIFO. One that nobody reads cannot be opened for writing alone (ENXIO,
+ * fifo(7)): it is opened for both, and whoever comes to read it finds what its buffer has kept.
+ */
+function openFile(path: string): number {
+  const { O_WRONLY, O_RDWR, O_APPEND, O_CREAT, O_NONBLOCK, O_NOCTTY } = constants
+  try {
+    return openSync(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY, 0o640)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENXIO' || !statSync(path).isFIFO()) throw error
+    return openSync(path, O_RDWR | O_NONBLOCK | O_NOCTTY)
   }
 }
 

@@ -24,6 +24,14 @@ export function interpolate(table: Table, env: Environment, report: Report): Tab
   return { ...table, entries }
 }
 
+/** Names of the environment variables that a value refers to. */
+export function variablesIn(template: string): string[] {
+  return [...template.matchAll(REFERENCE)].flatMap(([, inner = '']) => {
+    const [, name] = VARIABLE.exec(inner) ?? []
+    return name === undefined ? [] : [name]
+  })
+}
+
 function interpolateNode(node: Node, env: Environment, report: Report): Node {
   switch (node.kind) {
     case 'table':

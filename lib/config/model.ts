@@ -231,6 +231,8 @@ export interface RunConfig {
   readonly count: number
   /** Folder the processes start in: the one that Causeway was started in. */
   readonly env: Readonly<Record<string, string>>
+  /** Environment variables that are not the workers', because only the rest of the configuration names them. */
+  readonly withheld: readonly string[]
   /** What a worker is handed: a free loopback port or a socket path. */
   readonly transport: 'port' | 'socket'
   readonly protocol: EndpointProtocol

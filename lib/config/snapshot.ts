@@ -19,6 +19,7 @@ import type {
   Snapshot,
   UpstreamConfig,
 } from './model.ts'
+import { privateVariables } from './private-variables.ts'
 import type { Report } from './problem.ts'
 import { readSettings, type Settings } from './settings.ts'
 import type { AcmeConfig, ListenerTls, TunnelConfig, UpstreamTls } from './tls-model.ts'
@@ -49,6 +50,7 @@ export function buildSnapshot(
   if (purpose === 'check') checkFilesystem({ settings, root, report })
   const pages = readErrorPages(settings, root, report)
   const secured = readUpstreamTls({ settings, root, report })
+  const withheld = privateVariables(root)
   const { server, log, acme } = settings
   const admin = adminOf(settings)
   if (report.failed || server === undefined || log === undefined || admin === undefined || acme === undefined)
@@ -61,7 +63,7 @@ export function buildSnapshot(
     acme: acmeConfig(acme),
     listeners: [...settings.listeners].map(([name, listener]) => listenerConfig(name, listener)),
     upstreams: [...settings.upstreams].map(([name, upstream]) =>
-      upstreamConfig(name, upstream, secured.get(name)),
+      upstreamConfig(name, upstream, secured.get(name), withheld),
     ),
     routes: [...settings.routes].map(([name, route]) => routeConfig(name, route, pages)),
     tunnels: [...settings.tunnels].map(([name, tunnel]): TunnelConfig => ({ name, ...tunnel })),
@@ -107,7 +109,12 @@ type Upstream = Of<'upstreams'>
 type Endpoint = NonNullable<Upstream['endpoints']>[number]
 
 /** The plain data of `[upstreams.NAME]`. `secured`: its `tls` with the files that it names; undefined: they are not wanted. */
-export function upstreamConfig(name: string, upstream: Upstream, secured?: UpstreamTls): UpstreamConfig {
+export function upstreamConfig(
+  name: string,
+  upstream: Upstream,
+  secured?: UpstreamTls,
+  withheld: readonly string[] = [],
+): UpstreamConfig {
   const {
     endpoints = [],
     run,
@@ -126,7 +133,7 @@ export function upstreamConfig(name: string, upstream: Upstream, secured?: Upstr
     endpoints: endpoints.flatMap(fixedEndpoint),
     names: endpoints.flatMap(namedEndpoints),
     endpointsFile: endpointsFile === undefined ? undefined : resolve(endpointsFile),
-    run: run === undefined ? undefined : runConfig(run),
+    run: run === undefined ? undefined : runConfig(run, withheld),
     tls: secured ?? plainTls(tls),
     hashOn: hashOn ?? { on: 'client-ip' },
     body,
@@ -158,13 +165,17 @@ function namedEndpoints({
   return [{ name, lookup: { kind: 'host', host, port }, protocol, weight, backup }]
 }
 
-function runConfig({ command, count, env, protocol }: NonNullable<Upstream['run']>): RunConfig {
+function runConfig(
+  { command, count, env, protocol }: NonNullable<Upstream['run']>,
+  withheld: readonly string[],
+): RunConfig {
   const [program = '', ...rest] = command // the cross-checks have refused an empty command
   const wantsSocket = [...command, ...Object.values(env)].some(word => word.includes('{socket}'))
   return {
     command: [program, ...rest],
     count,
     env,
+    withheld,
     transport: wantsSocket ? 'socket' : 'port',
     protocol: protocol === 'uwsgi' ? 'uwsgi' : 'http1',
   }

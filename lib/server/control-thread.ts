@@ -27,6 +27,7 @@ import { Logs } from './logs.ts'
 import { ManagedWorkers } from './managed-workers.ts'
 import { Membership } from './membership.ts'
 import { OperatorPages } from './operator-pages.ts'
+import { orphanWarnings } from './orphan-warning.ts'
 import { Overview } from './overview.ts'
 import { PlaceMemory } from './place-memory.ts'
 import { Placer } from './placement.ts'
@@ -94,7 +95,7 @@ export class ControlThread {
   /** Takes what `loadConfig` gave. Throws StartFailed if a log file cannot be opened. */
   constructor(options: ControlOptions, { snapshot, warnings }: LoadedWell) {
     this.#first = snapshot
-    this.#firstWarnings = warnings.map(problemText)
+    this.#firstWarnings = [...warnings.map(problemText), ...orphanWarnings(snapshot, process.pid)]
     this.#timers.start()
     this.#threads = Math.min(snapshot.server.workers ?? availableParallelism(), MAX_THREADS)
     this.#maxConnections = maxConnections({ threads: this.#threads, listeners: snapshot.listeners.length })
@@ -320,7 +321,7 @@ export class ControlThread {
   }
 
   workerLine(upstream: string, worker: string, stream: 'stdout' | 'stderr', text: string): void {
-    this.#logs.logger.info({ upstream, endpoint: worker, stream, line: text }, 'worker output')
+    this.#logs.workers.info({ upstream, endpoint: worker, stream, line: text }, 'worker output')
   }
 
   async #stopAll(): Promise<void> {
@@ -371,6 +372,7 @@ export class ControlThread {
       rollout: this.#rollout,
       spool: this.#spool,
       certificates: this.#certificates,
+      logs: this.#logs,
       snapshot: () => this.#snapshot,
     })
   }

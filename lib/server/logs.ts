@@ -12,6 +12,8 @@ export class LogRefused extends Error {
 /** The daemon's own log on stdout, and the access log beside it or in a file. */
 export class Logs {
   readonly logger: Logger
+  /** For what apps say: it may be a flood, and then leaves room for ours. */
+  readonly workers: Logger
   readonly #timers: Timers
   readonly #clock: Clock
   readonly #stdout: LogDestination
@@ -29,6 +31,9 @@ export class Logs {
     this.#stdout = new LogDestination({ target: { kind: 'stdout' }, timers, clock })
     this.#access = this.#openAccess(config)
     this.logger = createLogger(config.level, this.#stdout)
+    this.workers = createLogger(config.level, {
+      write: line => this.#stdout.writeOther(line),
+    })
   }
 
   /** What is in force. */
@@ -41,6 +46,20 @@ export class Logs {
     return { app: this.#stdout.dropped - this.#accessDroppedOnStdout, access: this.#accessDropped }
   }
 
+  /** What is wrong with logs now, a sentence each, for operators. */
+  get problems(): string[] {
+    const files = [
+      ['stdout', this.#stdout],
+      [this.#accessName, this.#access === this.#stdout ? undefined : this.#access],
+    ] as const
+    return files.flatMap(([name, log]) => (log?.problem === undefined ? [] : [`log ${name}: ${log.problem}`]))
+  }
+
+  get #accessName(): string {
+    const { access } = this.#config
+    return access.kind === 'file' ? access.path : access.kind
+  }
+
   /** Takes new settings. Throws LogRefused, and then nothing has changed. */
   apply(config: LogConfig): void {
     if (JSON.stringify(config.access) !== JSON.stringify(this.#config.access)) {
@@ -49,6 +68,7 @@ export class Logs {
       if (before !== this.#stdout) void before?.close()
     }
     this.logger.level = config.level
+    this.workers.level = config.level
     this.#config = config
   }
 
@@ -93,10 +113,22 @@ export class Logs {
 
   #openFile(target: Extract<LogConfig['access'], { kind: 'file' }>): LogDestination {
     try {
-      return new LogDestination({ target, timers: this.#timers, clock: this.#clock })
+      return new LogDestination({
+        target,
+        timers: this.#timers,
+        clock: this.#clock,
+        observer: { flipped: problem => this.#flipped(target.path, problem) },
+      })
     } catch (error) {
       throw new LogRefused(`log.access: ${openErrorText(target.path, error)}`, { cause: error })
     }
+  }
+
+  #flipped(file: string, problem: string | undefined): void {
+    if (problem === undefined)
+      this.logger.info({ file, lost: this.#accessDropped }, 'log file is written again')
+    else
+      this.logger.warn({ file, problem }, 'log file cannot be written: lines are kept for a while, then lost')
   }
 
   #openAccess({ access }: LogConfig): LogDestination | undefined {

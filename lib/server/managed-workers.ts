@@ -6,6 +6,7 @@ import type { Clock } from '../base/clock.ts'
 import type { Timers } from '../base/timers.ts'
 import type { Address, EndpointConfig, RunConfig, Snapshot, UpstreamConfig } from '../config/model.ts'
 import { within } from './alarm.ts'
+import { OrphanGuard } from './orphan-guard.ts'
 import { type WorkerObserver, WorkerProcess } from './worker-process.ts'
 
 /** How long workers of a changed `run` may take until they accept connections; until then the old ones go on. */
@@ -60,6 +61,7 @@ export class ManagedWorkers implements WorkerObserver {
   /** Resolves waits of `prepare` when anything happens to a worker. */
   #changed = Promise.withResolvers<void>()
   #folder: string | undefined
+  readonly #guard = new OrphanGuard()
 
   constructor(options: ManagedOptions) {
     this.#options = options
@@ -177,7 +179,17 @@ export class ManagedWorkers implements WorkerObserver {
     const { env, clock, timers } = this.#options
     const workers = addresses.map((address, i) => {
       const name = `worker-${i + 1}`
-      return new WorkerProcess({ upstream, name, run, address, env, clock, timers, observer: this })
+      return new WorkerProcess({
+        upstream,
+        name,
+        run,
+        address,
+        env,
+        clock,
+        timers,
+        observer: this,
+        guard: this.#guard,
+      })
     })
     return { upstream, run, workers }
   }

@@ -7,6 +7,7 @@ import { SPOOL_BLOCK } from '../proxy/spool-measures.ts'
 import type { Admin } from './admin.ts'
 import type { CertificateKeeping } from './certificate-keeping.ts'
 import type { HealthBoard } from './health-board.ts'
+import type { Logs } from './logs.ts'
 import type { ManagedWorkers } from './managed-workers.ts'
 import type { Membership } from './membership.ts'
 import { type QueueStatus, queueStatus } from './queue-status.ts'
@@ -31,6 +32,7 @@ export interface OverviewParts {
   readonly rollout: Rollout
   readonly spool: SpoolWatch
   readonly certificates: CertificateKeeping
+  readonly logs: Logs
   /** What runs, or shall. */
   snapshot(): Snapshot
 }
@@ -69,6 +71,7 @@ export class Overview {
       spool: this.#spool(),
       certificates: this.#parts.certificates.facts,
       certificateProblems: this.#parts.certificates.problems,
+      logProblems: this.#parts.logs.problems,
     })
   }
 

@@ -36,6 +36,7 @@ export interface StatusFacts {
   readonly certificates: readonly CertificateFacts[]
   /** What is wrong with their files, one sentence each. */
   readonly certificateProblems: readonly string[]
+  readonly logProblems: readonly string[]
 }
 
 /** What waits for slow clients now. */
@@ -66,6 +67,8 @@ export interface StatusDocument {
   readonly certificates: readonly CertificateStatus[]
   /** Files of certificates that are not good: what they held before stays in force. */
   readonly certificate_problems: readonly string[]
+  /** Logs that cannot be written, or whose lines are being lost. */
+  readonly log_problems: readonly string[]
   readonly workers: readonly WorkerStatus[]
   /** Of the running configuration: taken, but somebody should look. */
   readonly warnings: readonly string[]
@@ -169,6 +172,7 @@ export function statusDocument(facts: StatusFacts): StatusDocument {
     spool: spoolStatus(snapshot, facts.spool),
     certificates: facts.certificates.map(it => certificateStatus(it, facts.nowWallMs)),
     certificate_problems: facts.certificateProblems,
+    log_problems: facts.logProblems,
     workers: facts.managed,
     warnings: facts.warnings,
     last_reload: facts.reload ?? null,

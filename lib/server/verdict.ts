@@ -42,6 +42,8 @@ function worstOf(status: StatusDocument): Verdict {
       kind: 'doubtful',
       sentence: `a certificate is not taken, the one before stays in force: ${broken}`,
     }
+  const log = status.log_problems[0]
+  if (log !== undefined) return { kind: 'doubtful', sentence: log }
   // Of what we renew ourselves, a failure is told.
   const soon = status.certificates.find(it => !it.renewed && it.days_left < EXPIRES_SOON_DAYS)
   if (soon !== undefined)

@@ -7,6 +7,8 @@ import type { Address, RunConfig } from '../config/model.ts'
 import { Alarm, within } from './alarm.ts'
 import { Backoff } from './backoff.ts'
 import { LineSplitter } from './line-splitter.ts'
+import type { OrphanGuard } from './orphan-guard.ts'
+import { inheritedBy } from './worker-environment.ts'
 
 const RESTART = { firstMs: 250, maxMs: 10_000, resetAfterMs: 10_000 } as const
 /** Time between two looks whether a starting worker accepts connections. */
@@ -28,11 +30,13 @@ export interface WorkerOptions {
   readonly run: RunConfig
   /** Where it shall listen. */
   readonly address: Address
-  /** Environment to which `run.env`, PORT or SOCKET, and CAUSEWAY_WORKER (the name) are added. */
+  /** Our own environment. What of it is not the worker's is taken out; `run.env`, PORT or SOCKET, and CAUSEWAY_WORKER (the name) are added. */
   readonly env: NodeJS.ProcessEnv
   readonly clock: Clock
   readonly timers: Timers
   readonly observer: WorkerObserver
+  /** Ends the process when this one is killed. */
+  readonly guard: OrphanGuard
 }
 
 /** One app process that is kept alive: started without a shell, in a process group of its own, and started again on the same address. */
@@ -75,6 +79,7 @@ export class WorkerProcess {
     if (address.kind === 'unix') rmSync(address.path, { force: true })
     const child = this.#spawn()
     this.#child = child
+    if (child.pid !== undefined) this.options.guard.add(child.pid)
     this.#again.clear()
     this.#follow(child, 'stdout')
     this.#follow(child, 'stderr')
@@ -108,7 +113,7 @@ export class WorkerProcess {
       // A group of its own: a Ctrl-C in the terminal is for us, and what the worker starts can be ended with it.
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...env, ...run.env, ...ownVariables(this.options) },
+      env: { ...inheritedBy(run, env), ...run.env, ...ownVariables(this.options) },
     })
   }
 
@@ -116,6 +121,7 @@ export class WorkerProcess {
     if (this.#child !== child) return
     // Processes that it left behind would hold its port.
     this.#signal('SIGKILL')
+    if (child.pid !== undefined) this.options.guard.remove(child.pid)
     this.#child = undefined
     this.reachable = false
     this.endedBecause = reason

@@ -35,7 +35,7 @@ async function image(t: Test, engine: Engine): Promise<void> {
       unknown
     >
     t.match(config, {
-      Entrypoint: ['node', '/app/dist/cmd/causeway.js'],
+      Entrypoint: ['tini', '--', 'node', '/app/dist/cmd/causeway.js'],
       Cmd: ['run'],
       StopSignal: /^(SIGTERM|15)$/,
       ExposedPorts: { '8080/tcp': {} },

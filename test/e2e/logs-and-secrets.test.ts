@@ -6,9 +6,25 @@ import { ok, RecordingUpstream, raw } from '../support/recording-upstream.ts'
 import { until } from '../support/until.ts'
 
 const CANARY = 'canary7f3a'
+/** Secrets in all kinds of places. */
+const SECRETS = `
+[upstreams.other]
+run = { command = ["/bin/sh", "-c", "sleep 1000", "${CANARY}"], env = { KEY = "${CANARY}" } }
+health = { path = "/alive?token=${CANARY}", headers = { X-Key = "${CANARY}" }, interval = "1h" }
+sticky = { cookie = "stay", secret = "${CANARY}${CANARY}" }
+[routes.closed]
+path = "/closed/"
+upstream = "app"
+maintenance = { bypass_cookie = "open=${CANARY}${CANARY}" }
+canary = { upstream = "other", share = "1%", header = "X-Try=${CANARY}", cookie = "try=${CANARY}" }
+`
 const upstream = await RecordingUpstream.start(t)
 const causeway = await startCauseway(t, {
-  config: configText({ endpoints: [upstream.port], upstream: 'queue = { timeout = "500ms" }' }),
+  config: configText({
+    endpoints: [upstream.port],
+    upstream: 'queue = { timeout = "500ms" }',
+    more: SECRETS,
+  }),
   env: { SECRET_OF_TEST: CANARY },
 })
 
@@ -118,8 +134,8 @@ t.test(
       }
     }
     await speak(0, 400)
-    await until("the data thread's own series, which begin with its first pulse", async () =>
-      (await ownKeys()).some(key => key.startsWith('causeway_worker_event_loop_lag_seconds')),
+    await until("the data thread's own series, which begin with its second pulse", async () =>
+      (await ownKeys()).some(key => key.startsWith('causeway_worker_event_loop_utilization_ratio')),
     )
     const before = await ownKeys()
     await speak(400, 2_400)

@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import t from 'tap'
 import { assertClean, startCauseway } from '../support/causeway.ts'
+import { isRunning } from '../support/process-state.ts'
 import { ask, get, post, RawClient } from '../support/raw-client.ts'
 import { until } from '../support/until.ts'
 
@@ -69,6 +70,57 @@ t.test('a command that cannot run is told, and ends nothing', async t => {
   await causeway.line('the worker that failed', line => JSON.stringify(line).includes('/nonexistent/app'))
   t.equal(causeway.exited, false)
   await assertClean(t, causeway)
+})
+
+t.test(
+  'workers inherit the environment, but nothing that only the rest of the configuration names',
+  async t => {
+    const tell = `require('node:http').createServer((request, response) => response.end(JSON.stringify(process.env))).listen(process.env.PORT, '127.0.0.1')`
+    const text = config([process.execPath, '-e', tell])
+      .replace('count = 2 }', `count = 1, env = { APP_KEY = "$\{APP_SECRET}" } }`)
+      .replace(
+        'path = "/", interval',
+        `path = "/$\{BOTH}", headers = { X-Key = "$\{PROBE_KEY}", X-Home = "$\{HOME}" }, interval`,
+      )
+      .replace('APP_KEY =', `BOTH = "$\{BOTH}", APP_KEY =`)
+    const given = {
+      APP_SECRET: 'a',
+      PROBE_KEY: 'p',
+      BOTH: 'b',
+      DATABASE_URL: 'd',
+      HOME: '/',
+      NODE_COMPILE_CACHE: '/tmp/none',
+    }
+    const causeway = await startCauseway(t, { config: text, env: { ...given, CAUSEWAY_CONFIG: 'elsewhere' } })
+    const env = JSON.parse((await ask(causeway.port(), get('/'))).body.toString()) as Record<string, string>
+    t.match(env, {
+      APP_KEY: 'a',
+      APP_SECRET: 'a',
+      BOTH: 'b',
+      DATABASE_URL: 'd',
+      HOME: '/',
+      CAUSEWAY_WORKER: 'worker-1',
+    })
+    for (const name of ['PROBE_KEY', 'NODE_COMPILE_CACHE', 'CAUSEWAY_CONFIG']) t.notOk(name in env, name)
+    await assertClean(t, causeway)
+  },
+)
+
+t.test('a Causeway that is killed leaves no worker behind, not even one that ignores SIGTERM', async t => {
+  const stubborn = APP.replace(
+    "process.on('SIGTERM', () => process.exit(0))",
+    "process.on('SIGTERM', () => {})",
+  )
+  const causeway = await startCauseway(t, { config: config([process.execPath, '-e', stubborn]) })
+  await causeway.metric('causeway_upstream_server_up', {}, value => value === 2)
+  const pids = new Set<number>()
+  await until(
+    'both workers',
+    async () => pids.add(Number((await ask(causeway.port(), get('/pid'))).body)).size === 2,
+  )
+  causeway.signal('SIGKILL')
+  t.equal(await causeway.exitCode(), 'SIGKILL')
+  for (const pid of pids) await until(`worker ${pid} to end`, () => !isRunning(pid), 30_000)
 })
 
 async function lives(pid: number): Promise<boolean> {
