@@ -1,6 +1,6 @@
 import type { CellReader } from '../lib/base/cells.ts'
 import { type Axis, type Family, type Labels, pushHistogram, type Sample, type Source } from './family.ts'
-import type { Placed } from './shelves.ts'
+import type { Placed, Rest } from './shelves.ts'
 
 type CellSource = Exclude<Source, { kind: 'read' }>
 
@@ -10,10 +10,11 @@ export function cellSamples(
   source: CellSource,
   objects: readonly Placed[],
   reader: CellReader,
+  rest: Rest = NOTHING,
 ): Sample[] {
   const out: Sample[] = []
-  for (const { labels, rows } of groups(ownLabels(family, source), objects)) {
-    const cellAt = (index: number) => sumOf(reader, rows, source.at + index)
+  for (const { labels, rows, sums } of groups(ownLabels(family, source), objects, rest)) {
+    const cellAt = (index: number) => sumOf(reader, rows, sums, source.at + index)
     if (source.kind === 'histogram') pushHistogram(out, family.name, labels, source.bounds, cellAt)
     else pushCells(out, labels, source.axes, source.zeros, cellAt)
   }
@@ -24,20 +25,32 @@ export function cellSamples(
 interface Group {
   readonly labels: Labels
   readonly rows: number[]
+  /** Cells of blocks that are another's by now. */
+  readonly sums: Float64Array[]
 }
 
-function groups(names: readonly string[], objects: readonly Placed[]): Iterable<Group> {
+const NOTHING: Rest = { objects: [], sums: new Map() }
+
+function groups(names: readonly string[], objects: readonly Placed[], rest: Rest): Iterable<Group> {
   const byKey = new Map<string, Group>()
   // A family without labels has its one line also when there is no object yet.
-  if (names.length === 0) byKey.set('[]', { labels: {}, rows: [] })
+  if (names.length === 0) byKey.set('[]', { labels: {}, rows: [], sums: [] })
   for (const { labels, row } of objects) {
     const values = names.map(name => labels[name] ?? '')
     const key = JSON.stringify(values)
     const known = byKey.get(key)
     if (known !== undefined) known.rows.push(row)
-    else byKey.set(key, { labels: labelsOf(names, values), rows: [row] })
+    else byKey.set(key, { labels: labelsOf(names, values), rows: [row], sums: [] })
   }
+  // One object alone goes with its counters. A sum over several must not fall when one of them goes.
+  if (!names.includes('listener')) addRest(byKey, names, rest)
   return byKey.values()
+}
+
+function addRest(byKey: ReadonlyMap<string, Group>, names: readonly string[], rest: Rest): void {
+  const groupOf = (labels: Labels) => byKey.get(JSON.stringify(names.map(name => labels[name] ?? '')))
+  for (const { labels, row } of rest.objects) groupOf(labels)?.rows.push(row)
+  for (const [route, sums] of rest.sums) groupOf({ route })?.sums.push(sums)
 }
 
 function ownLabels(family: Family, source: CellSource): readonly string[] {
@@ -73,8 +86,14 @@ function labelsOf(names: readonly string[], values: readonly string[]): Labels {
   return Object.fromEntries(names.map((name, i) => [name, values[i] as string]))
 }
 
-function sumOf(reader: CellReader, rows: readonly number[], offset: number): number {
+function sumOf(
+  reader: CellReader,
+  rows: readonly number[],
+  sums: readonly Float64Array[],
+  offset: number,
+): number {
   let sum = 0
+  for (const cells of sums) sum += cells[offset] as number
   for (const row of rows) sum += reader.total(row + offset)
   return sum
 }

@@ -61,6 +61,11 @@ export class Scrape {
     }
   }
 
+  /** The cells of an exchange's block are about to be given to another name. */
+  forgetting(row: number): void {
+    this.#shelves.forgetting(row, this.#options.reader)
+  }
+
   /** Sets the gauges of a dead data thread's column to 0. Its counters stay, and its successor counts on from them. */
   clearGauges(column: CellColumn): void {
     for (const row of this.#gaugeRows) column.set(row, 0)
@@ -99,7 +104,8 @@ export class Scrape {
     const { source } = family
     if (source.kind === 'read') return source.read(this.#view())
     const shelf = family.type === 'gauge' ? this.#shelves.live() : this.#kept()
-    return cellSamples(family, source, shelf[source.of], this.#options.reader)
+    const rest = source.of === 'exchange' ? this.#shelves.rest : undefined
+    return cellSamples(family, source, shelf[source.of], this.#options.reader, rest)
   }
 
   #kept() {

@@ -1,3 +1,5 @@
+import type { CellReader } from '../lib/base/cells.ts'
+import { EXCHANGE_BLOCK } from './blocks.ts'
 import type { Labels } from './family.ts'
 import type { Placement } from './placement.ts'
 
@@ -7,6 +9,22 @@ export interface Placed {
   /** First row of its block. */
   readonly row: number
 }
+
+/** Counters of objects that were removed are kept for at most so many of a kind, beside so many that are there. */
+export function mostKept(present: number): number {
+  return Math.max(64, 2 * present)
+}
+
+/** What is not shown any more but still counts in sums over several objects. */
+export interface Rest {
+  /** Their cells are still theirs. */
+  readonly objects: readonly Placed[]
+  /** What others had counted before their cells were given to new names, by route. */
+  readonly sums: ReadonlyMap<string, Float64Array>
+}
+
+/** Routes whose sums are kept apart; of more, those that are not there any more are one. */
+const MOST_SUMS = 1024
 
 export interface ShelvedUpstream extends Placed {
   readonly upstream: string
@@ -38,6 +56,7 @@ export class Shelves {
   readonly #exchange: Retained<Placed>
   readonly #upstream: Retained<ShelvedUpstream>
   readonly #endpoint: Retained<ShelvedEndpoint>
+  readonly #sums = new Map<string, Float64Array>()
 
   constructor(retainMs: number) {
     this.#spool = new Retained(retainMs)
@@ -67,6 +86,33 @@ export class Shelves {
     this.#endpoint.place(endpointsOf(placement), nowMs)
   }
 
+  /** Of exchanges. */
+  get rest(): Rest {
+    return { objects: this.#exchange.dropped, sums: this.#sums }
+  }
+
+  /** The cells of an exchange's block are about to be another's: what they have counted stays in sums. */
+  forgetting(row: number, reader: CellReader): void {
+    const route = this.#exchange.labelsOf(row)?.['route']
+    if (route === undefined) return
+    const sums = this.#sums.get(route) ?? new Float64Array(EXCHANGE_BLOCK.size)
+    for (let at = 0; at < sums.length; at += 1) sums[at] = (sums[at] as number) + reader.total(row + at)
+    this.#sums.set(route, sums)
+    if (this.#sums.size > MOST_SUMS) this.#mergeSums()
+  }
+
+  /** Nobody is shown under a name that has gone: all of these count as one. */
+  #mergeSums(): void {
+    const routes = new Set(this.#exchange.live.map(({ labels }) => labels['route']))
+    const all = this.#sums.get(NAMELESS) ?? new Float64Array(EXCHANGE_BLOCK.size)
+    for (const [route, sums] of this.#sums) {
+      if (route === NAMELESS || routes.has(route)) continue
+      for (const [at, value] of sums.entries()) all[at] = (all[at] as number) + value
+      this.#sums.delete(route)
+    }
+    this.#sums.set(NAMELESS, all)
+  }
+
   live(): Shelf {
     return {
       spool: this.#spool.live,
@@ -94,6 +140,8 @@ export class Shelves {
 class Retained<T extends Placed> {
   readonly #retainMs: number
   readonly #gone = new Map<string, { readonly placed: T; readonly sinceMs: number }>()
+  /** Not shown any more, by row, until that is another's. */
+  readonly #dropped = new Map<number, T>()
   #live: readonly T[] = []
 
   constructor(retainMs: number) {
@@ -104,21 +152,59 @@ class Retained<T extends Placed> {
     return this.#live
   }
 
+  get dropped(): readonly T[] {
+    return [...this.#dropped.values()]
+  }
+
+  /** Of whoever had this row and is gone. */
+  labelsOf(row: number): Labels | undefined {
+    const gone = [...this.#gone.values()].find(({ placed }) => placed.row === row)
+    return (gone?.placed ?? this.#dropped.get(row))?.labels
+  }
+
   place(next: readonly T[], nowMs: number): void {
-    for (const placed of this.#live) this.#gone.set(keyOf(placed), { placed, sinceMs: nowMs })
-    for (const placed of next) this.#gone.delete(keyOf(placed))
+    for (const placed of this.#live) {
+      this.#gone.delete(keyOf(placed))
+      this.#gone.set(keyOf(placed), { placed, sinceMs: nowMs })
+    }
+    const rows = new Set(next.map(({ row }) => row))
+    for (const [key, { placed }] of this.#gone) if (rows.has(placed.row)) this.#gone.delete(key)
+    for (const placed of next) {
+      this.#gone.delete(keyOf(placed))
+      this.#dropped.delete(placed.row)
+    }
     this.#live = next
+    this.#forgetSome()
+  }
+
+  /** The oldest of too many. */
+  #forgetSome(): void {
+    let surplus = this.#gone.size - mostKept(this.#live.length)
+    for (const key of this.#gone.keys()) {
+      if (surplus <= 0) return
+      this.#drop(key)
+      surplus -= 1
+    }
   }
 
   kept(nowMs: number): readonly T[] {
     const kept = [...this.#live]
     for (const [key, { placed, sinceMs }] of this.#gone) {
-      if (nowMs - sinceMs >= this.#retainMs) this.#gone.delete(key)
+      if (nowMs - sinceMs >= this.#retainMs) this.#drop(key)
       else kept.push(placed)
     }
     return kept
   }
+
+  #drop(key: string): void {
+    const placed = this.#gone.get(key)?.placed
+    if (placed !== undefined) this.#dropped.set(placed.row, placed)
+    this.#gone.delete(key)
+  }
 }
+
+/** No route of the configuration can have this name. */
+const NAMELESS = 'forgotten:'
 
 function endpointsOf(placement: Placement): ShelvedEndpoint[] {
   return placement.upstreams.flatMap(({ name: upstream, endpoints }) =>

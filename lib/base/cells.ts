@@ -9,7 +9,7 @@ export interface CellMemory {
   readonly columns: number
 }
 
-/** Rows of one column. 256 Ki rows are 2 MiB of address space a thread; pages that nobody touches cost nothing. */
+/** Rows of one column, unless said. 256 Ki rows are 2 MiB of address space a thread; pages that nobody touches cost nothing. */
 export const DEFAULT_ROWS = 256 * 1024
 
 export function createCellMemory(columns: number, rows = DEFAULT_ROWS): CellMemory {
@@ -100,7 +100,7 @@ export function defineBlock<K extends string>(parts: Readonly<Record<K, number>>
   return { size, at }
 }
 
-/** Hands out rows by name. A name keeps its rows for the life of the process, so a reload never resets a counter. */
+/** Hands out rows by name. A name keeps its rows for the life of the process; who has them in turn is a ledger's matter. */
 export class RowAllocator {
   readonly #starts = new Map<string, number>()
   readonly #capacity: number

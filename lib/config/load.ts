@@ -3,6 +3,7 @@ import { readdir, readFile, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { whyUnreadable } from '../base/errno-words.ts'
 import { takeSmallFile } from '../base/small-file.ts'
+import { checkCapacity } from './capacity.ts'
 import { type Environment, interpolate } from './interpolate.ts'
 import { mergeTrees } from './merge.ts'
 import type { AdminConfig, Snapshot } from './model.ts'
@@ -60,7 +61,9 @@ export async function loadAdmin(path: string, env: Environment): Promise<AdminCo
 }
 
 function compile(path: string, trees: readonly Table[], origin: Origin, report: Report) {
-  return buildSnapshot(mergeTrees(trees, fileOnly(path), report), origin, report)
+  const snapshot = buildSnapshot(mergeTrees(trees, fileOnly(path), report), origin, report)
+  if (snapshot !== undefined) checkCapacity(snapshot, fileOnly(path), report)
+  return snapshot
 }
 
 /** Files to read, in byte order. Editors' and package managers' leftovers (`.app.toml.swp`, `app.toml~`, `app.toml.dpkg-old`) do not count. */

@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os'
 import type { UncaughtKind } from '../../metrics/facts.ts'
 import { HealthTally } from '../../metrics/health-tally.ts'
 import { Scrape } from '../../metrics/scrape.ts'
-import { type CellMemory, CellReader, createCellMemory, DEFAULT_ROWS } from '../base/cells.ts'
+import { type CellMemory, CellReader, createCellMemory } from '../base/cells.ts'
 import { type Clock, systemClock } from '../base/clock.ts'
 import { createSharedState, SharedState } from '../base/shared-state.ts'
 import { Timers } from '../base/timers.ts'
@@ -30,7 +30,7 @@ import { OperatorPages } from './operator-pages.ts'
 import { orphanWarnings } from './orphan-warning.ts'
 import { Overview } from './overview.ts'
 import { PlaceMemory } from './place-memory.ts'
-import { Placer } from './placement.ts'
+import { Placer, rowsFor } from './placement.ts'
 import { releaseVersion } from './release.ts'
 import { failureText, type LoadedWell, problemText, Reloader } from './reloader.ts'
 import type { ReloadResult } from './reloads.ts'
@@ -99,7 +99,7 @@ export class ControlThread {
     this.#timers.start()
     this.#threads = Math.min(snapshot.server.workers ?? availableParallelism(), MAX_THREADS)
     this.#maxConnections = maxConnections({ threads: this.#threads, listeners: snapshot.listeners.length })
-    this.#cells = createCellMemory(this.#threads)
+    this.#cells = createCellMemory(this.#threads, rowsFor(snapshot))
     const sharedMemory = createSharedState(this.#threads)
     this.#shared = new SharedState(sharedMemory)
     this.#logs = openLogs(snapshot, this.#timers)
@@ -157,7 +157,10 @@ export class ControlThread {
     })
     this.#scrape = new Scrape({ ...parts, reader, facts })
     this.#rollout = new Rollout({
-      placer: new Placer(DEFAULT_ROWS, new PlaceMemory(this.#shared, this.#cells)),
+      placer: new Placer(
+        this.#cells.rows,
+        new PlaceMemory(this.#shared, this.#cells, row => this.#scrape.forgetting(row)),
+      ),
       managed: this.#managed,
       membership: this.#membership,
       board: this.#board,
