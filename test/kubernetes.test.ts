@@ -61,6 +61,7 @@ interface Manifest {
   readonly data?: Readonly<Record<string, string>>
   readonly spec: {
     readonly type?: string
+    readonly replicas?: number
     readonly externalTrafficPolicy?: string
     readonly selector: Labels & { readonly matchLabels?: Labels }
     readonly podSelector?: { readonly matchLabels: Labels }
@@ -96,7 +97,7 @@ function mount(manifests: readonly Manifest[], folder: string): string {
   const [text = ''] = ofKind(manifests, 'ConfigMap').flatMap(({ data }) => data?.['causeway.toml'] ?? [])
   for (const name of ['config', 'static/admin', 'media', 'run'])
     mkdirSync(join(folder, name), { recursive: true })
-  writeFileSync(join(folder, 'run/token'), 'a-token\n')
+  writeFileSync(join(folder, 'run/token'), 'a-token-of-the-test\n')
   writeFileSync(join(folder, 'static/site.css'), '')
   const here = text.replaceAll('/srv/', `${folder}/`).replace('/run/secrets/causeway', `${folder}/run`)
   writeFileSync(join(folder, 'config/causeway.toml'), here)
@@ -215,7 +216,10 @@ for (const file of files) {
     const ports = Object.fromEntries(
       (container.ports ?? []).map(({ name, containerPort }) => [name, containerPort]),
     )
-    t.match(admin, { address: { kind: 'tcp', host: '0.0.0.0', port: ports['admin'] }, token: 'a-token' })
+    t.match(admin, {
+      address: { kind: 'tcp', host: '0.0.0.0', port: ports['admin'] },
+      token: 'a-token-of-the-test',
+    })
     t.match(listeners[0]?.address, { port: ports['web'] })
     t.match(container, {
       // A sidecar that waited for the app here would keep it from starting.
@@ -234,6 +238,23 @@ for (const file of files) {
     t.ok(slept >= 5, 'the pod leaves the Service before anything ends')
     t.ok(pod.terminationGracePeriodSeconds > slept + server.drainMs / 1000)
   })
+
+  t.test(
+    `${file}: all replicas of the front together run no more requests than the app has threads`,
+    async t => {
+      const { pod } = front(manifests)
+      const { upstreams } = await snapshotOf(mount(manifests, t.testdir({})))
+      const ini = readFileSync(join(FOLDER, '../django/uwsgi.ini'), 'utf8')
+      const numberOf = (key: string) => Number(new RegExp(`^${key} = (\\d+)$`, 'm').exec(ini)?.[1])
+      const deployment = ofKind(manifests, 'Deployment').find(({ spec }) => spec.template.spec === pod)
+      // A sidecar's app is its own.
+      const sharing = containersOf(pod).some(({ name }) => name === 'app')
+        ? 1
+        : (deployment?.spec.replicas ?? 1)
+      const { maxInflight = 0 } = upstreams[0] ?? {}
+      t.equal(maxInflight * sharing, numberOf('processes') * numberOf('threads'))
+    },
+  )
 
   t.test(`${file}: the configuration is mounted as a folder, and uploads have room`, async t => {
     const { pod, container } = front(manifests)
