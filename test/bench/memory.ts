@@ -12,7 +12,7 @@ import { questionTo } from './question.ts'
 
 // How much memory one data thread takes while clients hold what they can, and what comes back: `node test/bench/memory.ts`. `--only A,B` for some attacks;
 // `--rounds N` for the uploads; `--hold S` seconds that an attack lasts; `--disk 64MiB` for `server.spool.disk`; `--cgroup 256` puts it into a memory
-// cgroup of so many MiB (needs root). Exits with 1 where a bound is broken.
+// cgroup of so many MiB (needs root); `--plain` leaves glibc's allocator as it is. Exits with 1 where a bound is broken.
 
 const MEMORY_TOTAL_MIB = 64
 /** What may come on top of `memory_total`, and what may be left after a pause. */
@@ -22,6 +22,8 @@ const PAUSE_MS = 30_000
 const LOOK_MS = 50
 const WARM_UP_PAGES = 2000
 const FIRST_ANSWER_MS = 5000
+/** As in the image and with `npm start`. */
+const ALLOCATOR = { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '65536', MALLOC_TRIM_THRESHOLD_: '131072' }
 const CLIENTS = { uploads: 2000, readers: 4000 } as const
 
 const { values } = parseArgs({
@@ -31,13 +33,15 @@ const { values } = parseArgs({
     hold: { type: 'string', default: '4' },
     disk: { type: 'string', default: '4GiB' },
     cgroup: { type: 'string' },
+    plain: { type: 'boolean', default: false },
   },
 })
+const ENVIRONMENT = { NODE_ENV: 'production', ...(values.plain ? {} : ALLOCATOR) }
 const rounds = Number(values.rounds)
 const holdMs = Number(values.hold) * 1000
 const say = (text: string) => process.stdout.write(`${text}\n`)
 
-const config = (port: number, adminPort: number, appPort: number) => `
+const config = (port: number, adminPort: number, appPort: number, calmPort: number) => `
 [server]
 workers = 1
 drain = "1s"
@@ -53,9 +57,14 @@ h2c = true
 [upstreams.app]
 endpoints = ["127.0.0.1:${appPort}"]
 body = "spool"
+[upstreams.calm]
+endpoints = ["127.0.0.1:${calmPort}"]
 [routes.app]
 path = "/"
 upstream = "app"
+[routes.calm]
+path = "/calm"
+upstream = "calm"
 `
 
 /** A memory cgroup with a limit of its own, version 1 or 2; whoever is in it is ended by the system beyond the limit. */
@@ -119,7 +128,7 @@ async function firstAnswer(port: number): Promise<number> {
   const startMs = performance.now()
   const ask = questionTo(port, false)
   while (performance.now() - startMs < 120_000) {
-    const status = await ask('/').then(
+    const status = await ask('/calm').then(
       answer => answer.status,
       () => 0,
     )
@@ -165,17 +174,21 @@ function judge(name: string, { peak, left, answered }: Found): boolean {
 }
 
 async function visit(name: keyof typeof ATTACKS, folder: string, processes: Processes): Promise<boolean> {
-  const [port = 0, adminPort = 0, appPort = 0] = await freePorts(3)
+  const [port = 0, adminPort = 0, appPort = 0, calmPort = 0] = await freePorts(4)
   const file = join(folder, `${name}.toml`)
-  writeFileSync(file, config(port, adminPort, appPort))
+  writeFileSync(file, config(port, adminPort, appPort, calmPort))
   const output = join(folder, `${name}.log`)
   const cgroup = values.cgroup === undefined ? undefined : new MemoryCgroup(Number(values.cgroup))
   const app = processes.start([process.execPath, 'test/bench/memory-app.ts', String(appPort)], {
     core: LOAD_CORE,
     output,
   })
+  const calm = processes.start([process.execPath, 'test/bench/memory-app.ts', String(calmPort)], {
+    core: LOAD_CORE,
+    output,
+  })
   const command = [process.execPath, 'dist/cmd/causeway.js', 'run', '--config', file]
-  const causeway = processes.start(command, { core: PROXY_CORE, output, env: { NODE_ENV: 'production' } })
+  const causeway = processes.start(command, { core: PROXY_CORE, output, env: ENVIRONMENT })
   if (causeway.pid === undefined) throw new Error('did not start')
   cgroup?.take(causeway.pid)
   await firstAnswer(port)
@@ -191,6 +204,7 @@ async function visit(name: keyof typeof ATTACKS, folder: string, processes: Proc
     say(`  cgroup of ${values.cgroup} MiB: ${killed ? 'KILLED' : 'alive'}, limit met: ${cgroup.events}`)
   cgroup?.remove()
   await processes.stop(app)
+  await processes.stop(calm)
   const text = readFileSync(output, 'utf8')
   if (text !== '') say(text.slice(0, 2000))
   return judge(name, found) && !killed
