@@ -23,6 +23,8 @@ t.test('where a body ends', async t => {
   t.same(framing(OK, 'GET', false), ['chunked', 0, undefined], 'with the stream')
   t.same(framing(OK, 'GET', true), ['length', 0, 0], 'with the head')
   t.same(framing([...OK, 'content-length', '0'], 'GET', true), ['length', 0, 0])
+  const twice = [...OK, 'content-length', '1', 'content-length', '1']
+  t.same(framing(twice, 'GET', false), ['length', 1, 1], 'twice the same is once (RFC 9110 8.6)')
   t.same(framing([...OK, 'content-length', '9'], 'HEAD', true), ['none', 0, 9])
   t.same(framing([':status', '204'], 'GET', true), ['none', 0, undefined])
   t.same(framing([':status', '304', 'content-length', '9'], 'GET', true), ['none', 0, 9])
@@ -49,7 +51,7 @@ t.test('what RFC 9113 8.2 forbids is refused', async t => {
     [...OK, 'connection', 'close'],
     [...OK, 'transfer-encoding', 'chunked'],
     [...OK, 'upgrade', 'h2c'],
-    [...OK, 'content-length', '1', 'content-length', '1'],
+    [...OK, 'content-length', '1', 'content-length', '2'],
     [...OK, 'content-length', '-1'],
     [...OK, ...Array.from({ length: 257 }, () => ['a', 'b']).flat()],
     [...OK, 'a', 'x'.repeat(70_000)],

@@ -100,6 +100,7 @@ t.test('how the body ends (RFC 9112 6.3)', async t => {
   t.same(framing(answered()), ['close', 0, undefined])
   t.same(framing(answered(CL5)), ['length', 5, 5])
   t.same(framing(answered('Content-Length: 005')), ['length', 5, 5])
+  t.same(framing(answered(CL5, CL5)), ['length', 5, 5], 'twice the same is once (RFC 9110 8.6)')
   t.same(framing(answered('Content-Length: 0')), ['length', 0, 0])
   t.same(framing(answered(TE)), ['chunked', 0, undefined])
   t.same(framing(answered('Transfer-Encoding: CHUNKED')), ['chunked', 0, undefined])
@@ -121,7 +122,8 @@ t.test('a response whose length is in doubt is refused', async t => {
     ['length and chunked', answered(CL5, TE), 'cl-and-te'],
     ['chunked and length', answered(TE, CL5), 'cl-and-te'],
     ['two lengths', answered(CL5, 'Content-Length: 6'), 'cl-repeated'],
-    ['two equal lengths', answered(CL5, CL5), 'cl-repeated'],
+    ['two lengths of which the last is malformed', answered(CL5, 'Content-Length: 5x'), 'cl-repeated'],
+    ['three lengths of which one differs', answered(CL5, CL5, 'Content-Length: 6'), 'cl-repeated'],
     ['a list of equal lengths', answered('Content-Length: 5, 5'), 'cl-value'],
     ['a length with a sign', answered('Content-Length: +5'), 'cl-value'],
     ['a negative length', answered('Content-Length: -1'), 'cl-value'],

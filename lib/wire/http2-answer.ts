@@ -97,12 +97,15 @@ function isBlank(code: number): boolean {
   return code === SP || code === HTAB
 }
 
-/** RFC 9110 8.6, and never twice: two readers could take different ones. */
+/** RFC 9110 8.6: several only if they all say the same. */
 function lengthIn(fields: FieldList): number | undefined | string {
   const id = FIELD['content-length']
   const at = fields.indexOf(id)
   if (at < 0) return undefined
   const value = fields.value(at)
-  if (fields.indexOf(id, at + 1) >= 0 || !/^\d{1,15}$/.test(value)) return 'content-length is malformed'
+  if (!/^\d{1,15}$/.test(value)) return 'content-length is malformed'
+  for (let i = fields.indexOf(id, at + 1); i >= 0; i = fields.indexOf(id, i + 1)) {
+    if (fields.value(i) !== value) return 'content-length is said twice, differently'
+  }
   return Number(value)
 }

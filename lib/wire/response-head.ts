@@ -81,7 +81,7 @@ export function readTrailers(text: string, limits: HeadLimits): FieldList | unde
 /** What a complete head means; its status line ends at `lineEnd`. */
 function read(text: string, lineEnd: number, method: string): ParsedResponse | Refusal | undefined {
   const fields = scanner.fields(text)
-  const facts = singular.read(fields)
+  const facts = singular.read(fields, true)
   if (facts !== 'complete') return responseRefusal(facts)
   const bodiless = isBodiless(method, line.status)
   const framed = bodiless ? 'complete' : framingOutcome()

@@ -31,10 +31,15 @@ export class SingularFields {
   /** `continue`: 100-continue and nothing else. */
   expect: 'continue' | 'other' | undefined = undefined
   readonly connection = new ConnectionOptions()
+  #mergesLengths = false
 
-  /** Reads a new message. Refuses what is wrong whatever the start line says. */
-  read(fields: FieldList): Outcome {
+  /**
+   * Reads a new message. Refuses what is wrong whatever the start line says. `mergesLengths`: two lines with the same length are one (RFC 9110 8.6): for answers, whose
+   * length we write anew; of requests it would hide what a server behind us may read otherwise.
+   */
+  read(fields: FieldList, mergesLengths = false): Outcome {
     this.#clear()
+    this.#mergesLengths = mergesLengths
     const { marks, text } = fields
     for (let at = 0; at < marks.length; at += STRIDE) {
       const id = (marks[at] as number) & ID_MASK
@@ -43,6 +48,13 @@ export class SingularFields {
       if (problem !== undefined) return problem
     }
     return 'complete'
+  }
+
+  #takeLength(length: number | undefined): RefusalDetail | undefined {
+    const known = this.contentLength
+    if (known !== undefined && !(this.#mergesLengths && known === length)) return 'cl-repeated'
+    this.contentLength = length
+    return length === undefined ? 'cl-value' : undefined
   }
 
   #clear(): void {
@@ -61,9 +73,7 @@ export class SingularFields {
         this.hostEnd = end
         return undefined
       case CONTENT_LENGTH:
-        if (this.contentLength !== undefined) return 'cl-repeated'
-        this.contentLength = lengthAt(text, start, end)
-        return this.contentLength === undefined ? 'cl-value' : undefined
+        return this.#takeLength(lengthAt(text, start, end))
       case TRANSFER_ENCODING:
         if (this.coding !== undefined) return 'te-repeated'
         this.coding = codingAt(text, start, end)
