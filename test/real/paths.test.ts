@@ -7,8 +7,8 @@ import { askAll, type Target } from './pipelined-client.ts'
 import { missing, PYTHON, startServer } from './support.ts'
 
 // The same paths before every server: none may reach a view that its site has closed, by any reader behind it, and no honest one may be
-// refused. CI asks for 1,500 paths of each server, in half a minute; `PATHS=200000 npx tap --disable-coverage --timeout=7200 test/real/paths.test.ts` asks
-// for all of them, and takes 20 minutes on two idle cores. `SEED` chooses others.
+// refused. CI asks each server for 1,500 paths, in half a minute. All of them: `PATHS=200000 npx tap --disable-coverage --timeout=14400
+// test/real/paths.test.ts`; 7 to 9 minutes a server on two cores that are busy elsewhere. `SEED` chooses others.
 
 const PATHS = Number(process.env['PATHS'] ?? 1500)
 const SEED = Number(process.env['SEED'] ?? 1)
