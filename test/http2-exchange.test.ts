@@ -2,8 +2,10 @@ import { createServer, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import { HttpDate } from '../lib/base/clock.ts'
 import type { ListenerConfig } from '../lib/config/model.ts'
+import { ClientMemory } from '../lib/front/client-memory.ts'
 import type { ConnectionHost } from '../lib/front/connection-host.ts'
 import { Http2Connection } from '../lib/front/http2-connection.ts'
+import { IdleList } from '../lib/front/idle-list.ts'
 import { parseCidrs } from '../lib/http/cidr.ts'
 import type { ClientFacts, Exchange, ExchangeFacts } from '../lib/http/exchange.ts'
 import { FieldList } from '../lib/http/field-list.ts'
@@ -41,6 +43,8 @@ async function front(t: Test, route: (exchange: Exchange) => void, client: Parti
     trusted: parseCidrs([]),
     date: new HttpDate(clock),
     requestIds: new RequestIds(),
+    memory: new ClientMemory(),
+    idle: new IdleList(),
     draining: false,
     route,
     exchangeBegan: () => {},

@@ -4,8 +4,10 @@ import { createServer } from 'node:net'
 import t from 'tap'
 import { HttpDate } from '../lib/base/clock.ts'
 import type { ListenerConfig } from '../lib/config/model.ts'
+import { ClientMemory } from '../lib/front/client-memory.ts'
 import type { ConnectionHost } from '../lib/front/connection-host.ts'
 import { Http2Connection } from '../lib/front/http2-connection.ts'
+import { IdleList } from '../lib/front/idle-list.ts'
 import { parseCidrs } from '../lib/http/cidr.ts'
 import type { BodyReader, Exchange, ExchangeOwner } from '../lib/http/exchange.ts'
 import { FieldList } from '../lib/http/field-list.ts'
@@ -64,6 +66,8 @@ const host: ConnectionHost = {
   trusted: parseCidrs([]),
   date: new HttpDate(clock),
   requestIds: new RequestIds(),
+  memory: new ClientMemory(),
+  idle: new IdleList(),
   draining: false,
   route: exchange => void new Echo(exchange),
   exchangeBegan: () => {

@@ -7,7 +7,7 @@ import type { ExchangeRecord } from '../http/record.ts'
 import type { TunnelFacts } from './tunnel-facts.ts'
 
 /** Longest values, in characters: a client must not fill the disk with one request. */
-const MAX = {
+export const MAX = {
   id: 128,
   ip: 64,
   method: 32,
@@ -155,7 +155,7 @@ function headersText(fields: FieldList): string {
 }
 
 /** A URL without query and fragment, and without a user's name and password. */
-function placeOf(url: string): string {
+export function placeOf(url: string): string {
   let end = url.indexOf('?')
   if (end < 0) end = url.length
   const hash = url.indexOf('#')

@@ -6,6 +6,8 @@ import type { CidrSet } from '../http/cidr.ts'
 import type { Exchange, ExchangeFacts } from '../http/exchange.ts'
 import type { RequestIds } from '../http/request-ids.ts'
 import type { HeadLimits } from '../wire/refusal.ts'
+import type { ClientMemory } from './client-memory.ts'
+import type { IdleList } from './idle-list.ts'
 import type { TunnelFacts } from './tunnel-facts.ts'
 
 /** A client's connection, whatever it speaks. */
@@ -14,6 +16,8 @@ export interface ClientConnection {
   drain(): void
   /** Cuts, whatever runs. */
   destroy(code: ErrorCode): void
+  /** Memory is short: gives up what waits for a client that has taken nothing of it for a while. To be called once a second. */
+  shedStalled(nowMs: number): void
 }
 
 /** What a client connection needs of its listener. All of it may be newer at each look: a reload changes it in place. */
@@ -24,6 +28,10 @@ export interface ConnectionHost {
   readonly trusted: CidrSet
   readonly date: HttpDate
   readonly requestIds: RequestIds
+  /** What the thread's clients hold together. */
+  readonly memory: ClientMemory
+  /** Those that can be closed to make room. */
+  readonly idle: IdleList
   /** No new requests on this connection. */
   readonly draining: boolean
   route(exchange: Exchange): void

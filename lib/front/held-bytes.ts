@@ -1,3 +1,6 @@
+import type { ByteStream } from '../base/byte-stream.ts'
+import type { ClientMemory } from './client-memory.ts'
+
 /** Below this what a client may send ahead is not worth a system call. */
 const HELD_LIMIT = 64 * 1024
 const LINE_FEED = 10
@@ -5,6 +8,12 @@ const LINE_FEED = 10
 /** Bytes of a client that nobody has taken yet: part of a head, a body nobody has asked for, further requests. */
 export class HeldBytes {
   #bytes: Buffer | undefined = undefined
+  readonly #memory: ClientMemory
+  #paused = false
+
+  constructor(memory: ClientMemory) {
+    this.#memory = memory
+  }
 
   get size(): number {
     return this.#bytes === undefined ? 0 : this.#bytes.length
@@ -13,6 +22,7 @@ export class HeldBytes {
   /** Holds bytes[start, end), behind what is held already. `shared`: the memory is not ours and has to be copied. */
   hold(bytes: Buffer, start: number, end: number, shared: boolean): void {
     const rest = bytes.subarray(start, end)
+    this.#memory.usedBytes += rest.length
     if (this.#bytes !== undefined) this.#bytes = Buffer.concat([this.#bytes, rest])
     // A small rest would keep the whole of a large buffer alive.
     else this.#bytes = shared || rest.length < bytes.length / 2 ? Buffer.from(rest) : rest
@@ -21,16 +31,35 @@ export class HeldBytes {
   /** Hands over what is held, if anything is. */
   take(): Buffer | undefined {
     const bytes = this.#bytes
-    this.#bytes = undefined
+    this.clear()
     return bytes
   }
 
   clear(): void {
+    this.#memory.usedBytes -= this.size
     this.#bytes = undefined
   }
 
+  /** Would a head that goes on like this still be within its limit? */
+  takesLine(bytes: number, headersBytes: number): boolean {
+    return this.size > 0 && this.size + bytes <= headersBytes
+  }
+
+  /** Nothing more is read while too much lies here. */
+  pauseIfOver(stream: ByteStream, headersBytes: number): void {
+    if (this.#paused || !this.#isOver(headersBytes)) return
+    this.#paused = true
+    stream.pause()
+  }
+
+  readOn(stream: ByteStream, headersBytes: number): void {
+    if (!this.#paused || this.#isOver(headersBytes)) return
+    this.#paused = false
+    stream.resume()
+  }
+
   /** Is it more than may lie here while nobody asks for it? A head has to fit, whatever its limit. */
-  isOver(headersBytes: number): boolean {
+  #isOver(headersBytes: number): boolean {
     return this.size > Math.max(HELD_LIMIT, headersBytes)
   }
 }

@@ -3,17 +3,19 @@ import { ByteStream, type ByteStreamOwner } from '../base/byte-stream.ts'
 import type { ErrorCode } from '../base/errors.ts'
 import type { Deadline } from '../base/timers.ts'
 import type { ClientFacts } from '../http/exchange.ts'
-import { originOf } from '../http/forwarded.ts'
 import type { RequestHead } from '../http/message.ts'
-import { ExchangeRecord } from '../http/record.ts'
 import { readRequestHead } from '../wire/request-head.ts'
+import { originAt, recordAt } from './arrival.ts'
 import { BodyWatch } from './body-watch.ts'
 import type { ClientConnection, ConnectionHost } from './connection-host.ts'
+import { HalfClosed } from './half-closed.ts'
 import { HeldBytes, hasLineFeed } from './held-bytes.ts'
 import { type Ending, Http1Exchange, type Http1Wire } from './http1-exchange.ts'
 import type { Http1Tunnel } from './http1-tunnel.ts'
+import { IdlePlace, type MayIdle } from './idle-list.ts'
 import { refusalText, refusedFacts } from './refusal.ts'
 import { RequestBody } from './request-body.ts'
+import { Taking } from './taking.ts'
 
 /**
  * idle: between requests. head: part of a head is here. busy: an exchange runs. linger: the last answer is out, what still
@@ -27,7 +29,7 @@ const LINGER_MS = 5000
 const HALF_CLOSED_MS = 5000
 
 /** A client's HTTP/1 connection: requests in their order, one exchange at a time. */
-export class Http1Connection implements ClientConnection, ByteStreamOwner, Http1Wire, Deadline {
+export class Http1Connection implements ClientConnection, ByteStreamOwner, Http1Wire, Deadline, MayIdle {
   dueMs = Number.POSITIVE_INFINITY
   slot: number | undefined = undefined
   readonly client: ClientFacts
@@ -35,8 +37,8 @@ export class Http1Connection implements ClientConnection, ByteStreamOwner, Http1
   readonly #stream: ByteStream
   #phase: Phase = 'idle'
   #exchange: Http1Exchange | undefined = undefined
-  readonly #held = new HeldBytes()
-  #paused = false
+  readonly #held: HeldBytes
+  readonly #place = new IdlePlace(this)
   /** True while `#take` runs: what ends meanwhile is gone on with there, not in a recursion. */
   #taking = false
   /** The bytes that `#take` is working on, for a body that is asked for meanwhile. */
@@ -45,8 +47,10 @@ export class Http1Connection implements ClientConnection, ByteStreamOwner, Http1
   #end = 0
   /** The client has half-closed: it sends no more, but still reads. */
   #inputEnded = false
-  /** Bytes written at the last look after that. */
-  #bytesOutSeen = 0
+  #halfClosed: HalfClosed | undefined = undefined
+  #reads: Taking | undefined = undefined
+  /** What stands for the running request's head in the account of memory. */
+  #headBytes = 0
   #headStartMs = 0
   /** undefined until a request has a body. */
   #bodyWatch: BodyWatch | undefined = undefined
@@ -54,9 +58,10 @@ export class Http1Connection implements ClientConnection, ByteStreamOwner, Http1
   constructor(socket: Socket, client: ClientFacts, host: ConnectionHost) {
     this.client = client
     this.#host = host
-    const { timeouts } = host.config
-    host.env.timers.arm(this, timeouts.headerMs)
-    this.#stream = ByteStream.accept(socket, this, host.env.timers, timeouts.writeMs)
+    this.#held = new HeldBytes(host.memory)
+    host.env.timers.arm(this, host.config.timeouts.headerMs)
+    host.idle.add(this.#place)
+    this.#stream = ByteStream.accept(socket, this, host.env.timers, host.config.timeouts.writeMs)
   }
 
   /** The listener drains: goes at once if nothing runs, else after the answer. */
@@ -70,12 +75,26 @@ export class Http1Connection implements ClientConnection, ByteStreamOwner, Http1
     this.#stream.destroy()
   }
 
+  closeIdle(): boolean {
+    if (!this.#stream.allSent || this.#held.size > 0) return false
+    this.#stream.destroy()
+    return true
+  }
+
+  shedStalled(): void {
+    this.#reads ??= new Taking(this.#stream)
+    if (!this.#reads.hasStalled()) return
+    this.#exchange?.lost('CLIENT_TIMEOUT', 'memory is short, and it takes nothing')
+    this.#stream.destroy()
+  }
+
   // ByteStreamOwner.
 
   streamBytes(bytes: Buffer, end: number): void {
     if (this.#phase === 'linger' || this.#phase === 'closed') return
+    const { headersBytes } = this.#host.headLimits
     // A head grows only by whole lines: without a line feed nothing new can be said about it.
-    if (this.#phase === 'head' && !hasLineFeed(bytes, end) && this.#mayHold(end))
+    if (this.#phase === 'head' && !hasLineFeed(bytes, end) && this.#held.takesLine(end, headersBytes))
       return this.#hold(bytes, 0, end, true)
     this.#takeHeldAnd(bytes, end)
   }
@@ -110,6 +129,8 @@ export class Http1Connection implements ClientConnection, ByteStreamOwner, Http1
   streamClosed(error: Error | undefined): void {
     const wasHead = this.#phase === 'head'
     this.#phase = 'closed'
+    this.#host.idle.remove(this.#place)
+    this.#held.clear()
     this.#host.env.timers.disarm(this)
     this.#exchange?.lost('CLIENT_GONE', error?.message)
     if (wasHead) this.#recordRefusal('CLIENT_GONE', 'closed inside the request head')
@@ -124,7 +145,8 @@ export class Http1Connection implements ClientConnection, ByteStreamOwner, Http1
         return this.#stream.destroy()
       case 'idle':
         // It has asked for more, and has to take the answers before.
-        if (this.#held.size > 0) return this.#watchIdle()
+        if (this.#held.size > 0)
+          return this.#host.env.timers.arm(this, this.#host.config.timeouts.keepaliveMs)
         return this.#stream.destroy()
       case 'head':
         return this.#refuse('CLIENT_TIMEOUT', 'head-timeout')
@@ -192,20 +214,22 @@ export class Http1Connection implements ClientConnection, ByteStreamOwner, Http1
     if (this.#taking && this.#bytes !== undefined) this.#hold(this.#bytes, this.#at, this.#end, true)
     this.#at = this.#end
     const early = this.#held.take()
-    this.#readOn()
+    this.#held.readOn(this.#stream, this.#host.headLimits.headersBytes)
     tunnel.start({ stream: this.#stream, connection: this, early, inputEnded: this.#inputEnded })
   }
 
   finished(exchange: Http1Exchange, how: Ending): void {
     if (this.#exchange !== exchange) return
     this.#exchange = undefined
+    this.#host.memory.usedBytes -= this.#headBytes
     exchange.record.bytesIn += exchange.body.received
     this.#host.exchangeEnded(exchange)
     if (this.#phase === 'closed') return
     switch (how) {
       case 'reuse':
         this.#phase = 'idle'
-        this.#watchIdle()
+        this.#host.idle.add(this.#place)
+        this.#host.env.timers.arm(this, this.#host.config.timeouts.keepaliveMs)
         return this.#goOn()
       case 'close':
       case 'cut':
@@ -238,7 +262,7 @@ export class Http1Connection implements ClientConnection, ByteStreamOwner, Http1
     this.#bytes = undefined
     if (this.#at < this.#end && this.#phase !== 'linger' && this.#phase !== 'closed')
       this.#hold(bytes, this.#at, this.#end, shared)
-    this.#readOn()
+    this.#held.readOn(this.#stream, this.#host.headLimits.headersBytes)
     this.#closeIfDone()
   }
 
@@ -276,6 +300,7 @@ export class Http1Connection implements ClientConnection, ByteStreamOwner, Http1
     if (this.#phase === 'idle') {
       this.#headStartMs = clock.now()
       this.#phase = 'head'
+      this.#host.idle.remove(this.#place)
     }
     const head = readRequestHead(bytes, this.#at, this.#end, this.#host.headLimits)
     if (head === undefined) {
@@ -294,11 +319,10 @@ export class Http1Connection implements ClientConnection, ByteStreamOwner, Http1
 
   #begin(request: RequestHead): void {
     const host = this.#host
-    const record = new ExchangeRecord(host.requestIds.of(this.client, request.fields), this.#headStartMs)
-    record.bytesIn = request.size
-    const origin = originOf(this.client, request.fields, request.host, host.trusted)
-    record.clientIp = origin.clientIp
-    record.scheme = origin.scheme
+    const origin = originAt(host, this.client, request)
+    const record = recordAt(host, this.client, request, origin, this.#headStartMs)
+    this.#headBytes = request.size
+    host.memory.usedBytes += this.#headBytes
     const { bodyBytes } = host.config.limits
     const body = new RequestBody(request, bodyBytes)
     const exchange = new Http1Exchange(this, request, body, this.client, origin, record)
@@ -330,17 +354,13 @@ export class Http1Connection implements ClientConnection, ByteStreamOwner, Http1
   /** Sends the rest, then FIN, and drops what the client still sends: a reset would take the answer from its hands. */
   #linger(): void {
     this.#phase = 'linger'
+    this.#host.idle.remove(this.#place)
     this.#held.clear()
     this.#stream.owner = this
     this.#stream.end()
-    this.#paused = false
     this.#stream.resume()
     this.#host.env.timers.disarm(this)
     this.#host.env.timers.arm(this, LINGER_MS)
-  }
-
-  #watchIdle(): void {
-    this.#host.env.timers.arm(this, this.#host.config.timeouts.keepaliveMs)
   }
 
   #watchHead(): void {
@@ -355,20 +375,15 @@ export class Http1Connection implements ClientConnection, ByteStreamOwner, Http1
     this.#bodyWatch.arrived(exchange, arrived)
   }
 
-  /**
-   * FIN says "I send no more" and also "I am gone"; only a write tells which, by the reset that it draws. So a client to which nothing
-   * was written for some time after its FIN counts as gone, and its upstream slot comes free. One that owes us the taking of bytes
-   * has drawn no reset: the stream watches whether it takes them.
-   */
   #watchHalfClosed(): void {
-    this.#bytesOutSeen = this.#exchange?.record.bytesOut ?? 0
+    this.#halfClosed ??= new HalfClosed(this.#exchange?.record.bytesOut ?? 0)
     this.#host.env.timers.arm(this, HALF_CLOSED_MS)
   }
 
   #halfClosedTimeout(): void {
-    const written = this.#exchange?.record.bytesOut ?? 0
-    if (written > this.#bytesOutSeen || !this.#stream.allSent) this.#watchHalfClosed()
-    else this.destroy('CLIENT_GONE')
+    const bytesOut = this.#exchange?.record.bytesOut ?? 0
+    if (this.#halfClosed?.isGone(bytesOut, this.#stream.allSent) === true) this.destroy('CLIENT_GONE')
+    else this.#watchHalfClosed()
   }
 
   #takeHeldAnd(bytes: Buffer, size: number): void {
@@ -380,19 +395,6 @@ export class Http1Connection implements ClientConnection, ByteStreamOwner, Http1
 
   #hold(bytes: Buffer, start: number, end: number, shared: boolean): void {
     this.#held.hold(bytes, start, end, shared)
-    if (this.#paused || !this.#held.isOver(this.#host.headLimits.headersBytes)) return
-    this.#paused = true
-    this.#stream.pause()
-  }
-
-  /** Would a head that goes on like this still be within its limit? */
-  #mayHold(size: number): boolean {
-    return this.#held.size > 0 && this.#held.size + size <= this.#host.headLimits.headersBytes
-  }
-
-  #readOn(): void {
-    if (!this.#paused || this.#held.isOver(this.#host.headLimits.headersBytes)) return
-    this.#paused = false
-    this.#stream.resume()
+    this.#held.pauseIfOver(this.#stream, this.#host.headLimits.headersBytes)
   }
 }

@@ -19,6 +19,7 @@ import { acceptsTrailers, endsInTrailers } from '../http/trailers.ts'
 import { chunkHead, LAST_CHUNK, lastChunkWith } from '../wire/chunked.ts'
 import { errorAnswer } from './error-answer.ts'
 import { Http1Tunnel } from './http1-tunnel.ts'
+import { detachRecord, loggedOrigin, loggedRequest } from './logged-request.ts'
 import type { RequestBody } from './request-body.ts'
 
 /** What an exchange needs of its connection. */
@@ -53,9 +54,10 @@ type Writing = 'none' | 'length' | 'chunked' | 'close' | 'discard' | 'tunnel'
 
 /** One request on an HTTP/1 connection and its answer. */
 export class Http1Exchange implements Exchange {
-  readonly request: RequestHead
+  /** Once the client has shown itself slow to take the answer, what the log needs of it. */
+  request: RequestHead
   readonly client: ClientFacts
-  readonly origin: Origin
+  origin: Origin
   readonly record: ExchangeRecord
   /** They come one after the other. */
   readonly siblings = 1
@@ -69,6 +71,8 @@ export class Http1Exchange implements Exchange {
   /** Bytes of the chunk that its head promised and that are still to come: it may wait for its client in the middle. */
   #chunkOwed = 0
   #keepAlive = false
+  /** The client did not take what was written at once. */
+  #slow = false
   #ended = false
 
   constructor(
@@ -188,7 +192,7 @@ export class Http1Exchange implements Exchange {
       this.#write('\r\n')
     } else this.#wire.writeBytes(bytes, start, start + size)
     this.record.bytesOut += size
-    return !this.#wire.backedUp
+    return this.#mayGoOn()
   }
 
   offer(bytes: Uint8Array, start: number, end: number): number {
@@ -220,7 +224,7 @@ export class Http1Exchange implements Exchange {
     if (size === 0) return true
     const owed = size === text.length ? text : text.slice(0, size)
     this.#write(this.#writing === 'chunked' ? `${chunkHead(size)}${owed}\r\n` : owed)
-    return !this.#wire.backedUp
+    return this.#mayGoOn()
   }
 
   flush(): void {
@@ -298,6 +302,18 @@ export class Http1Exchange implements Exchange {
   #lastChunk(trailers: FieldList | undefined): string {
     if (trailers === undefined || !acceptsTrailers(this.request.fields)) return LAST_CHUNK
     return lastChunkWith(trailers.toText())
+  }
+
+  /** False while the client is slow. Nothing is asked again of the app: of the head only what the log says of it is kept. */
+  #mayGoOn(): boolean {
+    if (!this.#wire.backedUp) return true
+    if (!this.#slow) {
+      this.#slow = true
+      this.request = loggedRequest(this.request)
+      this.origin = loggedOrigin(this.origin)
+      detachRecord(this.record)
+    }
+    return false
   }
 
   #framingText(head: AnswerHead): string {

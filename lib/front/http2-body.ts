@@ -10,6 +10,8 @@ import type { BodyState } from './request-body.ts'
 export interface Http2BodyOwner extends WatchedExchange {
   /** The client has broken the protocol: the stream is reset. */
   malformed(detail: string): void
+  /** No room for what the client sends ahead. */
+  fail(code: 'OVERLOADED', detail: string): void
   /** More comes of a body that nobody wants. */
   unwanted(): void
 }
@@ -97,8 +99,7 @@ export class Http2Body implements Deadline {
     this.#stopped = true
     this.#host.env.timers.disarm(this)
     this.#reader = undefined
-    this.#room = undefined
-    this.#held = 0
+    this.#takeRoom()
   }
 
   expired(): void {
@@ -137,9 +138,8 @@ export class Http2Body implements Deadline {
 
   /** Delivers what is held. */
   #goOn(): void {
-    const [room, size] = [this.#room, this.#held]
-    this.#room = undefined
-    this.#held = 0
+    const size = this.#held
+    const room = this.#takeRoom()
     if (room !== undefined) this.#deliver(room, 0, size)
     if (this.#whole && this.#flows && !this.waits) this.#finish()
   }
@@ -147,12 +147,25 @@ export class Http2Body implements Deadline {
   #hold(bytes: Buffer, start: number, end: number): void {
     const size = this.#held + end - start
     if (this.#room === undefined || this.#room.length < size) {
-      const room = Buffer.allocUnsafeSlow(Math.max(size, Math.min(2 * size, STREAM_WINDOW)))
+      const bytes = Math.max(size, Math.min(2 * size, STREAM_WINDOW))
+      const more = bytes - (this.#room?.length ?? 0)
+      if (!this.#stream.admitsBody(more))
+        return this.#owner.fail('OVERLOADED', 'too much of request bodies waits')
+      this.#stream.hold(more)
+      const room = Buffer.allocUnsafeSlow(bytes)
       this.#room?.copy(room, 0, 0, this.#held)
       this.#room = room
     }
     bytes.copy(this.#room, this.#held, start, end)
     this.#held = size
+  }
+
+  #takeRoom(): Buffer | undefined {
+    const room = this.#room
+    if (room !== undefined) this.#stream.hold(-room.length)
+    this.#room = undefined
+    this.#held = 0
+    return room
   }
 
   /** Asked behind calls that may have changed it. */

@@ -4,11 +4,12 @@ import { ByteStream, type ByteStreamOwner } from '../base/byte-stream.ts'
 import type { ErrorCode } from '../base/errors.ts'
 import type { Deadline } from '../base/timers.ts'
 import type { ClientFacts } from '../http/exchange.ts'
-import { originOf } from '../http/forwarded.ts'
-import { ExchangeRecord } from '../http/record.ts'
+import type { ExchangeRecord } from '../http/record.ts'
 import { CODE, goawayFrame, resetFrame, SETTING, settingsFrame, windowFrame } from '../wire/http2-frames.ts'
-import { type Http2Request, isMalformed, readHttp2Head } from '../wire/http2-head.ts'
+import { type Http2Request, isMalformed, listBytes, readHttp2Head } from '../wire/http2-head.ts'
 import type { Refusal } from '../wire/refusal.ts'
+import { originAt, recordAt } from './arrival.ts'
+import { ConnectionMemory } from './client-memory.ts'
 import type { ClientConnection, ConnectionHost } from './connection-host.ts'
 import { FloodBudget } from './flood-budget.ts'
 import { Http2Exchange, type Http2Wire } from './http2-exchange.ts'
@@ -18,6 +19,7 @@ import { Http2Sender } from './http2-sender.ts'
 import { Http2Stream, NOBODY, STREAM_WINDOW, type StreamHost } from './http2-stream.ts'
 import { StreamWatch } from './http2-stream-watch.ts'
 import { StreamTable } from './http2-streams.ts'
+import { IdlePlace, type MayIdle } from './idle-list.ts'
 import { refusedFacts } from './refusal.ts'
 
 /** open: takes requests. closing: has said goodbye (GOAWAY), what runs may finish. ending: sends no more. closed: gone. */
@@ -30,17 +32,23 @@ const QUIET_LOOK_MS = 5000
 const LINGER_MS = 5000
 /** A head beyond its limits is answered with 431, as long as it does not go beyond that many times: then its stream is reset unread. */
 const SLACK = 2
+/** What an open stream costs besides its head. */
+const STREAM_BYTES = 2048
+/** How long a stream's client may take nothing of it while memory is short. */
+const SHED_MS = 2000
 /** Pseudo-fields, which `header_count` does not count. */
 const PSEUDO_FIELDS = 5
 
 /** A client's HTTP/2 connection: many exchanges at a time, each a stream. */
 export class Http2Connection
-  implements ClientConnection, ByteStreamOwner, ReceiverOwner, StreamHost, Http2Wire, Deadline
+  implements ClientConnection, ByteStreamOwner, ReceiverOwner, StreamHost, Http2Wire, Deadline, MayIdle
 {
   dueMs = Number.POSITIVE_INFINITY
   slot: number | undefined = undefined
   readonly client: ClientFacts
   readonly host: ConnectionHost
+  readonly memory: ConnectionMemory
+  readonly #place = new IdlePlace(this)
   readonly #stream: ByteStream
   readonly #sender: Http2Sender
   readonly #receiver: Http2Receiver
@@ -63,6 +71,7 @@ export class Http2Connection
   constructor(socket: Socket, client: ClientFacts, host: ConnectionHost, early?: Buffer) {
     this.client = client
     this.host = host
+    this.memory = new ConnectionMemory(host.memory)
     const { env, config } = host
     const { limits, timeouts } = config
     const now = env.clock.now()
@@ -84,6 +93,7 @@ export class Http2Connection
     })
     this.#greet(SLACK * limits.headersBytes)
     env.timers.arm(this, LOOK_MS)
+    host.idle.add(this.#place)
     // Told once whoever made this knows it.
     process.nextTick(() => {
       if (isGone) this.streamClosed(undefined)
@@ -99,6 +109,17 @@ export class Http2Connection
   destroy(code: ErrorCode): void {
     this.#cut(code, undefined, CODE.noError)
     this.#stream.destroy()
+  }
+
+  closeIdle(): boolean {
+    if (this.#streams.size > 0 || !this.#stream.allSent) return false
+    this.#sayGoodbye()
+    this.#stream.destroy()
+    return true
+  }
+
+  shedStalled(nowMs: number): void {
+    this.#watch.shed(nowMs, SHED_MS)
   }
 
   // Deadline: looks after the connection, since nobody tells of what does not happen.
@@ -137,7 +158,7 @@ export class Http2Connection
   }
 
   streamStalled(): void {
-    for (const stream of this.#streams.all()) stream.owner.streamStalled()
+    for (const stream of this.#streams.all()) stream.owner.streamStalled('takes no more of the answer')
     this.#stream.destroy()
   }
 
@@ -146,6 +167,8 @@ export class Http2Connection
     this.#receiver.stop()
     for (const exchange of this.#exchanges) exchange.lost('CLIENT_GONE', error?.message)
     this.#phase = 'closed'
+    this.memory.close()
+    this.host.idle.remove(this.#place)
     this.host.env.timers.disarm(this)
     this.host.closed(this)
   }
@@ -205,9 +228,11 @@ export class Http2Connection
   headArrived(id: number, pairs: string[], ends: boolean): void {
     this.#greeted = true
     if (this.#phase !== 'open' || this.#streams.size >= this.#mostStreams) return this.#refuseStream(id)
+    const headBytes = listBytes(pairs)
+    if (!this.#admits(STREAM_BYTES + headBytes)) return this.#refuseStream(id)
     const head = readHttp2Head(pairs, { endStream: ends, newKey }, this.host.headLimits)
     if ('refused' in head) this.#refuse(id, head, pairs, ends)
-    else this.#begin(this.#open(id, ends), head, ends)
+    else this.#begin(this.#open(id, ends), head, ends, headBytes)
   }
 
   headRefused(id: number, code: number, detail: string): void {
@@ -258,21 +283,28 @@ export class Http2Connection
   #open(id: number, ends: boolean): Http2Stream {
     const stream = new Http2Stream(id, this, NOBODY, !ends, this.#streams.firstWindow)
     this.#streams.add(stream)
+    this.host.idle.remove(this.#place)
+    stream.hold(STREAM_BYTES)
     return stream
   }
 
-  #begin(stream: Http2Stream, request: Http2Request, endStream: boolean): void {
+  #begin(stream: Http2Stream, request: Http2Request, endStream: boolean, headBytes: number): void {
     const { host, client } = this
-    const record = new ExchangeRecord(host.requestIds.of(client, request.fields), this.now())
-    record.bytesIn = request.size
-    const origin = originOf(client, request.fields, request.host, host.trusted)
-    record.clientIp = origin.clientIp
-    record.scheme = origin.scheme
-    const exchange = new Http2Exchange(this, stream, { request, origin, record, endStream })
+    const origin = originAt(host, client, request)
+    const record = recordAt(host, client, request, origin, this.now())
+    const exchange = new Http2Exchange(this, stream, { request, origin, record, endStream, headBytes })
     this.#exchanges.add(exchange)
     host.exchangeBegan()
     if (request.contentLength > host.config.limits.bodyBytes) exchange.fail('BODY_TOO_LARGE', 'body-limit')
     else host.route(exchange)
+  }
+
+  /** Is there room for one more request? One that is alone always has some. */
+  #admits(bytes: number): boolean {
+    const { memory } = this
+    if (this.#streams.size === 0 || memory.admits(bytes)) return true
+    this.#watch.letGoOfHeads()
+    return memory.admits(bytes)
   }
 
   /** One stream too many, or one behind our goodbye: it was not looked at, and may be asked for again (RFC 9113 8.7). */
@@ -283,9 +315,7 @@ export class Http2Connection
 
   /** A head we will not act on: broken HTTP/2 is reset, the rest is answered. */
   #refuse(id: number, refusal: Refusal, pairs: readonly string[], ends: boolean): void {
-    let size = 0
-    for (const text of pairs) size += text.length
-    const record = this.#recordRefusal(refusal.refused, refusal.detail, size)
+    const record = this.#recordRefusal(refusal.refused, refusal.detail, listBytes(pairs))
     if (isMalformed(refusal)) return this.streamFault(id, CODE.protocol)
     const stream = this.#open(id, ends)
     answerRefused(stream, record, { isHead: isHead(pairs), dateText: this.host.date.text() })
@@ -335,7 +365,9 @@ export class Http2Connection
   }
 
   #endIfDone(): void {
-    if (this.#phase === 'closing' && this.#streams.size === 0) this.#end()
+    if (this.#streams.size > 0) return
+    if (this.#phase === 'closing') this.#end()
+    else if (this.#phase === 'open') this.host.idle.add(this.#place)
   }
 
   #cut(code: ErrorCode, detail: string | undefined, reason: number): void {

@@ -12,7 +12,7 @@ import type {
 import { FIELD } from '../http/field-ids.ts'
 import type { FieldList } from '../http/field-list.ts'
 import type { Origin } from '../http/forwarded.ts'
-import type { AnswerHead } from '../http/message.ts'
+import type { AnswerHead, RequestHead } from '../http/message.ts'
 import type { ExchangeRecord } from '../http/record.ts'
 import { CODE } from '../wire/http2-frames.ts'
 import type { Http2Request } from '../wire/http2-head.ts'
@@ -31,6 +31,7 @@ import {
 import { Http2Body } from './http2-body.ts'
 import type { Http2Stream, StreamOwner } from './http2-stream.ts'
 import { Http2Tunnel } from './http2-tunnel.ts'
+import { detachRecord, loggedBytes, loggedOrigin, loggedRequest } from './logged-request.ts'
 
 /** What an exchange needs of its connection. */
 export interface Http2Wire {
@@ -55,6 +56,8 @@ export interface Http2Arrival {
   readonly record: ExchangeRecord
   /** No body follows. */
   readonly endStream: boolean
+  /** What stands for its head in the account of memory. */
+  readonly headBytes: number
 }
 
 /**
@@ -70,9 +73,10 @@ const NO_BODY: WatchedBody = { state: 'done', failure: undefined }
 
 /** One request on an HTTP/2 connection and its answer: a stream. */
 export class Http2Exchange implements Exchange, StreamOwner {
-  readonly request: Http2Request
+  /** From some time behind the answer's head on, what the log needs of it. */
+  request: RequestHead
   readonly client: ClientFacts
-  readonly origin: Origin
+  origin: Origin
   readonly record: ExchangeRecord
   readonly stream: Http2Stream
   policy: AnswerPolicy | undefined = undefined
@@ -84,18 +88,24 @@ export class Http2Exchange implements Exchange, StreamOwner {
   #owed = 0
   /** The client reads what comes behind a body. */
   #mayTrail = false
+  readonly #asksTunnel: boolean
+  /** What stands for its head in the account of memory; undefined once that was let go. */
+  #headBytes: number | undefined
   #tunnel: Http2Tunnel | undefined = undefined
   #ended = false
 
   constructor(wire: Http2Wire, stream: Http2Stream, arrival: Http2Arrival) {
-    const { request, endStream } = arrival
+    const { request, endStream, headBytes } = arrival
     this.#wire = wire
     this.stream = stream
     this.request = request
     this.client = wire.client
     this.origin = arrival.origin
     this.record = arrival.record
+    this.#asksTunnel = request.tunnel
+    this.#headBytes = headBytes
     this.#input = endStream ? undefined : this.#inputOf(request)
+    stream.hold(headBytes)
     stream.owner = this
   }
 
@@ -156,7 +166,7 @@ export class Http2Exchange implements Exchange, StreamOwner {
   begin(head: AnswerHead): void {
     if (this.#ended || this.answered) return
     // A 2xx would open the tunnel that nobody is at the other end of.
-    if (this.request.tunnel && head.status < 300) return this.fail('NOT_IMPLEMENTED', 'no WebSocket here')
+    if (this.#asksTunnel && head.status < 300) return this.fail('NOT_IMPLEMENTED', 'no WebSocket here')
     if (head.status > 599) return this.fail('UPSTREAM_BAD', 'status')
     // RFC 9113 8.6: there is no switching here.
     if (head.status === 426) head.fields.dropAll(FIELD.upgrade)
@@ -167,7 +177,7 @@ export class Http2Exchange implements Exchange, StreamOwner {
   answerKept(answer: KeptAnswer): void {
     if (this.#ended || this.answered) return
     const { head, body } = answer
-    if (this.policy?.hsts === undefined && !this.request.tunnel)
+    if (this.policy?.hsts === undefined && !this.#asksTunnel)
       this.#begin(head, keptPairs(answer, this.#wire.host.date.text()))
     else this.begin(head)
     if (this.#owe(body.length) > 0) {
@@ -251,6 +261,19 @@ export class Http2Exchange implements Exchange, StreamOwner {
     this.stream.close(CODE.noError)
   }
 
+  /**
+   * To be called now and then. Once the answer has begun nothing is asked again of the app, so the head is only for the log: of an answer that takes
+   * long, that alone is kept.
+   */
+  letGoOfHead(): void {
+    if (!this.answered || this.#headBytes === undefined) return
+    this.request = loggedRequest(this.request)
+    this.origin = loggedOrigin(this.origin)
+    detachRecord(this.record)
+    this.stream.hold(loggedBytes(this.request) - this.#headBytes)
+    this.#headBytes = undefined
+  }
+
   /** The connection is gone or is cut, or the client takes nothing any more. */
   lost(code: ErrorCode, detail: string | undefined): void {
     this.#lose(code, detail, CODE.cancel)
@@ -283,9 +306,9 @@ export class Http2Exchange implements Exchange, StreamOwner {
   }
 
   /** Gives up what is left to send. */
-  streamStalled(): void {
+  streamStalled(why: string): void {
     if (this.#ended) this.stream.reset(CODE.cancel)
-    else this.lost('CLIENT_TIMEOUT', 'takes no more of the answer')
+    else this.lost('CLIENT_TIMEOUT', why)
   }
 
   streamClosed(code: number): void {

@@ -40,9 +40,22 @@ export class StreamWatch {
    */
   look(nowMs: number, lingerMs: number, writeMs: number): boolean {
     this.#note(nowMs)
+    this.letGoOfHeads()
     for (const stream of this.#streams.all())
       if (stream.isOverdue(nowMs, lingerMs)) stream.close(CODE.noError)
     return writeMs > 0 && this.#lookForStalled(nowMs, writeMs)
+  }
+
+  /** Of requests whose answers take long, only what the log needs is kept. */
+  letGoOfHeads(): void {
+    for (const stream of this.#streams.all()) stream.owner.letGoOfHead()
+  }
+
+  /** Memory is short: gives up what has waited for its client's windows for so long. */
+  shed(nowMs: number, limitMs: number): void {
+    for (const stream of this.#streams.all())
+      if (stream.isBlocked && stream.isStalled(nowMs, limitMs))
+        giveUp(stream, 'memory is short, and it takes nothing')
   }
 
   #note(nowMs: number): void {
@@ -64,14 +77,14 @@ export class StreamWatch {
       if (!stream.isStalled(nowMs, writeMs)) continue
       if (tookNothing && !this.#socket.allSent) return true
       if (isNarrow && !tookNothing) stream.excuse(nowMs)
-      else giveUp(stream)
+      else giveUp(stream, 'takes no more of the answer')
     }
     return false
   }
 }
 
 /** Its owner says so in the log; a stream without one is just reset. */
-function giveUp(stream: Http2Stream): void {
-  stream.owner.streamStalled()
+function giveUp(stream: Http2Stream, why: string): void {
+  stream.owner.streamStalled(why)
   stream.reset(CODE.cancel)
 }

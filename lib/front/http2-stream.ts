@@ -1,5 +1,6 @@
 import type { FieldList } from '../http/field-list.ts'
 import { FIRST_WINDOW } from '../wire/http2-frames.ts'
+import type { ConnectionMemory } from './client-memory.ts'
 import { type HeaderPairs, trailerPairs } from './http2-answer.ts'
 
 /** Who is at the server's end of a stream. */
@@ -12,14 +13,17 @@ export interface StreamOwner {
   streamEnded(): void
   /** The client takes bytes again, after it was said to be slow. */
   streamDrained(): void
+  /** What it has to send may take long: of the request's head only what is still needed is to be kept. */
+  letGoOfHead(): void
   /** The client has taken nothing of what waits for it, for too long: the stream is to be given up. */
-  streamStalled(): void
+  streamStalled(why: string): void
   /** Once, and last. The code of the reset, ours or the client's; NO_ERROR if both sides have ended. */
   streamClosed(code: number): void
 }
 
 /** What a stream needs of its connection. */
 export interface StreamHost {
+  readonly memory: ConnectionMemory
   /** There is something to send. */
   streamReady(stream: Http2Stream): void
   /** Tells the client, if it has not been told by the client; then the stream is gone. */
@@ -67,6 +71,10 @@ export class Http2Stream {
   receiveWindow: number = STREAM_WINDOW
   /** Bytes of DATA that wait to be sent. */
   queued = 0
+  /** Bytes that stand for it in its connection's account. */
+  #held = 0
+  /** Part of them: DATA that was found to wait for a window. */
+  #blocked = 0
   readonly #host: StreamHost
   #interims: HeaderPairs[] | undefined = undefined
   /** A head that was given and has not left. */
@@ -121,7 +129,7 @@ export class Http2Stream {
     if (this.closed || this.#ended || bytes.length === 0) return true
     this.#chunks.push(bytes)
     this.queued += bytes.length
-    if (this.queued < HIGH_WATER) return true
+    if (this.queued < HIGH_WATER && (this.#blocked === 0 || !this.#host.memory.isFull)) return true
     this.#waiting = true
     this.#lowWater = HIGH_WATER - 1
     this.#host.streamReady(this)
@@ -170,6 +178,23 @@ export class Http2Stream {
     this.#untold = 0
   }
 
+  /** So many bytes more are held on its behalf; fewer, if negative. */
+  hold(bytes: number): void {
+    if (this.closed) return
+    this.#held += bytes
+    this.#host.memory.add(bytes)
+  }
+
+  /** May so many bytes more of its request's body wait for the app? */
+  admitsBody(bytes: number): boolean {
+    return this.#host.memory.admitsBody(bytes)
+  }
+
+  /** Bytes of an answer wait for the client's windows. */
+  get isBlocked(): boolean {
+    return this.#blocked > 0
+  }
+
   /** To be asked now and then. True: for so long the client has taken nothing of what waits for it. */
   isStalled(nowMs: number, limitMs: number): boolean {
     if (this.queued !== 0 && this.queued === this.#unsent) return nowMs - this.#unsentSinceMs >= limitMs
@@ -201,6 +226,7 @@ export class Http2Stream {
 
   /** The connection has let go of it. */
   gone(code: number): void {
+    this.hold(-this.#held)
     this.closed = true
     this.#chunks.length = 0
     this.queued = 0
@@ -211,6 +237,17 @@ export class Http2Stream {
 
   /** Writes what may be sent, of DATA about `most` bytes. Hot. */
   sendTo(writer: StreamWriter, most: number, frameBytes: number): Sent {
+    const sent = this.#send(writer, most, frameBytes)
+    const blocked = sent === 'window' || sent === 'connection' ? this.queued : 0
+    if (blocked !== this.#blocked) {
+      if (this.#blocked === 0) this.owner.letGoOfHead()
+      this.hold(blocked - this.#blocked)
+      this.#blocked = blocked
+    }
+    return sent
+  }
+
+  #send(writer: StreamWriter, most: number, frameBytes: number): Sent {
     this.#sendHeads(writer)
     let left = most
     while (this.queued > 0) {
@@ -286,6 +323,7 @@ export const NOBODY: StreamOwner = {
   streamTrailers: ignore,
   streamEnded: ignore,
   streamDrained: ignore,
+  letGoOfHead: ignore,
   streamStalled: ignore,
   streamClosed: ignore,
 }

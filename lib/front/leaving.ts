@@ -29,6 +29,9 @@ export class Leaving implements ClientConnection, Deadline {
     this.#socket.destroy()
   }
 
+  /** Nothing waits for it. */
+  shedStalled(): void {}
+
   expired(): void {
     this.#socket.destroy()
   }

@@ -16,9 +16,11 @@ import { RequestIds } from '../http/request-ids.ts'
 import type { PassageTarget } from '../proxy/passage.ts'
 import type { ProxyPeer } from '../wire/proxy-protocol.ts'
 import type { HeadLimits } from '../wire/refusal.ts'
+import type { ClientMemory } from './client-memory.ts'
 import type { ClientConnection } from './connection-host.ts'
 import { Entrance, type EntranceHost } from './entrance.ts'
 import { Http1Connection } from './http1-connection.ts'
+import { IdleList } from './idle-list.ts'
 import { Opening } from './opening.ts'
 import { refusalText } from './refusal.ts'
 import { TlsContexts } from './tls-contexts.ts'
@@ -27,6 +29,8 @@ import type { TunnelFacts } from './tunnel-facts.ts'
 
 /** What a listener hands its exchanges to. */
 export interface ListenerHooks {
+  /** What the thread's clients hold together. */
+  readonly memory: ClientMemory
   /** Finds the route and hands over. */
   route(exchange: Exchange): void
   /** Exactly once for each exchange, and for each refused head. */
@@ -48,6 +52,8 @@ export class Listener implements EntranceHost {
   readonly env: ThreadEnv
   readonly date: HttpDate
   readonly requestIds = new RequestIds()
+  readonly memory: ClientMemory
+  readonly idle = new IdleList()
   config: ListenerConfig
   headLimits: HeadLimits
   trusted: CidrSet
@@ -73,6 +79,7 @@ export class Listener implements EntranceHost {
     this.trusted = parseCidrs(config.trustedProxies)
     this.#row = placement.row
     this.#hooks = hooks
+    this.memory = hooks.memory
     this.#server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, socket =>
       this.#accept(socket),
     )
@@ -131,6 +138,17 @@ export class Listener implements EntranceHost {
   destroy(): void {
     this.#server.close()
     for (const connection of [...this.#connections]) connection.destroy('SHUTDOWN')
+  }
+
+  /** Memory is short: those go first who take nothing of what waits for them. To be called once a second while that is so. */
+  shedStalledStreams(): void {
+    const nowMs = this.env.clock.now()
+    for (const connection of [...this.#connections]) connection.shedStalled(nowMs)
+  }
+
+  /** Closes the connection that has been without a request longest, to make room. False: this thread has none. */
+  closeIdlest(): boolean {
+    return this.idle.closeOldest()
   }
 
   // ConnectionHost.
@@ -198,7 +216,8 @@ export class Listener implements EntranceHost {
   #accept(socket: Socket): void {
     const { cells } = this.env
     cells.add(this.#row + AT.connections, 1)
-    if (this.connectionsEverywhere >= this.config.limits.connections) return this.#reject(socket, 'limit')
+    if (this.connectionsEverywhere >= this.config.limits.connections && !this.closeIdlest())
+      return this.#reject(socket, 'limit')
     const client = this.#factsOf(socket)
     if (client === undefined) return forget(socket)
     if (!this.env.descriptors.takeForClient()) return this.#reject(socket, 'fd')

@@ -71,6 +71,9 @@ export class Opening implements ClientConnection, Deadline {
     this.socket.destroy()
   }
 
+  /** Nothing waits for it. */
+  shedStalled(): void {}
+
   expired(): void {
     this.#abandon('timeout')
   }

@@ -75,6 +75,9 @@ export class TlsHandshake implements ClientConnection, Deadline {
     this.#socket.destroy()
   }
 
+  /** Nothing waits for it. */
+  shedStalled(): void {}
+
   expired(): void {
     this.#failed('timeout', 'the handshake took too long')
   }

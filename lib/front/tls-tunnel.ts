@@ -6,6 +6,7 @@ import type { ClientFacts } from '../http/exchange.ts'
 import { ExchangeRecord } from '../http/record.ts'
 import { Passage, type PassageClient, type PassageTarget } from '../proxy/passage.ts'
 import type { ClientConnection, ConnectionHost } from './connection-host.ts'
+import { Taking } from './taking.ts'
 
 /** What is known of a connection when a tunnel takes it. */
 export interface TunnelStart {
@@ -32,6 +33,8 @@ export class TlsTunnel implements ClientConnection, ByteStreamOwner, Deadline, P
   readonly #passage: Passage
   /** leaving: the endpoint is done, the client has not yet taken all or closed its side. finished: the end was told. */
   #state: 'open' | 'leaving' | 'finished' = 'open'
+  /** undefined until memory is short. */
+  #reads: Taking | undefined = undefined
   #inputEnded = false
   #outputEnded = false
 
@@ -61,6 +64,11 @@ export class TlsTunnel implements ClientConnection, ByteStreamOwner, Deadline, P
 
   destroy(code: ErrorCode): void {
     this.#cut(code, undefined)
+  }
+
+  shedStalled(): void {
+    this.#reads ??= new Taking(this.#stream)
+    if (this.#reads.hasStalled()) this.#cut('CLIENT_TIMEOUT', 'memory is short, and it takes nothing')
   }
 
   // PassageClient: what comes from the endpoint.

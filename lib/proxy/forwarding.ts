@@ -26,7 +26,6 @@ const SHARED_BODY_BYTES = 65_535
 export class Forwarding implements Job, ExchangeOwner {
   readonly method: string
   readonly idempotent: boolean
-  readonly headText: string
   readonly bodyFraming: 'none' | 'length' | 'chunked'
   readonly isUpload: boolean
   readonly key: number
@@ -36,6 +35,8 @@ export class Forwarding implements Job, ExchangeOwner {
   unsent = 0
   readonly record: ExchangeRecord
   readonly #exchange: Exchange
+  /** The head without its last line end. Empty once the answer has begun: nothing is sent again. */
+  #head: string
   readonly #body: BodySource | undefined
   readonly #site: ProxySite
   #attempt: Attempt | undefined = undefined
@@ -57,7 +58,7 @@ export class Forwarding implements Job, ExchangeOwner {
     this.#site = site
     this.method = request.method
     this.idempotent = isIdempotent(request.method)
-    this.headText = requestText(exchange, site.mount, body?.length)
+    this.#head = requestText(exchange, site.mount, body?.length)
     this.bodyFraming = framingOf(body)
     this.isUpload = body !== undefined && isLarge(body, request.fields)
     this.key = key
@@ -71,6 +72,11 @@ export class Forwarding implements Job, ExchangeOwner {
 
   get siblings(): number {
     return this.#exchange.siblings
+  }
+
+  /** Put together at each look: writing makes one text of the pieces, which are slices of what came, and that need not stay. */
+  get headText(): string {
+    return `${this.#head}\r\n`
   }
 
   get repeatable(): boolean {
@@ -111,6 +117,7 @@ export class Forwarding implements Job, ExchangeOwner {
   }
 
   answered(head: ResponseHead): void {
+    this.#head = ''
     dropFromResponse(head.fields, head.connectionNamed)
     if (head.status === 426) keepUpgrade(head.fields)
     this.#handedOver = this.#site.files.serve(this.#exchange, head)

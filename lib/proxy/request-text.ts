@@ -9,7 +9,7 @@ import type { Mount } from './mount.ts'
 /**
  * The request as the app gets to see it, written from the validated model: its own fields cleaned, then ours. Host stays as the client sent
  * it, port included: Django compares it with Origin (CSRF). Always HTTP/1.1 (uvicorn answers chunked even to 1.0).
- * `bodyLength`: undefined for a body that is sent in chunks, and where there is none.
+ * `bodyLength`: undefined for a body that is sent in chunks, and where there is none. The empty line behind it is left to the caller.
  */
 export function requestText(
   exchange: Exchange,
@@ -22,7 +22,7 @@ export function requestText(
   const cookies = oneCookieLine(request)
   return (
     `${request.method} ${targetFor(request, mount)} HTTP/1.1\r\nHost: ${request.host}\r\n` +
-    `${fields.toText()}${cookies}${ownLines(exchange, mount)}${framingText(exchange, bodyLength)}\r\n`
+    `${fields.toText()}${cookies}${ownLines(exchange, mount)}${framingText(exchange, bodyLength)}`
   )
 }
 

@@ -5,6 +5,7 @@ import { Periodic } from '../base/periodic.ts'
 import type { ThreadEnv } from '../base/thread-env.ts'
 import type { ListenerConfig, Priority, Snapshot } from '../config/model.ts'
 import { AccessRecorder } from '../front/access.ts'
+import { ClientMemory } from '../front/client-memory.ts'
 import { Listener, type ListenerHooks } from '../front/listener.ts'
 import { NO_TLS, type TlsState } from '../front/tls-state.ts'
 import type { TunnelFacts } from '../front/tunnel-facts.ts'
@@ -31,6 +32,9 @@ import { StaticMeter } from './static-meter.ts'
 /** How often a listener that was taken out of the configuration is looked at: is it empty? */
 const RETIRED_LOOK_MS = 250
 
+/** How often streams that stall are looked for while memory is short. */
+const SHED_EVERY_MS = 1000
+
 interface OpenListener {
   readonly config: ListenerConfig
   readonly listener: Listener
@@ -41,6 +45,7 @@ interface OpenListener {
  * A new snapshot is built beside the old one and taken by assignment; what it does not change goes on undisturbed.
  */
 export class Runtime implements ListenerHooks {
+  readonly memory = new ClientMemory()
   readonly #env: ThreadEnv
   readonly #observer: UpstreamObserver & StaticNews
   readonly #writeLine: (line: string) => void
@@ -51,6 +56,7 @@ export class Runtime implements ListenerHooks {
   readonly #retired = new Set<Listener>()
   readonly #secured = new SecuredHosts()
   #tls: TlsState = NO_TLS
+  #shedAtMs = Number.NEGATIVE_INFINITY
   #challenges = new ChallengeAnswers(NO_TLS.challenges)
   #upstreams: ReadonlyMap<string, Upstream> = new Map()
   #placement: Placement | undefined
@@ -130,6 +136,7 @@ export class Runtime implements ListenerHooks {
     this.#overload.ticked(delayMs)
     this.#env.descriptors.look()
     this.#spool?.ticked(this.#env.clock.now())
+    if (this.#overload.active) this.#shedStalled()
   }
 
   finished(exchange: ExchangeFacts): void {
@@ -154,6 +161,14 @@ export class Runtime implements ListenerHooks {
     const counts = { exchanges: this.inflight, connections: this.connections }
     for (const listener of this.#all()) listener.destroy()
     return counts
+  }
+
+  /** Streams that nobody reads are the first to go when memory is short. */
+  #shedStalled(): void {
+    const { clock, shared } = this.#env
+    if (shared.memoryPercent() === 0 || clock.now() - this.#shedAtMs < SHED_EVERY_MS) return
+    this.#shedAtMs = clock.now()
+    for (const listener of this.#all()) listener.shedStalledStreams()
   }
 
   /** True if the request was refused because the process has too much to do. */

@@ -116,6 +116,13 @@ export function readHttp2Head(
   return read(fields, facts.endStream)
 }
 
+/** Characters of a header list with its separators: a reference to a table of HPACK counts as what it stands for. */
+export function listBytes(pairs: readonly string[]): number {
+  let size = 2 * pairs.length
+  for (let i = 0; i < pairs.length; i += 1) size += (pairs[i] as string).length
+  return size
+}
+
 /** True for a refusal that says the stream is broken: it is reset. The others are answered. */
 export function isMalformed({ refused, detail }: Refusal): boolean {
   return refused === 'BAD_REQUEST' && !TOLD.has(detail)

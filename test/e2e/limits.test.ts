@@ -2,6 +2,7 @@ import t from 'tap'
 import { assertClean, startCauseway } from '../support/causeway.ts'
 import { configText } from '../support/config-text.ts'
 import { ask, fieldOf, get, RawClient } from '../support/raw-client.ts'
+import { RawHttp2Client } from '../support/raw-http2-client.ts'
 import { ok, RecordingUpstream } from '../support/recording-upstream.ts'
 import { until } from '../support/until.ts'
 
@@ -94,6 +95,44 @@ t.test('a full queue and a wait that is too long: 503 with Retry-After', async t
   await assertClean(t, short)
 })
 
+t.test('at the limit the connection that has been idle longest makes room, whatever it speaks', async t => {
+  const narrow = await startCauseway(t, {
+    config: configText({
+      endpoints: [upstream.port],
+      listener: 'h2c = true\nlimits = { connections = 4 }',
+    }),
+  })
+  const port = narrow.port()
+  const busy = await RawClient.connect(port)
+  busy.send(get('/slot'))
+  await until('its request at the app', () => running === 1)
+  const plain = await kept(port)
+  const second = await RawHttp2Client.connect(port)
+  t.equal(await second.ask('/kept'), 200)
+  const third = await kept(port)
+  const newcomers = [await kept(port)]
+  await until('the oldest to be closed', () => plain.ended)
+  t.same([second.ended, third.ended], [undefined, undefined])
+  newcomers.push(await kept(port))
+  await until('the next one to be closed', () => second.ended)
+  t.equal(second.goaway, 'NO_ERROR', 'HTTP/2 is told that nothing of it was lost')
+  t.equal(third.ended, undefined)
+  releaseAll()
+  t.equal((await busy.response()).status, 200, 'nothing that runs is cut')
+  const metrics = await narrow.metrics()
+  t.equal(metrics.sum('causeway_connections_rejected_total'), 0)
+  for (const client of [busy, third, ...newcomers]) client.destroy()
+  await assertClean(t, narrow)
+})
+
+/** A client that has had an answer and stays. */
+async function kept(port: number): Promise<RawClient> {
+  const client = await RawClient.connect(port)
+  client.send(get('/kept'))
+  await client.response()
+  return client
+}
+
 t.test('connections beyond the limit are turned away, and those within it are served', async t => {
   const narrow = await startCauseway(t, {
     config: configText({
@@ -105,15 +144,17 @@ t.test('connections beyond the limit are turned away, and those within it are se
   const clients: RawClient[] = []
   for (let n = 0; n < 20; n += 1) {
     const client = await RawClient.connect(narrow.port())
-    client.send(get('/within'))
-    t.equal((await client.response()).status, 200)
+    client.send(get('/slot'))
     clients.push(client)
   }
+  await until('twenty requests at the app', () => running === 20)
   const beyond = await Promise.all(Array.from({ length: 10 }, () => RawClient.connect(narrow.port())))
   for (const client of beyond) client.send(get('/beyond'))
   for (const client of beyond) t.notMatch(await client.untilEnded(), /^HTTP\/1\.1 200/)
   t.equal(upstream.seen('/beyond').length, 0)
+  releaseAll()
   for (const client of clients) {
+    t.equal((await client.response()).status, 200)
     client.send(get('/still'))
     t.equal((await client.response()).status, 200)
     client.destroy()

@@ -1,0 +1,61 @@
+/** What all clients of one thread may make it hold before they are held to their shares. */
+const THREAD_BYTES = 8 * 1024 * 1024
+/** Part of what is left of it that one connection may have. */
+const SHARE = 1 / 8
+/** What every connection may have, whatever the others hold: one stalled download and a page's worth of requests. */
+const LEAST_BYTES = 192 * 1024
+/** Bodies that wait for their app came byte by byte over the wire, each within its window: they are refused only beyond so much in all. */
+const BODIES_BYTES = 64 * 1024 * 1024
+
+/**
+ * The account of what the clients of one thread make it hold: decoded heads, bodies that wait for their app, answers that wait for their client's
+ * window. Each connection may hold a part of what is left (Choudhury and Hahne, "Dynamic queue length thresholds", IEEE/ACM ToN 1998): one
+ * client alone has much, many at once have little each, and together they stay within the bound.
+ */
+export class ClientMemory {
+  usedBytes = 0
+
+  /** Most that one connection may hold now. */
+  get shareBytes(): number {
+    return Math.max(LEAST_BYTES, (THREAD_BYTES - this.usedBytes) * SHARE)
+  }
+}
+
+/** One connection's part of the account. */
+export class ConnectionMemory {
+  usedBytes = 0
+  readonly #all: ClientMemory
+  #closed = false
+
+  constructor(all: ClientMemory) {
+    this.#all = all
+  }
+
+  /** So many bytes more are held; fewer, if negative. Hot. */
+  add(bytes: number): void {
+    if (this.#closed) return
+    this.usedBytes += bytes
+    this.#all.usedBytes += bytes
+  }
+
+  /** The connection is gone, and with it all that it held. */
+  close(): void {
+    this.add(-this.usedBytes)
+    this.#closed = true
+  }
+
+  /** May a request begin that needs so many bytes? */
+  admits(bytes: number): boolean {
+    return this.usedBytes + bytes <= this.#all.shareBytes
+  }
+
+  /** May so many bytes more of a body wait for their app? */
+  admitsBody(bytes: number): boolean {
+    return this.usedBytes + bytes <= LEAST_BYTES || this.#all.usedBytes + bytes <= BODIES_BYTES
+  }
+
+  /** It holds all that it may: answers stay with their apps. */
+  get isFull(): boolean {
+    return this.usedBytes >= this.#all.shareBytes
+  }
+}

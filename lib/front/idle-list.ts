@@ -1,0 +1,61 @@
+/** A connection that may wait between two requests. */
+export interface MayIdle {
+  /** Closes at once if nothing is under way. False: something is, say an answer that its client has not taken. */
+  closeIdle(): boolean
+}
+
+/** How many connections are looked at for one that can be closed; those that cannot go to the end of the list. */
+const LOOKS = 8
+
+/** The place of one connection in an `IdleList`, made once. Links of the list are its own. */
+export class IdlePlace {
+  readonly connection: MayIdle
+  before: IdlePlace | undefined = undefined
+  after: IdlePlace | undefined = undefined
+  listed = false
+
+  constructor(connection: MayIdle) {
+    this.connection = connection
+  }
+}
+
+/** Connections of one listener without a request, the one that has been so longest first. Every step costs the same, however many there are. */
+export class IdleList {
+  #oldest: IdlePlace | undefined = undefined
+  #newest: IdlePlace | undefined = undefined
+
+  /** It waits from now on. Hot. */
+  add(place: IdlePlace): void {
+    if (place.listed) return
+    place.listed = true
+    place.before = this.#newest
+    place.after = undefined
+    if (this.#newest === undefined) this.#oldest = place
+    else this.#newest.after = place
+    this.#newest = place
+  }
+
+  /** It waits no more. Hot. */
+  remove(place: IdlePlace): void {
+    if (!place.listed) return
+    place.listed = false
+    if (place.before === undefined) this.#oldest = place.after
+    else place.before.after = place.after
+    if (place.after === undefined) this.#newest = place.before
+    else place.after.before = place.before
+    place.before = undefined
+    place.after = undefined
+  }
+
+  /** Closes the one that has waited longest, to make room. False: none could be closed. */
+  closeOldest(): boolean {
+    for (let looks = 0; looks < LOOKS; looks += 1) {
+      const place = this.#oldest
+      if (place === undefined) return false
+      this.remove(place)
+      if (place.connection.closeIdle()) return true
+      this.add(place)
+    }
+    return false
+  }
+}
