@@ -180,7 +180,7 @@ export const runSection = {
   count: count('Processes to keep running.', 1, { min: 1, max: 256 }),
   protocol: choice('What the processes speak.', ['http', 'uwsgi'], 'http'),
   env: dictionary(
-    'More environment; `{port}` and `{socket}` are replaced here, too. PORT or SOCKET is always set. The processes inherit Causeway’s environment, but for variables that only other parts of the configuration name (`${ADMIN_TOKEN}`): name here what they need as well.',
+    'More environment; `{port}` and `{socket}` are replaced here, too. PORT or SOCKET is always set. The processes inherit Causeway’s environment, but for variables that only other parts of the configuration name (an admin token, say): name here what they need as well.',
     readEnv,
   ),
 }
