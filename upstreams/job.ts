@@ -28,6 +28,8 @@ export interface Job {
   readonly bodyFraming: 'none' | 'length' | 'chunked'
   /** Its body is large, or nobody knows how large: it shares no connection with others, whom it would be in the way of. */
   readonly isUpload?: boolean
+  /** Both sides may speak in turn as long as the body flows, and be silent: the attempt ends it when nothing has moved either way for `timeouts.idle`. */
+  readonly converses?: boolean
   /** False once a body that can be had only once has begun to flow: the request cannot be sent a second time. */
   readonly repeatable: boolean
   /** For hash policies; 0 for the others. */

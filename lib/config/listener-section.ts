@@ -26,14 +26,18 @@ export const listenerTimeoutsSection = {
     min: '10ms',
     max: '1h',
   }),
-  bodyMs: duration('Longest silence inside a request body.', '30s', { min: '10ms', max: '30d' }),
+  bodyMs: duration(
+    'Longest silence inside a request body. Not in conversations, in which both sides may be silent: there `timeouts.idle` of the upstream counts.',
+    '30s',
+    { min: '10ms', max: '30d' },
+  ),
   keepaliveMs: duration('Longest silence between two requests.', '75s', { min: '10ms', max: '1d' }),
   writeMs: duration('Longest time in which the client takes none of our bytes.', '60s', {
     min: '10ms',
     max: '30d',
   }),
   minRateBytes: rate(
-    'Average rate that a request body must reach, once `timeouts.body` has passed.',
+    'Average rate that a request body must reach, once `timeouts.body` has passed. For uploads only: not for gRPC calls, nor for a body of unknown length whose answer has begun.',
     '240B/s',
     {
       min: '1B/s',

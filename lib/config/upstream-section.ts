@@ -109,7 +109,11 @@ export const upstreamTimeoutsSection = {
     min: '10ms',
     max: '30d',
   }),
-  idleMs: duration('Longest silence inside the answer.', '30s', { min: '10ms', max: '30d' }),
+  idleMs: duration(
+    'Longest silence inside the answer; in a conversation (a gRPC call, or an answer that has begun before the end of a request of unknown length) the longest silence of both sides.',
+    '30s',
+    { min: '10ms', max: '30d' },
+  ),
   tunnelMs: duration('Longest silence of both sides in a tunnel (WebSocket, or TLS passed on).', '1h', {
     min: '1s',
     max: '30d',

@@ -1,5 +1,7 @@
 import type { ErrorCode } from '../base/errors.ts'
 import type { Deadline } from '../base/timers.ts'
+import { isConversation } from '../http/conversation.ts'
+import type { RequestHead } from '../http/message.ts'
 import { ByteRate } from './byte-rate.ts'
 import type { ConnectionHost } from './connection-host.ts'
 import type { BodyState } from './request-body.ts'
@@ -7,15 +9,20 @@ import type { BodyState } from './request-body.ts'
 /** An exchange whose body is watched, whatever it came by. */
 export interface WatchedExchange {
   readonly body: WatchedBody
+  readonly request: RequestHead
+  /** Its answer has begun. */
+  readonly answered: boolean
   fail(code: ErrorCode, detail: string): void
 }
 
 export interface WatchedBody {
   readonly state: BodyState
   readonly failure: { readonly code: ErrorCode; readonly detail: string } | undefined
+  /** Somebody else ends the exchange if it is a conversation and nothing moves in it. */
+  readonly silenceWatched?: boolean
 }
 
-/** Holds one client to its request bodies: well-framed, within the limit, never silent for too long, not too slow on average. */
+/** Holds one client to its request bodies: well-framed, within the limit and, where they are uploads, never silent for too long and not too slow on average. */
 export class BodyWatch {
   readonly #host: ConnectionHost
   readonly #deadline: Deadline
@@ -31,7 +38,8 @@ export class BodyWatch {
   /** So many bytes have just been taken, 0 when the body has only been asked for. */
   arrived(exchange: WatchedExchange, bytes: number): void {
     const { env, config } = this.#host
-    if (exchange.body.state === 'flowing') {
+    if (mayBeSilent(exchange)) this.#rate = undefined
+    else if (exchange.body.state === 'flowing') {
       this.#rate ??= new ByteRate(env.clock)
       this.#rate.add(bytes)
       env.timers.arm(this.#deadline, config.timeouts.bodyMs)
@@ -40,7 +48,8 @@ export class BodyWatch {
   }
 
   silent(exchange: WatchedExchange | undefined): void {
-    if (exchange?.body.state === 'flowing') exchange.fail('CLIENT_TIMEOUT', 'body-silence')
+    if (exchange?.body.state === 'flowing' && !mayBeSilent(exchange))
+      exchange.fail('CLIENT_TIMEOUT', 'body-silence')
   }
 
   #judge(exchange: WatchedExchange): void {
@@ -51,4 +60,9 @@ export class BodyWatch {
     else if (body.state === 'done' || body.state === 'paused') this.#rate = undefined
     else if (this.#rate?.isBelow(minRateBytes, bodyMs) === true) exchange.fail('CLIENT_TIMEOUT', 'body-rate')
   }
+}
+
+/** The client of an upload owes it; in a conversation nobody owes anything. */
+function mayBeSilent({ body, request, answered }: WatchedExchange): boolean {
+  return body.silenceWatched === true && isConversation(request, answered)
 }

@@ -68,6 +68,11 @@ export class Http2Body implements Deadline {
     return !tunnel && receiveWindow >= STREAM_WINDOW / 2 && (length ?? 0) - this.#arrived <= receiveWindow
   }
 
+  /** As `BodyReader` has it. */
+  get silenceWatched(): boolean {
+    return this.#reader?.watchesSilence === true
+  }
+
   /** Some of it has come and has not been taken. */
   get waits(): boolean {
     return this.#held > 0

@@ -30,6 +30,11 @@ export class RequestBody implements ChunkSink {
         : 'unasked'
   }
 
+  /** As `BodyReader` has it. */
+  get silenceWatched(): boolean {
+    return this.#reader?.watchesSilence === true
+  }
+
   /** Starts the flow; without a reader the bytes are dropped. */
   flow(reader: BodyReader | undefined): void {
     this.#reader = reader

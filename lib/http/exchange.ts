@@ -116,6 +116,8 @@ export interface ExchangeOwner {
 export interface BodyReader {
   /** While it has paused the body it still takes what the client was allowed to send before. */
   readonly takesAhead?: boolean
+  /** The client of a conversation may be silent: whoever reads the body ends the exchange when nothing has moved either way for too long. */
+  readonly watchesSilence?: boolean
   /** Bytes of the body, valid only during the call. To slow the flow down, call `exchange.pauseBody()`. */
   bodyBytes(bytes: Uint8Array, start: number, end: number): void
   /** No more bytes in this turn. */

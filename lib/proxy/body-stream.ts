@@ -15,6 +15,11 @@ export class BodyStream implements BodySource, BodyReader {
     this.length = framing === 'length' ? contentLength : undefined
   }
 
+  /** The attempt does, in a conversation. */
+  get watchesSilence(): boolean {
+    return this.#attempt !== undefined
+  }
+
   copy(): undefined {
     return undefined
   }

@@ -1,6 +1,7 @@
 import type { Attempt, Job, WaitingLine } from '../../upstreams/job.ts'
 import type { ErrorCode } from '../base/errors.ts'
 import type { Priority } from '../config/model.ts'
+import { isConversation } from '../http/conversation.ts'
 import type { Exchange, ExchangeOwner } from '../http/exchange.ts'
 import type { FieldList } from '../http/field-list.ts'
 import { dropFromResponse, dropFromTrailers, keepUpgrade } from '../http/hop-by-hop.ts'
@@ -81,6 +82,10 @@ export class Forwarding implements Job, ExchangeOwner {
 
   get repeatable(): boolean {
     return this.#body === undefined || this.#body.repeatable
+  }
+
+  get converses(): boolean {
+    return this.bodyFraming === 'chunked' && isConversation(this.#exchange.request, this.#exchange.answered)
   }
 
   uwsgiPacket(): string | PacketRefusal {

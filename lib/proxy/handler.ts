@@ -1,7 +1,7 @@
 import type { Upstream } from '../../upstreams/upstream.ts'
 import type { EndpointProtocol, UpstreamConfig } from '../config/model.ts'
+import { isGrpc } from '../http/conversation.ts'
 import type { Exchange } from '../http/exchange.ts'
-import { FIELD } from '../http/field-ids.ts'
 import type { Handler } from '../http/handler.ts'
 import { websocketKey } from '../http/websocket.ts'
 import { balanceKey } from './balance-key.ts'
@@ -48,8 +48,7 @@ export class ProxyHandler implements Handler, Collector {
 
   /** A gRPC call may go on for hours, both sides speaking in turn: it cannot be taken whole first. */
   #isCall({ request }: Exchange): boolean {
-    const type = request.fields.first(FIELD['content-type'])
-    return type !== undefined && this.#streams && /^application\/grpc(?:$|[+;\s])/i.test(type)
+    return this.#streams && isGrpc(request.fields)
   }
 
   /** The body of a request is here: from now on it is one like any other. */

@@ -1,4 +1,5 @@
 import { connect } from 'node:http2'
+import { setTimeout as pause } from 'node:timers/promises'
 import t from 'tap'
 import type { FieldList } from '../../lib/http/field-list.ts'
 import { startCauseway } from '../support/causeway.ts'
@@ -9,6 +10,8 @@ import { TestJob } from '../support/upstream-world.ts'
 import { missing, PYTHON, startServer } from './support.ts'
 
 const skip = missing('grpc')
+/** How long an upload may be silent. */
+const BODY_MS = 200
 
 /** A call as a client's HTTP/2 stream would bring it. */
 class Call extends TestJob {
@@ -121,7 +124,11 @@ function framed(text: string): Buffer {
 
 t.test('gRPC from a client of HTTP/2 through Causeway to a real server', { skip }, async t => {
   const app = await startServer(t, [PYTHON, 'grpc_app.py'], {}, /listening on (\d+)/)
-  const config = configText({ endpoints: [`h2c://127.0.0.1:${app.port}`], listener: 'h2c = true' })
+  const config = configText({
+    endpoints: [`h2c://127.0.0.1:${app.port}`],
+    listener: `h2c = true\ntimeouts = { body = "${BODY_MS}ms", min_rate = "1MiB/s" }`,
+    upstream: 'timeouts = { idle = "20s" }',
+  })
   const causeway = await startCauseway(t, { config })
   const session = connect(`http://127.0.0.1:${causeway.port()}`)
   t.teardown(() => session.destroy())
@@ -150,6 +157,19 @@ t.test('gRPC from a client of HTTP/2 through Causeway to a real server', { skip 
     call.stream.end()
     await until('the end', () => call.closed)
     t.match(call.trailers, { 'grpc-status': '0' })
+  })
+
+  await t.test('calls may be silent, and say little, for longer than an upload may', async t => {
+    const [both, gathers] = [begin('BothWays'), begin('Gather')]
+    for (const word of ['one', 'two', 'three']) {
+      for (const call of [both, gathers]) call.stream.write(framed(word))
+      await until(`the echo of ${word}`, () => both.received.includes(`got ${word}`))
+      await pause(3 * BODY_MS)
+    }
+    for (const call of [both, gathers]) call.stream.end()
+    await until('the end', () => both.closed && gathers.closed)
+    t.match(gathers.received, 'got one two three')
+    for (const call of [both, gathers]) t.match(call.trailers, { 'grpc-status': '0' })
   })
 
   await t.test('a call that fails says so', async t => {

@@ -14,6 +14,10 @@ def both_ways(requests, context):
         yield b"got " + request
 
 
+def gather(requests, context):
+    return b"got " + b" ".join(requests)
+
+
 def failing(request, context):
     context.abort(grpc.StatusCode.FAILED_PRECONDITION, "not today")
 
@@ -23,6 +27,7 @@ class Service(grpc.GenericRpcHandler):
         return {
             "/test.Service/Unary": grpc.unary_unary_rpc_method_handler(unary),
             "/test.Service/BothWays": grpc.stream_stream_rpc_method_handler(both_ways),
+            "/test.Service/Gather": grpc.stream_unary_rpc_method_handler(gather),
             "/test.Service/Failing": grpc.unary_unary_rpc_method_handler(failing),
         }.get(details.method)
 

@@ -15,6 +15,7 @@ import type {
 } from '../job.ts'
 import { type AnswerListener, AnswerReader } from './answer-reader.ts'
 import { isBodyCertain } from './body-certain.ts'
+import { endSilent } from './conversation-end.ts'
 import { keepAliveTimeout } from './keep-alive-field.ts'
 import type { RequestForm } from './request-form.ts'
 import { reasonOf } from './socket-error.ts'
@@ -103,6 +104,7 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
     const job = this.#job
     if (!this.#sending || job === undefined) return true
     this.#form.writeBody(this.#stream, job, bytes, start, end)
+    if (this.#state === 'body' || job.converses === true) this.#watchSilence()
     return !this.#stream.backedUp
   }
 
@@ -129,7 +131,7 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
     if (!this.#readPaused) return
     this.#readPaused = false
     this.#stream.resume()
-    if (this.#state === 'body') this.#env.timers.arm(this, this.#owner.timeouts.idleMs)
+    if (this.#state === 'body') this.#watchSilence()
   }
 
   cancel(): void {
@@ -158,7 +160,7 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
   streamBytes(bytes: Buffer, end: number): void {
     switch (this.#state) {
       case 'body':
-        this.#env.timers.arm(this, this.#owner.timeouts.idleMs)
+        this.#watchSilence()
         if (this.#pause === 'running') this.#paused(this.#env.clock.now())
         this.#answer.read(bytes, end)
         break
@@ -220,27 +222,22 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
 
   expired(): void {
     const { connectMs, responseMs, idleMs } = this.#owner.timeouts
+    if (this.#isQuiet && this.#job?.converses === true) return endSilent(this, this.#job, idleMs)
     switch (this.#state) {
       case 'connecting':
-        this.#fail('CONNECT_TIMEOUT', 'connect_timeout', `no connection within ${connectMs} ms`)
-        break
+        return this.#fail('CONNECT_TIMEOUT', 'connect_timeout', `no connection within ${connectMs} ms`)
       case 'idle':
         this.endpoint.keepalive.survived(this.#env.clock.now() - this.#restingSinceMs)
-        this.#leavePool()
-        break
+        return this.#leavePool()
       case 'head':
-        this.#fail('UPSTREAM_TIMEOUT', 'header_timeout', `no answer within ${responseMs} ms`)
-        break
+        return this.#fail('UPSTREAM_TIMEOUT', 'header_timeout', `no answer within ${responseMs} ms`)
       case 'body':
         // A client that reads slowly makes us pause: that is not the upstream's silence.
-        if (this.#readPaused) this.#env.timers.arm(this, idleMs)
-        else this.#fail('UPSTREAM_TIMEOUT', 'body_timeout', `silent for ${idleMs} ms inside its answer`)
-        break
+        if (this.#readPaused) return this.#watchSilence()
+        return this.#fail('UPSTREAM_TIMEOUT', 'body_timeout', `silent for ${idleMs} ms inside its answer`)
       case 'abandoned':
-        this.#abandonedEnded()
-        break
+        return this.#abandonedEnded()
       case 'closed':
-        break
     }
   }
 
@@ -260,9 +257,7 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
     else this.endpoint.keepalive.kept()
     this.#form.answered()
     job.record.firstByteAtMs = this.#env.clock.now()
-    if (head.framing === 'close' || head.framing === 'chunked' || head.contentLength > 0) {
-      this.#env.timers.arm(this, this.#owner.timeouts.idleMs)
-    }
+    if (head.framing === 'close' || head.framing === 'chunked' || head.contentLength > 0) this.#watchSilence()
     job.answered(head)
   }
 
@@ -317,6 +312,7 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
     if (!this.#sending) return
     this.#stream.flush()
     if (job.bodyFraming === 'none') this.#sent()
+    else if (job.converses === true) this.#watchSilence()
     else this.#env.timers.disarm(this)
   }
 
@@ -340,6 +336,15 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
     if (stall === undefined || job?.idempotent !== true) return
     const forMs = stall.answered(this.#runs > 1, nowMs - (job.record.firstByteAtMs as number), nowMs)
     if (forMs !== undefined) this.#owner.endpointStalls(this.endpoint, forMs)
+  }
+
+  #watchSilence(): void {
+    this.#env.timers.arm(this, this.#owner.timeouts.idleMs)
+  }
+
+  /** The request flows, and nothing waits to go either way. */
+  get #isQuiet(): boolean {
+    return this.#sending && !this.#readPaused && !this.#stream.backedUp
   }
 
   /** False after an answer before the end of the request: the app will not read the rest, and may have reset us for it. */

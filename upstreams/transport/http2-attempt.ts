@@ -7,6 +7,8 @@ import type { ResponseHead } from '../../lib/http/message.ts'
 import { type RawFields, readHttp2Answer, readHttp2Trailers } from '../../lib/wire/http2-answer.ts'
 import { isStall } from '../ack-stall.ts'
 import type { Attempt, AttemptFailure, AttemptOwner, Job, PooledEndpoint } from '../job.ts'
+import { endSilent } from './conversation-end.ts'
+import { CODES } from './http2-codes.ts'
 import type { Http2Session } from './http2-session.ts'
 import { watchEnd } from './http2-stream-end.ts'
 
@@ -22,27 +24,6 @@ const MAX_INTERIM = 64
 
 /** Connections that may close before they have taken one request. */
 const MOST_MOVES = 4
-
-/** RFC 9113 7, by number. */
-const CODES = [
-  ...[
-    'NO_ERROR',
-    'PROTOCOL_ERROR',
-    'INTERNAL_ERROR',
-    'FLOW_CONTROL_ERROR',
-    'SETTINGS_TIMEOUT',
-    'STREAM_CLOSED',
-  ],
-  ...[
-    'FRAME_SIZE_ERROR',
-    'REFUSED_STREAM',
-    'CANCEL',
-    'COMPRESSION_ERROR',
-    'CONNECT_ERROR',
-    'ENHANCE_YOUR_CALM',
-  ],
-  ...['INADEQUATE_SECURITY', 'HTTP_1_1_REQUIRED'],
-]
 
 /** One request as a stream of an HTTP/2 connection. */
 export class Http2Attempt implements Attempt, Deadline {
@@ -143,6 +124,7 @@ export class Http2Attempt implements Attempt, Deadline {
     this.#state = 'head'
     this.#sending = true
     this.#listen(stream)
+    if (job.converses === true) this.#watchSilence()
     job.bodyWanted()
     if (job.bodyFraming === 'none') this.#sent()
     return true
@@ -153,6 +135,7 @@ export class Http2Attempt implements Attempt, Deadline {
   sendBody(bytes: Uint8Array, start: number, end: number): boolean {
     const stream = this.#stream
     if (!this.#sending || stream === undefined) return true
+    if (this.#state === 'body' || this.#job?.converses === true) this.#watchSilence()
     if (stream.write(Buffer.from(bytes.subarray(start, end)))) return true
     if (this.#state === 'head') this.#env.timers.arm(this, this.#owner.timeouts.responseMs)
     return false
@@ -173,7 +156,7 @@ export class Http2Attempt implements Attempt, Deadline {
   resumeAnswer(): void {
     if (this.#stream?.isPaused() !== true || this.#state !== 'body') return
     this.#stream.resume()
-    this.#env.timers.arm(this, this.#owner.timeouts.idleMs)
+    this.#watchSilence()
   }
 
   cancel(): void {
@@ -194,6 +177,7 @@ export class Http2Attempt implements Attempt, Deadline {
 
   expired(): void {
     const { responseMs, idleMs } = this.#owner.timeouts
+    if (this.#isQuiet && this.#job?.converses === true) return endSilent(this, this.#job, idleMs)
     switch (this.#state) {
       case 'head':
         this.#session?.unanswered(this.#beganAtMs)
@@ -211,6 +195,15 @@ export class Http2Attempt implements Attempt, Deadline {
       case 'waiting':
       case 'closed':
     }
+  }
+
+  #watchSilence(): void {
+    this.#env.timers.arm(this, this.#owner.timeouts.idleMs)
+  }
+
+  /** The request flows, and nothing waits to go either way. */
+  get #isQuiet(): boolean {
+    return this.#sending && this.#stream?.isPaused() === false && !this.#stream.writableNeedDrain
   }
 
   /** From then on the app had something to say to it. */
@@ -246,7 +239,8 @@ export class Http2Attempt implements Attempt, Deadline {
 
   #drained(): void {
     if (!this.#sending) return
-    if (this.#state === 'head') this.#env.timers.disarm(this)
+    if (this.#job?.converses === true) this.#watchSilence()
+    else if (this.#state === 'head') this.#env.timers.disarm(this)
     this.#job?.sendDrained()
   }
 
@@ -277,7 +271,7 @@ export class Http2Attempt implements Attempt, Deadline {
     this.#endSaid = ends
     this.#state = 'body'
     job.record.firstByteAtMs = this.#env.clock.now()
-    this.#env.timers.arm(this, this.#owner.timeouts.idleMs)
+    this.#watchSilence()
     this.#partAtMs = job.record.firstByteAtMs
     if (!ends) this.#session?.acknowledge()
     job.answered(head)
@@ -294,7 +288,7 @@ export class Http2Attempt implements Attempt, Deadline {
     this.#received += bytes.length
     if (head.framing === 'length' && this.#received > head.contentLength)
       return this.#bad('more body than content-length promises')
-    this.#env.timers.arm(this, this.#owner.timeouts.idleMs)
+    this.#watchSilence()
     if (job.answerBytes(bytes, 0, bytes.length)) job.answerFlush()
     else this.pauseAnswer()
   }
