@@ -24,7 +24,8 @@ const DOUBT_MS = 1000
 /** A connection that can wait in an endpoint's pool. */
 export interface Pooled {
   readonly usable: boolean
-  destroy(): void
+  /** Closes it, with FIN; `lingers`: there is time to wait until the app has closed it as well. */
+  leave(lingers: boolean): void
 }
 
 /** Connections that carry many requests at a time; undefined ones are none so far. */
@@ -213,7 +214,7 @@ export class Endpoint<C extends Pooled = Pooled> implements NamedLoad {
     return undefined
   }
 
-  /** False when the pool is full or closed: the caller then destroys the connection. */
+  /** False when the pool is full or closed: the caller then closes the connection. */
   putIdle(client: C, max: number): boolean {
     if (this.#retired || this.#idle.length >= max) return false
     this.#idle.push(client)
@@ -245,13 +246,13 @@ export class Endpoint<C extends Pooled = Pooled> implements NamedLoad {
     const client = this.#idle.shift()
     if (client === undefined) return this.shared?.closeResting() === true
     this.#env.cells.add(this.row + AT.idle, -1)
-    client.destroy()
+    client.leave(false)
     return true
   }
 
   closeIdle(): void {
     this.#env.cells.add(this.row + AT.idle, -this.#idle.length)
-    for (const client of this.#idle.splice(0)) client.destroy()
+    for (const client of this.#idle.splice(0)) client.leave(true)
   }
 
   /** A connection that carries many requests rests (1), or no longer (-1). */

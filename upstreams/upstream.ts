@@ -339,10 +339,10 @@ export class Upstream implements AttemptOwner, WaitingRoomHost {
 
   #pool(client: EndpointConnection, nowMs: number): void {
     const { idleMs, max } = this.config.keepalive
-    if (client.endpoint.leavesUsed(nowMs)) return client.destroy()
+    if (client.endpoint.leavesUsed(nowMs)) return client.leave(true)
     const restMs = idleMs ?? client.endpoint.keepalive.restMs(client.promisedIdleMs, nowMs)
     if (restMs > 0 && client.endpoint.putIdle(client, max)) client.rest(restMs)
-    else client.destroy()
+    else client.leave(true)
   }
 
   #release(endpoint: PooledEndpoint): void {

@@ -216,6 +216,12 @@ export class ByteStream {
     if (!this.#closed) this.#socket.end()
   }
 
+  /** Sends what is left, then closes. */
+  close(): void {
+    this.flush()
+    this.#socket.destroySoon()
+  }
+
   destroy(): void {
     this.#opening?.destroy()
     this.#socket.destroy()

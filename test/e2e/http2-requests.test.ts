@@ -3,7 +3,7 @@ import t from 'tap'
 import { assertClean, startCauseway } from '../support/causeway.ts'
 import { configText } from '../support/config-text.ts'
 import { Http2Call, Http2Client } from '../support/http2-client.ts'
-import { RawClient } from '../support/raw-client.ts'
+import { fieldOf, RawClient } from '../support/raw-client.ts'
 import { never, ok, RecordingUpstream, raw, rawThenClose } from '../support/recording-upstream.ts'
 import { until } from '../support/until.ts'
 
@@ -249,6 +249,26 @@ t.test('HTTP/1 goes on beside it, and a broken preface is a bad request', async 
   old.destroy()
   broken.destroy()
 })
+
+t.test(
+  'a 426 says over HTTP/1.1 to what to switch, and over HTTP/2 nothing of that (RFC 9113 8.2.2)',
+  async t => {
+    const switches = 'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n'
+    upstream.on('/426', raw(`HTTP/1.1 426 Upgrade Required\r\n${switches}Content-Length: 4\r\n\r\nnone`))
+    const { status, headers, body, reset } = await client.get('/426')
+    t.same([status, body.toString(), reset], [426, 'none', 0])
+    t.equal(headers['sec-websocket-version'], '13')
+    t.notOk('upgrade' in headers || 'connection' in headers)
+    const one = await RawClient.connect(causeway.port())
+    t.teardown(() => one.destroy())
+    one.send('GET /426 HTTP/1.1\r\nHost: example.test\r\n\r\n')
+    const answer = await one.response()
+    t.same(
+      [answer.status, fieldOf(answer, 'upgrade'), fieldOf(answer, 'connection')],
+      [426, 'websocket', 'upgrade'],
+    )
+  },
+)
 
 t.test('in the end', async t => {
   client.destroy()

@@ -3,6 +3,7 @@ import type { ErrorCode } from '../../lib/base/errors.ts'
 import { isLocalError, localReason } from '../../lib/base/local-error.ts'
 import type { ThreadEnv } from '../../lib/base/thread-env.ts'
 import type { Deadline } from '../../lib/base/timers.ts'
+import { isSecure } from '../../lib/config/endpoint-fit.ts'
 import type { FieldList } from '../../lib/http/field-list.ts'
 import type { ResponseHead } from '../../lib/http/message.ts'
 import type {
@@ -15,6 +16,7 @@ import type {
 } from '../job.ts'
 import { type AnswerListener, AnswerReader } from './answer-reader.ts'
 import { isBodyCertain } from './body-certain.ts'
+import { ClosingConnection } from './closing.ts'
 import { endSilent } from './conversation-end.ts'
 import { keepAliveTimeout } from './keep-alive-field.ts'
 import type { RequestForm } from './request-form.ts'
@@ -92,10 +94,12 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
     this.#env.timers.arm(this, idleMs)
   }
 
-  /** Only while nothing runs on it that would have to be told. */
-  destroy(): void {
+  /** Taken from the pool at once, not when the socket has closed: the next request must not find it. */
+  leave(lingers: boolean): void {
+    this.endpoint.removeIdle(this)
     this.#state = 'closed'
-    this.#stream.destroy()
+    this.#env.timers.disarm(this)
+    new ClosingConnection(this.#stream, this.#env, lingers)
   }
 
   // Attempt: what the job calls.
@@ -140,7 +144,7 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
     this.#detach()
     if (working) return this.#abandon()
     this.#owner.attemptCancelled(this.endpoint)
-    this.destroy()
+    this.#destroy()
   }
 
   /** The first byte, the close or the time-out shows that the app is through with it. */
@@ -151,7 +155,7 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
 
   #abandonedEnded(): void {
     this.endpoint.countAbandoned(-1)
-    this.destroy()
+    this.#destroy()
     this.#owner.attemptCancelled(this.endpoint)
   }
 
@@ -166,10 +170,9 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
         break
       case 'head':
         this.#answer.read(bytes, end)
-        this.#readFirst()
-        break
+        return this.#readFirst()
       case 'idle':
-        return this.#leavePool()
+        return this.leave(true)
       case 'abandoned':
         return this.#abandonedEnded()
       case 'connecting':
@@ -181,9 +184,9 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
   streamEnded(): void {
     if (this.#state === 'abandoned') return this.#abandonedEnded()
     if (this.#state === 'idle') this.#closedWhileIdle()
-    else if (this.#state === 'body' && this.#answer.head?.framing === 'close') this.answerWhole(false)
-    else if (this.#job !== undefined) this.#lost('closed the connection')
-    this.#leavePool()
+    else if (this.#state === 'body' && this.#answer.head?.framing === 'close') return this.answerWhole(false)
+    else if (this.#job !== undefined) return this.#lost('closed the connection')
+    this.leave(true)
   }
 
   /** Apps answer early and close without reading the rest (a 403 to a large upload): the answer is still to be read. */
@@ -228,7 +231,7 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
         return this.#fail('CONNECT_TIMEOUT', 'connect_timeout', `no connection within ${connectMs} ms`)
       case 'idle':
         this.endpoint.keepalive.survived(this.#env.clock.now() - this.#restingSinceMs)
-        return this.#leavePool()
+        return this.leave(true)
       case 'head':
         return this.#fail('UPSTREAM_TIMEOUT', 'header_timeout', `no answer within ${responseMs} ms`)
       case 'body':
@@ -249,8 +252,10 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
 
   answerBegun(head: ResponseHead): void {
     const job = this.#job as Job
-    if (head.status >= 500 && this.#owner.declines(this.endpoint, job, head.status))
-      return this.#decline(job, head.status)
+    if (head.status >= 500 && this.#owner.declines(this.endpoint, job, head.status)) {
+      this.#destroy()
+      return this.#owner.attemptDeclined(this.endpoint, job, head.status)
+    }
     this.#state = 'body'
     this.promisedIdleMs = keepAliveTimeout(head) ?? this.promisedIdleMs
     if (this.#runs === 1) this.endpoint.keepalive.recognise(head.fields)
@@ -274,8 +279,9 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
     const job = this.#job
     const { head } = this.#answer
     if (job === undefined || head === undefined) return this.#stream.destroy()
-    const mayBe = this.#form.reusable && !this.#named
-    const reusable = clean && mayBe && head.keepAlive && this.#allSent && isBodyCertain(head)
+    const whole = this.#allSent
+    const ends = clean && isBodyCertain(head)
+    const reusable = ends && whole && head.keepAlive && this.#form.reusable && !this.#named
     const nowMs = this.#env.clock.now()
     if (this.#pause === 'before') this.#paused(job.record.firstByteAtMs as number)
     job.record.upstreamEndAtMs = nowMs
@@ -283,7 +289,8 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
     this.#detach()
     this.resumeAnswer()
     if (reusable) this.#state = 'idle'
-    else this.#stream.destroy()
+    else if (whole && (!ends || isSecure(this.endpoint.protocol))) this.leave(true)
+    else this.#destroy()
     this.#owner.attemptEnded(this.endpoint, job, head.status, reusable ? this : undefined)
     job.answerEnd(trailers)
   }
@@ -352,10 +359,11 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
     return !this.#sending && !this.#sendFailed && this.#stream.allSent
   }
 
-  /** At once, not when the socket has closed: the next request must not find it. */
-  #leavePool(): void {
-    this.endpoint.removeIdle(this)
-    this.destroy()
+  /** Whatever comes or fails after that is nobody's. */
+  #destroy(): void {
+    this.#detach()
+    this.#state = 'closed'
+    this.#stream.destroy()
   }
 
   #closedWhileIdle(): void {
@@ -378,16 +386,8 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
   #fail(code: ErrorCode, kind: AttemptFailure['kind'], detail: string): void {
     const job = this.#job
     const answered = this.#answer.head !== undefined
-    this.#detach()
-    this.destroy()
+    this.#destroy()
     if (job !== undefined) this.#owner.attemptFailed(this.endpoint, job, { code, kind, detail, answered })
-  }
-
-  /** The rest of the answer is nobody's. */
-  #decline(job: Job, status: number): void {
-    this.#detach()
-    this.destroy()
-    this.#owner.attemptDeclined(this.endpoint, job, status)
   }
 
   /** Cuts the tie between the attempt and its job: nothing of this connection reaches it any more. */

@@ -7,6 +7,7 @@ import { SocketOpening } from '../../lib/base/peer-socket.ts'
 import type { ThreadEnv } from '../../lib/base/thread-env.ts'
 import type { Deadline } from '../../lib/base/timers.ts'
 import type { AttemptFailure, PooledEndpoint } from '../job.ts'
+import { ClosingSocket } from './closing.ts'
 import type { Http2Attempt } from './http2-attempt.ts'
 import type { Http2Sessions } from './http2-sessions.ts'
 import { openStream, type StreamRefusal } from './http2-stream-opening.ts'
@@ -62,6 +63,7 @@ export class Http2Session implements Deadline, WatchedSession {
   readonly #opening: SocketOpening
   readonly #startMs: number
   #session: ClientHttp2Session | undefined = undefined
+  #socket: Socket | undefined = undefined
   #state: State = 'connecting'
   /** Closes when it has finished. */
   #leaving = false
@@ -238,6 +240,7 @@ export class Http2Session implements Deadline, WatchedSession {
     }
     const session = connectHttp2(`${this.scheme}://localhost`, { ...OPTIONS, createConnection: () => socket })
     this.#session = session
+    this.#socket = socket
     session.on('error', error => {
       this.#error ??= error
     })
@@ -330,7 +333,9 @@ export class Http2Session implements Deadline, WatchedSession {
     const session = this.#session
     this.#gone()
     this.#opening.destroy()
-    if (session?.destroyed === false) session.close()
+    if (session === undefined || session.destroyed) return
+    session.close()
+    if (this.#socket !== undefined) new ClosingSocket(this.#socket, this.#env.timers)
   }
 
   #closed(): void {
