@@ -46,7 +46,8 @@ export class MirrorJob implements Job, Deadline {
     this.#site = site
     this.method = job.method
     this.idempotent = job.idempotent
-    this.headText = site.mount === undefined ? job.headText : requestText(exchange, site.mount, body?.length)
+    this.headText =
+      site.mount === undefined ? job.headText : `${requestText(exchange, site.mount, body?.length)}\r\n`
     this.bodyFraming = body === undefined ? 'none' : 'length'
     this.key = key
     this.record = new ExchangeRecord(exchange.record.requestId, site.env.clock.now())

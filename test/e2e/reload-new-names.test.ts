@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { assertClean, type Running, startCauseway } from '../support/causeway.ts'
@@ -10,12 +10,6 @@ const RELOADS = 600
 const SCRAPE_EVERY = 50
 /** Series of everything that is there, and of what is remembered of the names before. */
 const MOST_SERIES = 20_000
-
-/** Where its configuration lies: the word behind --config. */
-function configFolder({ pid }: Running): string {
-  const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
-  return words[words.indexOf('--config') + 1] as string
-}
 
 /** Counters and buckets by their whole line but the value. */
 async function countersOf(running: Running): Promise<Map<string, number>> {
@@ -29,7 +23,7 @@ async function countersOf(running: Running): Promise<Map<string, number>> {
 t.test(`${RELOADS} reloads, each with a route and an upstream that were never there before`, async t => {
   const app = await RecordingUpstream.start(t)
   const running = await startCauseway(t, { config: configText({ endpoints: [app.port] }) })
-  const path = join(configFolder(running), 'more.toml')
+  const path = join(running.configFolder, 'more.toml')
   const client = await RawClient.connect(running.port())
   const ask = async (target: string) => {
     client.send(get(target))

@@ -60,6 +60,11 @@ export class Running {
     })
   }
 
+  /** Where its configuration lies, for those who change a file of it by themselves. */
+  get configFolder(): string {
+    return join(this.#folder, 'conf.d')
+  }
+
   get pid(): number {
     return this.#child.pid as number
   }
