@@ -50,3 +50,20 @@ t.test('a window that is granted for nothing is a frame like others', async t =>
   while (budget.grant(13, 1, 0)) grants += 1
   t.ok(grants < 12_000, `${grants}: what was taken is not saved up without end`)
 })
+
+t.test('a gRPC client may send a thousand small messages a second for hours', async t => {
+  const budget = new FloodBudget(0)
+  for (let second = 1; second <= 10_000; second += 1) {
+    if (!budget.tiny(1000, second * 1000)) t.fail(`after ${second} seconds`)
+    for (let i = 0; i < 50; i += 1)
+      if (!budget.frame(17, second * 1000)) t.fail(`a ping after ${second} seconds`)
+  }
+  t.pass('beside pings')
+})
+
+t.test('a flood of tiny frames is over soon', async t => {
+  const budget = new FloodBudget(0)
+  let frames = 0
+  while (budget.tiny(1000, frames / 1000)) frames += 1000
+  t.ok(frames >= 200_000 && frames < 400_000, `${frames} at a million a second`)
+})

@@ -123,6 +123,11 @@ export class Http2Body implements Deadline {
     else this.#hold(bytes, start, end)
   }
 
+  /** No more comes in this read. */
+  flush(): void {
+    if (!this.#stopped) this.#reader?.bodyFlush()
+  }
+
   ended(): void {
     const { length } = this.#terms
     if (length !== undefined && this.#arrived !== length) return this.#owner.malformed('cl-mismatch')
@@ -145,7 +150,10 @@ export class Http2Body implements Deadline {
   #goOn(): void {
     const size = this.#held
     const room = this.#takeRoom()
-    if (room !== undefined) this.#deliver(room, 0, size)
+    if (room !== undefined) {
+      this.#deliver(room, 0, size)
+      this.flush()
+    }
     if (this.#whole && this.#flows && !this.waits) this.#finish()
   }
 
@@ -184,7 +192,6 @@ export class Http2Body implements Deadline {
     if (this.received > this.#terms.limit) this.#fail()
     else {
       this.#reader?.bodyBytes(bytes, start, end)
-      this.#reader?.bodyFlush()
       if (this.state === 'flowing') this.#stream.granted(size)
       else this.#ungranted += size
     }

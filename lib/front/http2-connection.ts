@@ -137,7 +137,7 @@ export class Http2Connection
   // ByteStreamOwner.
 
   streamBytes(bytes: Buffer, end: number): void {
-    this.#receiver.reader.read(bytes, end)
+    this.#receiver.read(bytes, end)
   }
 
   /** The client sends no more. What it has asked for whole may still be answered (RFC 9113 5.1: half-closed). */

@@ -16,7 +16,7 @@ import type { AnswerHead, RequestHead } from '../http/message.ts'
 import type { ExchangeRecord } from '../http/record.ts'
 import { CODE } from '../wire/http2-frames.ts'
 import type { Http2Request } from '../wire/http2-head.ts'
-import type { WatchedBody } from './body-watch.ts'
+import { NO_BODY, type WatchedBody } from './body-watch.ts'
 import type { ConnectionHost } from './connection-host.ts'
 import { errorAnswer } from './error-answer.ts'
 import {
@@ -68,8 +68,6 @@ type Writing = 'none' | 'length' | 'open' | 'discard' | 'tunnel'
 
 /** Waits with a stream that can send nothing, so that it is told when it can. */
 const PROBE_BYTES = 4 * 1024
-
-const NO_BODY: WatchedBody = { state: 'done', failure: undefined }
 
 /** One request on an HTTP/2 connection and its answer: a stream. */
 export class Http2Exchange implements Exchange, StreamOwner {
@@ -291,6 +289,10 @@ export class Http2Exchange implements Exchange, StreamOwner {
 
   streamData(bytes: Buffer, start: number, end: number): void {
     this.#input?.arrived(bytes, start, end)
+  }
+
+  streamFlush(): void {
+    this.#input?.flush()
   }
 
   streamTrailers(pairs: readonly string[]): void {

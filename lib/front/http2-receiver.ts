@@ -15,6 +15,7 @@ import {
   windowFrame,
 } from '../wire/http2-frames.ts'
 import { PeerSettings } from '../wire/http2-settings.ts'
+import { DataRun } from './data-run.ts'
 import type { FloodBudget } from './flood-budget.ts'
 import { HeaderBlock } from './http2-header-block.ts'
 import type { Http2Sender } from './http2-sender.ts'
@@ -23,6 +24,8 @@ import type { StreamTable } from './http2-streams.ts'
 
 /** Bytes of bodies that may be on their way on one connection, all streams together. */
 const CONNECTION_WINDOW: number = 1024 * 1024
+/** DATA frames below are tiny: their heads cost more than what they bring. */
+const TINY_BYTES = 64
 
 /** What the receiver finds for its connection. */
 export interface ReceiverOwner {
@@ -50,7 +53,7 @@ export interface ReceiverParts {
 
 /** Takes the frames of one client by the rules of RFC 9113. */
 export class Http2Receiver implements FrameSink {
-  readonly reader: FrameReader = new FrameReader(this)
+  readonly #reader: FrameReader = new FrameReader(this)
   readonly #owner: ReceiverOwner
   readonly #sender: Http2Sender
   readonly #streams: StreamTable
@@ -59,6 +62,9 @@ export class Http2Receiver implements FrameSink {
   readonly #decoder = new HpackDecoder()
   readonly #settings = new PeerSettings()
   readonly #block = new HeaderBlock()
+  readonly #run = new DataRun()
+  /** Tiny DATA frames of this read. */
+  #tiny = 0
   /** The stream of the DATA frame that is coming. */
   #target: Http2Stream | undefined = undefined
   #settled = false
@@ -78,13 +84,22 @@ export class Http2Receiver implements FrameSink {
 
   stop(): void {
     this.#stopped = true
-    this.reader.stop()
+    this.#run.drop()
+    this.#reader.stop()
+  }
+
+  /** Takes bytes[0, end), of which small pieces are put together in place. */
+  read(bytes: Buffer, end: number): void {
+    this.#reader.read(bytes, end)
+    this.#run.flush()
+    if (this.#tiny > 0) this.#payForTiny()
   }
 
   // FrameSink.
 
   frameBegins(head: FrameHead): boolean {
     const { type, stream, size } = head
+    if (type !== FRAME.data) this.#run.deliver()
     if (size > MAX_FRAME_BYTES) return this.#fault(CODE.frameSize, 'frame-size')
     if (this.#block.isOpen && (type !== FRAME.continuation || stream !== this.#block.stream))
       return this.#fault(CODE.protocol, 'header-block')
@@ -130,13 +145,15 @@ export class Http2Receiver implements FrameSink {
 
   dataBytes(bytes: Buffer, start: number, end: number): void {
     const stream = this.#target
-    if (stream !== undefined && !stream.closed) stream.owner.streamData(bytes, start, end)
+    if (stream !== undefined && !stream.closed) this.#run.add(stream, bytes, start, end)
   }
 
   dataEnds({ flags }: FrameHead): void {
     const stream = this.#target
     this.#target = undefined
-    if (stream !== undefined && !stream.closed && (flags & FLAG.endStream) !== 0) stream.inputEnded()
+    if (stream === undefined || (flags & FLAG.endStream) === 0) return
+    this.#run.deliver()
+    if (!stream.closed) stream.inputEnded()
   }
 
   framingBroken(what: 'preface' | 'padding'): void {
@@ -149,7 +166,10 @@ export class Http2Receiver implements FrameSink {
     if (padded && size === 0) return this.#fault(CODE.frameSize, 'frame-size')
     if (size > this.#window) return this.#fault(CODE.flowControl, 'window')
     this.#take(size)
-    if (size <= (padded ? 1 : 0) && (flags & FLAG.endStream) === 0 && !this.#pays(size)) return false
+    if (size < TINY_BYTES && (flags & FLAG.endStream) === 0) {
+      this.#tiny += 1
+      if (size <= (padded ? 1 : 0) && !this.#pays(size)) return false
+    }
     const stream = this.#streams.get(id)
     if (stream === undefined) return this.#strayData(id, size)
     if (!stream.inputOpen) return this.#streamFault(stream, CODE.streamClosed)
@@ -311,6 +331,12 @@ export class Http2Receiver implements FrameSink {
     if (this.#budget.frame(FRAME_HEAD_BYTES + size, this.#owner.now())) return true
     this.#flood('frames')
     return false
+  }
+
+  #payForTiny(): void {
+    const frames = this.#tiny
+    this.#tiny = 0
+    if (!this.#budget.tiny(frames, this.#owner.now())) this.#flood('tiny DATA frames')
   }
 
   #flood(what: string): void {

@@ -7,6 +7,8 @@ import { type HeaderPairs, trailerPairs } from './http2-answer.ts'
 export interface StreamOwner {
   /** Some of the body; valid during the call. What of it is not held any more is to be given back by `granted`. */
   streamData(bytes: Buffer, start: number, end: number): void
+  /** No more of it in this read. */
+  streamFlush(): void
   /** Fields behind the body; `streamEnded` follows. */
   streamTrailers(pairs: readonly string[]): void
   /** The client has sent all it had to send. */
@@ -65,6 +67,8 @@ export class Http2Stream {
   closed = false
   /** It stands in the list of those that have something to send. Of the sender. */
   listed = false
+  /** Its owner was given bytes in this read. Of the receiver. */
+  unflushed = false
   /** DATA that we may send; below nought after a change of settings (RFC 9113 6.9.2). */
   sendWindow: number
   /** DATA that the client may still send. */
@@ -320,6 +324,7 @@ const NOTHING = Buffer.alloc(0)
 /** The owner of a stream on which nothing is of interest any more. */
 export const NOBODY: StreamOwner = {
   streamData: ignore,
+  streamFlush: ignore,
   streamTrailers: ignore,
   streamEnded: ignore,
   streamDrained: ignore,
