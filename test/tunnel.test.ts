@@ -30,6 +30,7 @@ t.test('a request for a WebSocket has its key, in every way of writing it', asyn
     t.equal(keyOf(opening('/', '', connection)), KEY, connection)
   for (const upgrade of ['WebSocket', 'h2c, websocket', 'WEBSOCKET ,TLS/1.0'])
     t.equal(keyOf(opening('/').replace('Upgrade: websocket', `Upgrade: ${upgrade}`)), KEY, upgrade)
+  t.equal(keyOf(opening('/', 'Content-Length: 0\r\n')), KEY, 'no body is no body, however it is said')
   t.equal(keyOf(opening('/', 'Upgrade: h2c\r\nConnection: keep-alive\r\n')), KEY, 'in several fields')
   t.equal(
     keyOf(opening('/').replace('Version: 13', 'Version: 8')),
@@ -52,7 +53,7 @@ t.test('what is not quite one has none', async t => {
     [KEY, KEY.slice(1)],
     [KEY, `${KEY.slice(0, 21)}*==`],
     [/(Sec-WebSocket-Key.*\r\n)/, '$1$1'],
-    [/\r\n\r\n$/, '\r\nContent-Length: 0\r\n\r\n'],
+    [/\r\n\r\n$/, '\r\nContent-Length: 1\r\n\r\n'],
     [/\r\n\r\n$/, '\r\nTransfer-Encoding: chunked\r\n\r\n'],
   ]
   for (const [from, to] of changes)
