@@ -1,5 +1,6 @@
 import t from 'tap'
 import { FloodBudget } from '../lib/front/flood-budget.ts'
+import { ResetTable } from '../lib/front/reset-table.ts'
 
 t.test('a browser that leaves a page may reset all it has asked for', async t => {
   const budget = new FloodBudget(0)
@@ -66,4 +67,50 @@ t.test('a flood of tiny frames is over soon', async t => {
   let frames = 0
   while (budget.tiny(1000, frames / 1000)) frames += 1000
   t.ok(frames >= 200_000 && frames < 400_000, `${frames} at a million a second`)
+})
+
+const client = (peerAddress: string, trusted = false) => ({ peerAddress, trusted })
+
+/** Resets until one is refused, by connections of this address that each stop before their own budget does. */
+function resetsBy(table: ResetTable, peerAddress: string): number {
+  let resets = 0
+  for (let connection = 0; connection < 100; connection += 1) {
+    const budget = new FloodBudget(0, table.of(client(peerAddress), 0))
+    for (let i = 0; i < 200; i += 1) {
+      if (!budget.reset(0)) return resets
+      resets += 1
+    }
+  }
+  return resets
+}
+
+t.test('who connects again has no new budget for resets', async t => {
+  t.equal(resetsBy(new ResetTable(), '192.0.2.1'), 1000)
+})
+
+t.test('addresses of one IPv6 network are one client, others are not', async t => {
+  const table = new ResetTable()
+  t.equal(resetsBy(table, '2001:db8::1'), 1000)
+  t.equal(resetsBy(table, '2001:db8::2'), 0)
+  t.equal(resetsBy(table, '2001:db8:0:1::1'), 1000)
+  t.equal(resetsBy(table, '192.0.2.1'), 1000)
+})
+
+t.test('who has flooded may reset again after a while', async t => {
+  const table = new ResetTable()
+  resetsBy(table, '192.0.2.1')
+  t.ok(new FloodBudget(10_000, table.of(client('192.0.2.1'), 10_000)).reset(10_000))
+})
+
+t.test('clients behind a trusted proxy, or on a unix socket, do not share a budget', async t => {
+  const table = new ResetTable()
+  t.equal(table.of(client('192.0.2.1', true), 0), undefined)
+  t.equal(resetsBy(table, ''), 20_000)
+  t.equal(table.size, 0)
+})
+
+t.test('no more than some thousand addresses are remembered', async t => {
+  const table = new ResetTable()
+  for (let n = 0; n < 10_000; n += 1) table.of(client(`10.0.${n >> 8}.${n & 255}`), 0)
+  t.equal(table.size, 4096)
 })

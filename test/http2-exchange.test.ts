@@ -6,6 +6,7 @@ import { ClientMemory } from '../lib/front/client-memory.ts'
 import type { ConnectionHost } from '../lib/front/connection-host.ts'
 import { Http2Connection } from '../lib/front/http2-connection.ts'
 import { IdleList } from '../lib/front/idle-list.ts'
+import { ResetTable } from '../lib/front/reset-table.ts'
 import { parseCidrs } from '../lib/http/cidr.ts'
 import type { ClientFacts, Exchange, ExchangeFacts } from '../lib/http/exchange.ts'
 import { FieldList } from '../lib/http/field-list.ts'
@@ -45,6 +46,7 @@ async function front(t: Test, route: (exchange: Exchange) => void, client: Parti
     requestIds: new RequestIds(),
     memory: new ClientMemory(),
     idle: new IdleList(),
+    resets: new ResetTable(),
     draining: false,
     route,
     exchangeBegan: () => {},

@@ -8,6 +8,7 @@ import type { RequestIds } from '../http/request-ids.ts'
 import type { HeadLimits } from '../wire/refusal.ts'
 import type { ClientMemory } from './client-memory.ts'
 import type { IdleList } from './idle-list.ts'
+import type { ResetTable } from './reset-table.ts'
 import type { TunnelFacts } from './tunnel-facts.ts'
 
 /** A client's connection, whatever it speaks. */
@@ -32,6 +33,8 @@ export interface ConnectionHost {
   readonly memory: ClientMemory
   /** Those that can be closed to make room. */
   readonly idle: IdleList
+  /** What clients may reset, by address. */
+  readonly resets: ResetTable
   /** No new requests on this connection. */
   readonly draining: boolean
   route(exchange: Exchange): void

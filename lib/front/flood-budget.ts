@@ -1,3 +1,5 @@
+import { TokenBucket } from './token-bucket.ts'
+
 /** What a connection may do besides requests: so much at once, and so much a second. */
 const BURST = 64 * 1024
 const PER_SECOND = 16 * 1024
@@ -14,13 +16,15 @@ const TAKEN_PER_GRANT = 128
  * time. Each call says whether the client may go on.
  */
 export class FloodBudget {
-  #tokens = BURST
-  #atMs: number
+  readonly #bucket: TokenBucket
+  /** Of the client's address: what all its connections may reset. */
+  readonly #resets: TokenBucket | undefined
   /** Bytes of WINDOW_UPDATE that what the client has taken explains. */
   #grants = 0
 
-  constructor(nowMs: number) {
-    this.#atMs = nowMs
+  constructor(nowMs: number, resets?: TokenBucket) {
+    this.#bucket = new TokenBucket(BURST, PER_SECOND, nowMs)
+    this.#resets = resets
   }
 
   /** A frame that is neither head nor body has come, of this many bytes. */
@@ -43,12 +47,11 @@ export class FloodBudget {
 
   /** A stream was reset, by the client or because of what it did. */
   reset(nowMs: number): boolean {
-    return this.#charge(RESET_COST, nowMs)
+    const own = this.#charge(RESET_COST, nowMs)
+    return (this.#resets?.charge(1, nowMs) ?? true) && own
   }
 
   #charge(cost: number, nowMs: number): boolean {
-    this.#tokens = Math.min(BURST, this.#tokens + ((nowMs - this.#atMs) * PER_SECOND) / 1000) - cost
-    this.#atMs = nowMs
-    return this.#tokens >= 0
+    return this.#bucket.charge(cost, nowMs)
   }
 }

@@ -5,7 +5,7 @@ import type { ErrorCode } from '../base/errors.ts'
 import type { Deadline } from '../base/timers.ts'
 import type { ClientFacts } from '../http/exchange.ts'
 import type { ExchangeRecord } from '../http/record.ts'
-import { CODE, goawayFrame, resetFrame, SETTING, settingsFrame, windowFrame } from '../wire/http2-frames.ts'
+import { CODE, goawayFrame, resetFrame, windowFrame } from '../wire/http2-frames.ts'
 import { type Http2Request, isMalformed, listBytes, readHttp2Head } from '../wire/http2-head.ts'
 import type { Refusal } from '../wire/refusal.ts'
 import { originAt, recordAt } from './arrival.ts'
@@ -13,7 +13,8 @@ import { ConnectionMemory } from './client-memory.ts'
 import type { ClientConnection, ConnectionHost } from './connection-host.ts'
 import { FloodBudget } from './flood-budget.ts'
 import { Http2Exchange, type Http2Wire } from './http2-exchange.ts'
-import { FIRST_GRANT, Http2Receiver, type ReceiverOwner } from './http2-receiver.ts'
+import { greeting } from './http2-greeting.ts'
+import { Http2Receiver, type ReceiverOwner } from './http2-receiver.ts'
 import { answerRefused, isHead } from './http2-refusal.ts'
 import { Http2Sender } from './http2-sender.ts'
 import { Http2Stream, NOBODY, STREAM_WINDOW, type StreamHost } from './http2-stream.ts'
@@ -56,12 +57,15 @@ export class Http2Connection
   readonly #budget: FloodBudget
   /** Those whose stream is open; some have ended and still have to deliver. */
   readonly #exchanges = new Set<Http2Exchange>()
+  /** Begun in this read. */
+  readonly #fresh: Http2Exchange[] = []
   readonly #mostStreams: number
   #phase: Phase = 'open'
   #inputEnded = false
   readonly #watch: StreamWatch
   /** When it began to close, or to end. */
   #closingSinceMs = 0
+  #flooded = false
   /** When the last exchange ended, or the connection began. */
   #idleSinceMs: number
   /** It has asked for something. */
@@ -75,7 +79,7 @@ export class Http2Connection
     const { env, config } = host
     const { limits, timeouts } = config
     const now = env.clock.now()
-    this.#budget = new FloodBudget(now)
+    this.#budget = new FloodBudget(now, host.resets.of(client, now))
     this.#idleSinceMs = now
     this.#mostStreams = limits.streams
     const isGone = socket.destroyed
@@ -91,7 +95,7 @@ export class Http2Connection
         maxPairs: SLACK * limits.headerCount + PSEUDO_FIELDS,
       },
     })
-    this.#greet(SLACK * limits.headersBytes)
+    this.#sender.control(greeting(limits.streams, SLACK * limits.headersBytes))
     env.timers.arm(this, LOOK_MS)
     host.idle.add(this.#place)
     // Told once whoever made this knows it.
@@ -241,6 +245,12 @@ export class Http2Connection
     this.streamFault(id, code)
   }
 
+  /** Only now does their work begin: one that was reset in the read that brought it costs the app nothing. */
+  headsOver(): void {
+    for (const exchange of this.#fresh) if (!exchange.ended) this.host.route(exchange)
+    this.#fresh.length = 0
+  }
+
   resetArrived(stream: Http2Stream): void {
     this.#streams.end(stream, CODE.cancel)
     this.#endIfDone()
@@ -253,7 +263,8 @@ export class Http2Connection
       this.#countReset()
     } else {
       // A stream of an exchange that runs is counted when that is gone.
-      if (stream.owner === NOBODY || this.#isAnswered(stream)) this.#countReset()
+      const { owner } = stream
+      if (owner === NOBODY || (owner instanceof Http2Exchange && owner.ended)) this.#countReset()
       stream.reset(code)
     }
   }
@@ -267,17 +278,6 @@ export class Http2Connection
 
   goawayArrived(): void {
     this.#sayGoodbye()
-  }
-
-  /** RFC 9113 3.4: our settings come first. */
-  #greet(headBytes: number): void {
-    const settings = settingsFrame([
-      [SETTING.streams, this.#mostStreams],
-      [SETTING.window, STREAM_WINDOW],
-      [SETTING.headBytes, headBytes],
-      [SETTING.extendedConnect, 1],
-    ])
-    this.#sender.control(settings + windowFrame(0, FIRST_GRANT))
   }
 
   #open(id: number, ends: boolean): Http2Stream {
@@ -296,7 +296,7 @@ export class Http2Connection
     this.#exchanges.add(exchange)
     host.exchangeBegan()
     if (request.contentLength > host.config.limits.bodyBytes) exchange.fail('BODY_TOO_LARGE', 'body-limit')
-    else host.route(exchange)
+    else this.#fresh.push(exchange)
   }
 
   /** Is there room for one more request? One that is alone always has some. */
@@ -330,10 +330,6 @@ export class Http2Connection
     return facts.record
   }
 
-  #isAnswered(stream: Http2Stream): boolean {
-    return stream.owner instanceof Http2Exchange && stream.owner.ended
-  }
-
   /** CVE-2023-44487 and its like: the client is told to go. */
   #countReset(): void {
     if (this.#phase !== 'ending' && !this.#budget.reset(this.now())) this.fault(CODE.calm, 'flood: resets')
@@ -348,7 +344,8 @@ export class Http2Connection
     const { keepaliveMs, headerMs } = this.host.config.timeouts
     if (this.#phase === 'ending') {
       // A slow reader is still taking what was sent last: the stream watches that.
-      if (now - this.#closingSinceMs >= LINGER_MS && this.#stream.allSent) this.#stream.destroy()
+      const lingerMs = this.#flooded ? LOOK_MS : LINGER_MS
+      if (now - this.#closingSinceMs >= lingerMs && this.#stream.allSent) this.#stream.destroy()
     } else if (this.#streams.size > 0) {
       if (this.#inputEnded && this.#stream.allSent && now - this.#watch.movedAtMs >= LINGER_MS)
         this.#cut('CLIENT_GONE', undefined, CODE.noError)
@@ -373,6 +370,9 @@ export class Http2Connection
   #cut(code: ErrorCode, detail: string | undefined, reason: number): void {
     if (this.#phase === 'ending' || this.#phase === 'closed') return
     this.#phase = 'ending'
+    this.#flooded = reason === CODE.calm
+    // What still comes of a flood would cost others their turn.
+    if (this.#flooded) this.#stream.pause()
     for (const exchange of this.#exchanges) exchange.lost(code, detail)
     this.#sender.control(goawayFrame(this.#streams.highest, reason))
     this.#end()

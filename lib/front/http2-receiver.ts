@@ -34,6 +34,8 @@ export interface ReceiverOwner {
   headArrived(stream: number, pairs: string[], ends: boolean): void
   /** A request whose fields are too many; its stream was never open. */
   headRefused(stream: number, code: number, detail: string): void
+  /** A read is over, but for what it has brought of bodies. */
+  headsOver(): void
   /** The client has reset a stream. */
   resetArrived(stream: Http2Stream): void
   /** What the client did costs its stream. */
@@ -91,6 +93,7 @@ export class Http2Receiver implements FrameSink {
   /** Takes bytes[0, end), of which small pieces are put together in place. */
   read(bytes: Buffer, end: number): void {
     this.#reader.read(bytes, end)
+    this.#owner.headsOver()
     this.#run.flush()
     if (this.#tiny > 0) this.#payForTiny()
   }

@@ -23,6 +23,7 @@ import { Http1Connection } from './http1-connection.ts'
 import { IdleList } from './idle-list.ts'
 import { Opening } from './opening.ts'
 import { refusalText } from './refusal.ts'
+import { ResetTable } from './reset-table.ts'
 import { TlsContexts } from './tls-contexts.ts'
 import type { TlsState } from './tls-state.ts'
 import type { TunnelFacts } from './tunnel-facts.ts'
@@ -54,6 +55,7 @@ export class Listener implements EntranceHost {
   readonly requestIds = new RequestIds()
   readonly memory: ClientMemory
   readonly idle = new IdleList()
+  readonly resets = new ResetTable()
   config: ListenerConfig
   headLimits: HeadLimits
   trusted: CidrSet
