@@ -89,6 +89,8 @@ t.test('to HEAD the length is said and the body is not sent, whoever answers', a
   const cases = [
     ['/plain/200', 200, String(BODY.length)],
     ['/plain/205', 205, '0'],
+    ['/uwsgi/200', 200, String(BODY.length)],
+    ['/h2c/200', 200, undefined],
     ['/moved', 301, '0'],
     ['/bad%2', 400, undefined],
   ] as const
