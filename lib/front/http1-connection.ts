@@ -376,13 +376,13 @@ export class Http1Connection implements ClientConnection, ByteStreamOwner, Http1
   }
 
   #watchHalfClosed(): void {
-    this.#halfClosed ??= new HalfClosed(this.#exchange?.record.bytesOut ?? 0)
+    this.#halfClosed ??= new HalfClosed(this.#exchange?.record)
     this.#host.env.timers.arm(this, HALF_CLOSED_MS)
   }
 
   #halfClosedTimeout(): void {
-    const bytesOut = this.#exchange?.record.bytesOut ?? 0
-    if (this.#halfClosed?.isGone(bytesOut, this.#stream.allSent) === true) this.destroy('CLIENT_GONE')
+    const isGone = this.#halfClosed?.isGone(this.#exchange?.record, this.#stream.allSent)
+    if (isGone === true) this.destroy('CLIENT_GONE')
     else this.#watchHalfClosed()
   }
 
