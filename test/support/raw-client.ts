@@ -24,8 +24,9 @@ export class RawClient {
   /** How the server ended the connection; undefined while it is open. */
   ended: 'fin' | 'reset' | undefined = undefined
   readonly #all: Buffer[] = []
-  /** What no answer has taken yet. */
+  /** What no answer has taken yet, and what came behind it since somebody looked. */
   #rest: Buffer = Buffer.alloc(0)
+  #news: Buffer[] = []
   receivedBytes = 0
   #wake: (() => void) | undefined
 
@@ -128,9 +129,11 @@ export class RawClient {
   async #next(method: string, patienceMs: number): Promise<RawResponse> {
     const reader = new ResponseReader(method)
     return within(
-      () => `an answer; so far ${JSON.stringify(this.#rest.toString('latin1', 0, 300))}`,
+      () =>
+        `an answer; so far ${JSON.stringify(Buffer.concat([this.#rest, ...this.#news]).toString('latin1', 0, 300))}`,
       (async () => {
         for (;;) {
+          if (this.#news.length > 0) this.#rest = Buffer.concat([this.#rest, ...this.#news.splice(0)])
           const answer = reader.read(this.#rest, this.ended !== undefined)
           if (answer !== undefined) {
             this.#rest = this.#rest.subarray(reader.used)
@@ -149,7 +152,7 @@ export class RawClient {
   #arrived(bytes: Buffer): void {
     this.#all.push(bytes)
     this.receivedBytes += bytes.length
-    this.#rest = this.#rest.length === 0 ? bytes : Buffer.concat([this.#rest, bytes])
+    this.#news.push(bytes)
     this.#wake?.()
   }
 
