@@ -1,5 +1,5 @@
 import t from 'tap'
-import { Descriptors } from '../lib/base/descriptors.ts'
+import { type Closable, Descriptors } from '../lib/base/descriptors.ts'
 import { isLocalError, localReason } from '../lib/base/local-error.ts'
 import { createSharedState, SharedState } from '../lib/base/shared-state.ts'
 import { afterProbe, type Health } from '../upstreams/health/health.ts'
@@ -54,13 +54,13 @@ t.test('all threads share one account, and clients leave some of it to what they
   const { shared, one, other } = accounts(2, 4)
   t.ok(one.takeForClient())
   t.ok(other.takeForClient())
-  t.notOk(one.takeForClient())
+  t.equal(one.free, 2)
   t.ok(one.takeFor(1))
   t.ok(other.takeFor(1))
-  t.notOk(one.takeFor(1))
+  t.equal(one.free, 0)
   t.equal(shared.descriptors.taken, 4)
   other.give()
-  t.ok(one.takeFor(1))
+  t.equal(one.free, 1)
 })
 
 t.test('a connection with many requests leaves room to the others', async t => {
@@ -81,30 +81,106 @@ t.test('files of bodies never take more than half of what is free', async t => {
   t.ok(one.takeFor(1))
 })
 
-t.test('what rests makes room, in this thread at once and in the others at their next tick', async t => {
-  const { one, other } = accounts(2, 2)
-  t.ok(one.takeFor(1) && other.takeFor(1))
-  let resting = 1
-  let closed = 0
-  one.closeResting = () => {
-    if (resting === 0) return false
-    resting -= 1
+/** What a thread could close, and has closed. */
+class Closables implements Closable {
+  resting = 0
+  idle = 0
+  readonly closed: string[] = []
+  readonly #of: Descriptors
+
+  constructor(of: Descriptors) {
+    this.#of = of
+    of.closable = this
+  }
+
+  closeResting(): boolean {
+    if (this.resting === 0) return false
+    this.resting -= 1
+    return this.#close('resting')
+  }
+
+  closeIdlest(): boolean {
+    if (this.idle === 0) return false
+    this.idle -= 1
+    return this.#close('idle')
+  }
+
+  #close(what: string): true {
+    this.closed.push(what)
     // The socket's close is told later.
-    setImmediate(() => one.give())
+    setImmediate(() => this.#of.give())
     return true
   }
-  other.closeResting = () => {
-    closed += 1
-    return false
-  }
-  other.look()
-  t.equal(closed, 0)
+}
+
+const turn = () => new Promise(setImmediate)
+
+t.test('what rests makes room first, then the client that has been idle longest', async t => {
+  const { one } = accounts(2, 2)
+  const closables = new Closables(one)
+  t.ok(one.takeForClient() && one.takeForClient())
+  Object.assign(closables, { resting: 1, idle: 2 })
+  t.ok(one.takeForClient())
+  await turn()
   t.ok(one.takeFor(1))
-  t.notOk(one.takeFor(1))
+  t.same(closables.closed, ['resting', 'idle'])
+})
+
+t.test('no client is sent away for what another wants in addition, nor for a body', async t => {
+  const { one } = accounts(2, 2)
+  const closables = new Closables(one)
+  t.ok(one.takeForClient() && one.takeForClient())
+  closables.idle = 2
+  t.notOk(one.takeFor(2))
+  t.notOk(one.takeForBody(0))
+  closables.resting = 2
+  t.ok(one.takeFor(2))
+  await turn()
+  t.ok(one.takeForBody(0))
+  t.same(closables.closed, ['resting', 'resting'])
+})
+
+t.test('a thread without idle clients takes a few on credit, and the others close theirs', async t => {
+  const { shared, one, other } = accounts(2, 2)
+  const closables = new Closables(other)
+  t.ok(other.takeForClient() && other.takeForClient())
+  closables.idle = 2
+  let credit = 0
+  while (one.takeForClient()) credit += 1
+  t.ok(credit > 0 && credit < 10, `${credit} on credit`)
+  const newcomers = new Closables(one)
+  newcomers.idle = credit
+  one.look()
+  t.same(newcomers.closed, [], 'not at the expense of those that were just let in')
   other.look()
-  t.equal(closed, 1)
+  await turn()
+  t.same(closables.closed, ['idle', 'idle'])
+  t.equal(shared.descriptors.taken, credit)
+  closables.idle = 2
   other.look()
-  t.equal(closed, 1, 'once for each want')
+  t.equal(closables.closed.length, 2, 'once for each want')
+})
+
+t.test('the other threads close no more than there is need for', async t => {
+  const { shared, one, other } = accounts(3, 3)
+  for (let n = 0; n < 3; n += 1) t.ok(one.takeForClient())
+  t.ok(one.takeForClient(), 'on credit')
+  one.give()
+  const closables = new Closables(other)
+  closables.idle = 3
+  other.look()
+  t.same(closables.closed, [], 'somebody else was quicker')
+  t.equal(shared.descriptors.taken, 3)
+})
+
+t.test('a want of the system itself costs no client its connection', async t => {
+  const { one, other } = accounts(9, 9)
+  const [near, far] = [new Closables(one), new Closables(other)]
+  for (const closables of [near, far]) Object.assign(closables, { resting: 1, idle: 1 })
+  one.ranShort()
+  other.look()
+  other.look()
+  t.same([near.closed, far.closed], [['resting'], ['resting']])
 })
 
 t.test('what a dead thread had taken is given back', async t => {

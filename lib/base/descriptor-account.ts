@@ -1,7 +1,9 @@
-/** Words of the process: descriptors taken for traffic, and how often one was missed. Words of each thread: taken, and misses that it knows of. */
-const PROCESS = { taken: 0, missed: 1 } as const
-const PROCESS_WORDS = 2
-const THREAD_WORDS = 2
+/** Words of the process: descriptors taken for traffic, how often one was missed, and how often an idle client's was wanted. */
+const PROCESS = { taken: 0, missed: 1, wanted: 2 } as const
+const PROCESS_WORDS = 3
+/** Words of each thread, one table after the other: taken, and the misses and wants that it knows of. */
+const TABLE = { taken: 0, missed: 1, wanted: 2 } as const
+const THREAD_WORDS = 3
 
 /** Words that the account of so many data threads takes. */
 export function accountWords(threads: number): number {
@@ -45,23 +47,44 @@ export class DescriptorAccount {
 
   /** True if one was missed since this thread asked last. */
   learnMissed(thread: number): boolean {
-    const at = PROCESS_WORDS + this.#threads + thread
-    const { missed } = this
-    if (this.#words[at] === missed) return false
-    this.#words[at] = missed
-    return true
+    return this.#learn(PROCESS.missed, TABLE.missed, thread) !== 0
+  }
+
+  /** A thread without idle clients needs that another closes one of its own. */
+  want(thread: number): void {
+    Atomics.add(this.#words, PROCESS.wanted, 1)
+    const at = this.#at(TABLE.wanted, thread)
+    this.#words[at] = ((this.#words[at] as number) + 1) | 0
+  }
+
+  /** How often other threads have called `want` since this one asked last. */
+  learnWanted(thread: number): number {
+    return this.#learn(PROCESS.wanted, TABLE.wanted, thread)
   }
 
   /** Gives back what a dead thread had taken: the system has closed it. */
   releaseAllOf(thread: number): void {
-    const at = PROCESS_WORDS + thread
+    const at = this.#at(TABLE.taken, thread)
     Atomics.sub(this.#words, PROCESS.taken, this.#words[at] as number)
     this.#words[at] = 0
   }
 
+  /** By how much a count of the process has grown since the thread asked last; it may have wrapped around. */
+  #learn(count: number, table: number, thread: number): number {
+    const at = this.#at(table, thread)
+    const now = Atomics.load(this.#words, count)
+    const grown = (now - (this.#words[at] as number)) | 0
+    this.#words[at] = now
+    return grown
+  }
+
   /** A thread writes its own word only. */
   #addTo(thread: number, by: 1 | -1): void {
-    const at = PROCESS_WORDS + thread
+    const at = this.#at(TABLE.taken, thread)
     this.#words[at] = (this.#words[at] as number) + by
+  }
+
+  #at(table: number, thread: number): number {
+    return PROCESS_WORDS + table * this.#threads + thread
   }
 }

@@ -8,6 +8,14 @@ export interface DescriptorLimits {
   readonly all: number
 }
 
+/** What a thread can close to make room. Each gives back one descriptor; false if there is nothing of the kind. */
+export interface Closable {
+  /** A connection to an app on which nothing runs: it costs less to make anew than a client's. */
+  closeResting(): boolean
+  /** The client's connection that has been without a request longest. */
+  closeIdlest(): boolean
+}
+
 const UNLIMITED: DescriptorLimits = { clients: Number.POSITIVE_INFINITY, all: Number.POSITIVE_INFINITY }
 
 /**
@@ -17,6 +25,14 @@ const UNLIMITED: DescriptorLimits = { clients: Number.POSITIVE_INFINITY, all: Nu
 const FREE_FOR_EACH = 4
 
 /**
+ * A thread that can close nothing itself may take so many on credit: the others close idle clients for it at their next tick. Beyond `all`
+ * there is room for them (16 at least, of which the admin listener has 8).
+ */
+const MOST_OWED = 4
+
+const NOTHING: Closable = { closeResting: () => false, closeIdlest: () => false }
+
+/**
  * One data thread's view of the descriptors that clients cause to be open: their own connections, connections to apps, files that are sent, files
  * of bodies that wait. All threads share one account, since the limit is the process's. Whoever takes one gives it back once it is closed.
  */
@@ -24,8 +40,8 @@ export class Descriptors {
   readonly #shared: SharedState
   readonly #thread: number
   readonly #limits: DescriptorLimits
-  /** Closes something that nobody needs now; false if there is nothing. Set by whoever knows what rests. */
-  closeResting: () => boolean = () => false
+  /** Set by whoever knows what is idle. */
+  closable: Closable = NOTHING
 
   constructor(shared: SharedState, thread: number, limits: DescriptorLimits = UNLIMITED) {
     this.#shared = shared
@@ -40,37 +56,54 @@ export class Descriptors {
 
   /** For a client's connection. False: there is no room for one more client. */
   takeForClient(): boolean {
-    return this.#take(this.#shared.descriptors.taken < this.#limits.clients)
+    return this.#takeWithin(this.#limits.clients)
   }
 
-  /** For what a request needs; `siblings`: requests that its client runs on that connection, this one included. False: it is refused. */
+  /**
+   * For what a request needs; `siblings`: requests that its client runs on that connection, this one included. False: it is refused. No client is
+   * sent away for another's second request.
+   */
   takeFor(siblings: number): boolean {
-    const { free } = this
-    return this.#take(free > 0 && (siblings <= 1 || siblings * FREE_FOR_EACH <= free))
+    if (siblings <= 1) return this.#takeWithin(this.#limits.all)
+    return this.#take(siblings * FREE_FOR_EACH <= this.free || this.closable.closeResting())
   }
 
   /** For a file of a body that waits. `open`: such files so far. They never take more than half of what is free. */
   takeForBody(open: number): boolean {
-    return this.#take(open < this.free)
+    return this.#take(open < this.free || this.closable.closeResting())
   }
 
   give(): void {
     this.#shared.descriptors.give(this.#thread)
   }
 
-  /** The system itself had none left, whatever this account says: what rests makes room, here and in the other threads. */
+  /**
+   * The system itself had none left, whatever this account says: what rests makes room, here and in the other threads. Clients do not: nobody knows who has
+   * taken the descriptors, nor whether theirs would be enough.
+   */
   ranShort(): void {
-    this.closeResting()
+    this.closable.closeResting()
     this.#shared.descriptors.miss()
   }
 
   /** Called from time to time: does what other threads want. */
   look(): void {
-    if (this.#shared.descriptors.learnMissed(this.#thread)) this.closeResting()
+    const { descriptors } = this.#shared
+    if (descriptors.learnMissed(this.#thread)) this.closable.closeResting()
+    for (let wanted = descriptors.learnWanted(this.#thread); wanted > 0; wanted -= 1)
+      if (descriptors.taken <= this.#limits.clients || !this.closable.closeIdlest()) return
+  }
+
+  #takeWithin(most: number): boolean {
+    const { descriptors } = this.#shared
+    if (descriptors.taken < most || this.closable.closeResting() || this.closable.closeIdlest())
+      return this.#take(true)
+    descriptors.want(this.#thread)
+    return this.#take(descriptors.taken < most + MOST_OWED)
   }
 
   #take(fits: boolean): boolean {
-    if (!fits && !this.closeResting()) {
+    if (!fits) {
       this.#shared.descriptors.miss()
       return false
     }

@@ -13,11 +13,15 @@ export class IdlePlace {
   before: IdlePlace | undefined = undefined
   after: IdlePlace | undefined = undefined
   listed = false
+  /** The later it was listed the higher, in all lists of the thread. */
+  turn = 0
 
   constructor(connection: MayIdle) {
     this.connection = connection
   }
 }
+
+let turns = 0
 
 /** Connections of one listener without a request, the one that has been so longest first. Every step costs the same, however many there are. */
 export class IdleList {
@@ -28,6 +32,8 @@ export class IdleList {
   add(place: IdlePlace): void {
     if (place.listed) return
     place.listed = true
+    turns += 1
+    place.turn = turns
     place.before = this.#newest
     place.after = undefined
     if (this.#newest === undefined) this.#oldest = place
@@ -47,6 +53,11 @@ export class IdleList {
     place.after = undefined
   }
 
+  /** The turn of the one that has waited longest; Infinity if none does. */
+  get turn(): number {
+    return this.#oldest?.turn ?? Number.POSITIVE_INFINITY
+  }
+
   /** Closes the one that has waited longest, to make room. False: none could be closed. */
   closeOldest(): boolean {
     for (let looks = 0; looks < LOOKS; looks += 1) {
@@ -58,4 +69,9 @@ export class IdleList {
     }
     return false
   }
+}
+
+/** The same for several lists: closes the one that has waited longest in any of them. */
+export function closeIdlestOf(lists: readonly IdleList[]): boolean {
+  return lists.toSorted((a, b) => a.turn - b.turn).some(list => list.closeOldest())
 }

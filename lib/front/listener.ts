@@ -148,11 +148,6 @@ export class Listener implements EntranceHost {
     for (const connection of [...this.#connections]) connection.shedStalled(nowMs)
   }
 
-  /** Closes the connection that has been without a request longest, to make room. False: this thread has none. */
-  closeIdlest(): boolean {
-    return this.idle.closeOldest()
-  }
-
   // ConnectionHost.
 
   route(exchange: Exchange): void {
@@ -218,7 +213,7 @@ export class Listener implements EntranceHost {
   #accept(socket: Socket): void {
     const { cells } = this.env
     cells.add(this.#row + AT.connections, 1)
-    if (this.connectionsEverywhere >= this.config.limits.connections && !this.closeIdlest())
+    if (this.connectionsEverywhere >= this.config.limits.connections && !this.idle.closeOldest())
       return this.#reject(socket, 'limit')
     const client = this.#factsOf(socket)
     if (client === undefined) return forget(socket)

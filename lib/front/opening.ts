@@ -3,6 +3,7 @@ import type { ErrorCode } from '../base/errors.ts'
 import type { Deadline } from '../base/timers.ts'
 import type { ClientFacts } from '../http/exchange.ts'
 import type { ClientConnection, ConnectionHost } from './connection-host.ts'
+import { IdlePlace, type MayIdle } from './idle-list.ts'
 
 /** Most bytes that may be looked at before it is known what a connection speaks. */
 const MAX_BYTES = 80 * 1024
@@ -20,9 +21,9 @@ export interface OpeningReader {
 
 /**
  * A client's connection before it is known what it speaks: reads just enough to tell, and gives back what it has read. It has
- * `timeouts.handshake`, from the accept on, however its bytes dribble.
+ * `timeouts.handshake`, from the accept on, however its bytes dribble. As long as none has come it makes room for others.
  */
-export class Opening implements ClientConnection, Deadline {
+export class Opening implements ClientConnection, Deadline, MayIdle {
   dueMs = Number.POSITIVE_INFINITY
   slot: number | undefined = undefined
   readonly socket: Socket
@@ -32,6 +33,7 @@ export class Opening implements ClientConnection, Deadline {
   readonly #reader: OpeningReader
   #bytes: Buffer = Buffer.alloc(0)
   #released = false
+  readonly #place = new IdlePlace(this)
   readonly #onData = (chunk: Buffer) => this.#arrived(chunk)
   readonly #onEnd = () => this.#abandon('closed')
 
@@ -42,6 +44,7 @@ export class Opening implements ClientConnection, Deadline {
     this.#host = host
     this.#reader = reader
     host.env.timers.arm(this, host.config.timeouts.handshakeMs)
+    host.idle.add(this.#place)
     socket.on('data', this.#onData)
     socket.on('end', this.#onEnd)
     socket.on('close', this.#onEnd)
@@ -71,6 +74,11 @@ export class Opening implements ClientConnection, Deadline {
     this.socket.destroy()
   }
 
+  closeIdle(): boolean {
+    this.#abandon('closed')
+    return true
+  }
+
   /** Nothing waits for it. */
   shedStalled(): void {}
 
@@ -79,6 +87,7 @@ export class Opening implements ClientConnection, Deadline {
   }
 
   #arrived(chunk: Buffer): void {
+    this.#host.idle.remove(this.#place)
     this.#bytes = this.#bytes.length === 0 ? chunk : Buffer.concat([this.#bytes, chunk])
     if (this.#reader.opened(this, this.#bytes)) return
     if (this.#bytes.length > MAX_BYTES) this.#abandon('too-long')
@@ -93,6 +102,7 @@ export class Opening implements ClientConnection, Deadline {
 
   #detach(): void {
     this.#released = true
+    this.#host.idle.remove(this.#place)
     this.#host.env.timers.disarm(this)
     this.socket.off('data', this.#onData)
     this.socket.off('end', this.#onEnd)

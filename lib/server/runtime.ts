@@ -1,11 +1,13 @@
 import { isDeepStrictEqual } from 'node:util'
 import { EXCHANGE_BLOCK, PRIORITIES, SHED_CAUSES } from '../../metrics/blocks.ts'
 import { Upstream, type UpstreamObserver } from '../../upstreams/upstream.ts'
+import type { Closable } from '../base/descriptors.ts'
 import { Periodic } from '../base/periodic.ts'
 import type { ThreadEnv } from '../base/thread-env.ts'
 import type { ListenerConfig, Priority, Snapshot } from '../config/model.ts'
 import { AccessRecorder } from '../front/access.ts'
 import { ClientMemory } from '../front/client-memory.ts'
+import { closeIdlestOf } from '../front/idle-list.ts'
 import { Listener, type ListenerHooks } from '../front/listener.ts'
 import { NO_TLS, type TlsState } from '../front/tls-state.ts'
 import type { TunnelFacts } from '../front/tunnel-facts.ts'
@@ -44,7 +46,7 @@ interface OpenListener {
  * One data thread's working parts: the only place that wires a snapshot to router, handlers, upstreams and listeners.
  * A new snapshot is built beside the old one and taken by assignment; what it does not change goes on undisturbed.
  */
-export class Runtime implements ListenerHooks {
+export class Runtime implements ListenerHooks, Closable {
   readonly memory = new ClientMemory()
   readonly #env: ThreadEnv
   readonly #observer: UpstreamObserver & StaticNews
@@ -68,7 +70,7 @@ export class Runtime implements ListenerHooks {
 
   constructor(env: ThreadEnv, observer: UpstreamObserver & StaticNews, writeLine: (line: string) => void) {
     this.#env = env
-    env.descriptors.closeResting = () => this.#closeResting()
+    env.descriptors.closable = this
     this.#overload = new Overload(env)
     this.#observer = observer
     this.#writeLine = writeLine
@@ -139,6 +141,17 @@ export class Runtime implements ListenerHooks {
     if (this.#overload.active) this.#shedStalled()
   }
 
+  // Closable.
+
+  closeResting(): boolean {
+    for (const upstream of this.#upstreams.values()) if (upstream.closeResting()) return true
+    return false
+  }
+
+  closeIdlest(): boolean {
+    return closeIdlestOf(this.#all().map(({ idle }) => idle))
+  }
+
   finished(exchange: ExchangeFacts): void {
     this.#recorder?.finished(exchange)
   }
@@ -194,12 +207,6 @@ export class Runtime implements ListenerHooks {
   #countMirrored(listener: string, route: string, result: MirrorResult): void {
     const row = this.#rows.rowOf(listener, route)
     this.#env.cells.add(row + EXCHANGE_BLOCK.at.mirrored + MIRROR_RESULTS.indexOf(result), 1)
-  }
-
-  /** A connection to an app costs less to make anew than a client's. */
-  #closeResting(): boolean {
-    for (const upstream of this.#upstreams.values()) if (upstream.closeResting()) return true
-    return false
   }
 
   #all(): Listener[] {

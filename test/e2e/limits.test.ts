@@ -125,6 +125,24 @@ t.test('at the limit the connection that has been idle longest makes room, whate
   await assertClean(t, narrow)
 })
 
+t.test('whoever has not said yet what it speaks is the first to make room', async t => {
+  const narrow = await startCauseway(t, {
+    config: configText({
+      endpoints: [upstream.port],
+      listener: 'h2c = true\nlimits = { connections = 2 }',
+    }),
+  })
+  const silent = await RawClient.connect(narrow.port())
+  const clients = [await kept(narrow.port()), await kept(narrow.port())]
+  await until('the silent one to be closed', () => silent.ended)
+  t.same(
+    clients.map(({ ended }) => ended),
+    [undefined, undefined],
+  )
+  for (const client of clients) client.destroy()
+  await assertClean(t, narrow)
+})
+
 /** A client that has had an answer and stays. */
 async function kept(port: number): Promise<RawClient> {
   const client = await RawClient.connect(port)
