@@ -48,6 +48,18 @@ export function requestBlock(method: 'GET' | 'POST', path: string, ...more: read
   ])
 }
 
+/** The field block of a request for a WebSocket (RFC 8441 4). */
+export function webSocketBlock(path: string): Buffer {
+  return Buffer.concat([
+    literal(':method', 'CONNECT'),
+    literal(':protocol', 'websocket'),
+    indexed(SCHEME_HTTP),
+    namedBy(PATH, path),
+    namedBy(AUTHORITY, 'example.test'),
+    literal('sec-websocket-version', '13'),
+  ])
+}
+
 /**
  * The status that a field block begins with. The peer has to be told a table size of 0 before: then whatever is not in the static table
  * comes as a literal.

@@ -29,6 +29,8 @@ export class RawHttp2Client {
   readonly seen = new Map<number, number>()
   /** Bytes of DATA that came. */
   dataBytes = 0
+  /** Told of each DATA frame. */
+  onData: (stream: number, payload: Buffer) => void = () => {}
   readonly #reader = new FrameReader()
   readonly #statuses = new Map<number, number>()
   readonly #resets = new Map<number, string>()
@@ -143,7 +145,10 @@ export class RawHttp2Client {
     const acked = (flags & FLAG.ack) !== 0
     if (type === TYPE.settings && !acked) this.send(settingsAck)
     if (type === TYPE.ping && !acked) this.send(ping(FLAG.ack))
-    if (type === TYPE.data) this.dataBytes += payload.length
+    if (type === TYPE.data) {
+      this.dataBytes += payload.length
+      this.onData(stream, payload)
+    }
     if (type === TYPE.headers) this.#answered(stream, payload)
     if (type === TYPE.rstStream) this.#resets.set(stream, codeOf(payload.readUInt32BE(0)))
     if (type === TYPE.goaway) {
