@@ -6,7 +6,7 @@ import { Bench, type Sample } from './measure.ts'
 import { type Options, readOptions, USAGE } from './options.ts'
 import { isInstalled, type Peer } from './peer.ts'
 import { caddy } from './peers/caddy.ts'
-import { causeway } from './peers/causeway.ts'
+import { causeway, causewayBefore } from './peers/causeway.ts'
 import { haproxy } from './peers/haproxy.ts'
 import { nginx, nginxBuffered } from './peers/nginx.ts'
 import { httpProxy3, nodeUndici } from './peers/node.ts'
@@ -31,10 +31,14 @@ function inTurn(peers: readonly Peer[], round: number): readonly Peer[] {
   return [...peers.slice(first), ...peers.slice(0, first)]
 }
 
-function choose({ only }: Options): { readonly peers: readonly Peer[]; readonly missing: readonly string[] } {
+function choose({ only, before }: Options): {
+  readonly peers: readonly Peer[]
+  readonly missing: readonly string[]
+} {
   const unknown = only?.find(name => !PEERS.some(peer => peer.name === name))
   if (unknown !== undefined) throw new TypeError(`--only: no peer "${unknown}"`)
   const wanted = PEERS.filter(peer => only?.includes(peer.name) ?? true)
+  if (before !== undefined) wanted.push(causewayBefore(before))
   return {
     peers: wanted.filter(peer => isInstalled(peer.needs)),
     missing: wanted.filter(peer => !isInstalled(peer.needs)).map(peer => peer.name),

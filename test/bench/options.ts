@@ -18,6 +18,8 @@ export interface Options {
   readonly cases: readonly CaseName[]
   /** Peers by name; undefined for all. */
   readonly only: readonly string[] | undefined
+  /** Another checkout, built, that is measured as well. */
+  readonly before: string | undefined
   readonly json: boolean
   /** A missed mark ends with exit code 1. */
   readonly strict: boolean
@@ -31,6 +33,7 @@ export const USAGE = `npm run bench -- [options]
   --idle N          idle connections whose memory is measured (10000)
   --cases A,B       of ${CASES.join(', ')} (all but connect)
   --only A,B        of causeway, nginx, nginx-buffered, haproxy, caddy, node-undici, http-proxy-3
+  --before FOLDER   measures the build of another checkout as well, as causeway-before
   --json            one JSON document instead of tables
   --strict          exit 1 when a mark is missed
 `
@@ -66,6 +69,7 @@ export function readOptions(argv: readonly string[]): Options | undefined {
       idle: { type: 'string', default: '10000' },
       cases: { type: 'string' },
       only: { type: 'string' },
+      before: { type: 'string' },
       json: { type: 'boolean', default: false },
       strict: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
@@ -80,6 +84,7 @@ export function readOptions(argv: readonly string[]): Options | undefined {
     idleConnections: positive('idle', values.idle),
     cases: cases(values.cases),
     only: list(values.only),
+    before: values.before,
     json: values.json,
     strict: values.strict,
   }

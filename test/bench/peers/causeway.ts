@@ -29,19 +29,28 @@ upstream = "app"
 `
 
 /** Causeway as it is published: built, with one data thread and everything else by default. */
-export const causeway: Peer = {
-  name: 'causeway',
-  needs: 'node',
-  servesFiles: true,
-  launch: place => ({
-    command: [
-      process.execPath,
-      'dist/cmd/causeway.js',
-      'run',
-      '--config',
-      join(place.folder, 'causeway.toml'),
-    ],
-    env: { NODE_ENV: 'production' },
-    files: { 'causeway.toml': config(place) },
-  }),
+export const causeway: Peer = builtIn('causeway', '.')
+
+/** Another checkout of Causeway, for the difference that a change makes: `folder` has its `dist/`. */
+export function causewayBefore(folder: string): Peer {
+  return builtIn('causeway-before', folder)
+}
+
+function builtIn(name: string, folder: string): Peer {
+  return {
+    name,
+    needs: 'node',
+    servesFiles: true,
+    launch: place => ({
+      command: [
+        process.execPath,
+        join(folder, 'dist/cmd/causeway.js'),
+        'run',
+        '--config',
+        join(place.folder, 'causeway.toml'),
+      ],
+      env: { NODE_ENV: 'production' },
+      files: { 'causeway.toml': config(place) },
+    }),
+  }
 }
