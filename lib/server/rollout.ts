@@ -63,6 +63,8 @@ export class Rollout {
   #base: Snapshot | undefined
   #snapshot: Snapshot | undefined
   #placement: Placement | undefined
+  /** Why the members of now have no place; undefined while they have. */
+  #full: string | undefined
   /** Endpoints that get no traffic because a deploy says so. */
   #quiet: ReadonlyMap<string, QuietEndpoint> = new Map()
   #refreshing: Promise<HandedOut> = Promise.resolve(NOTHING_HANDED_OUT)
@@ -180,24 +182,38 @@ export class Rollout {
     membership.adopt(base)
     certificates.take(base)
     this.#settle(members, placement)
+    this.#full = undefined
     managed.adopt()
     return this.#handOut(members.snapshot, placement)
   }
 
   async #takeMembers(): Promise<HandedOut> {
-    const { membership, timers, log } = this.#parts
-    if (this.#base === undefined) return NOTHING_HANDED_OUT
-    const members = membership.membersOf(this.#base)
+    const { timers, log } = this.#parts
     try {
-      const placement = this.#place(members.snapshot)
-      this.#settle(members, placement)
-      const everywhere = this.#handOut(members.snapshot, placement)
+      this.#settleMembers()
+      if (this.#snapshot === undefined || this.#placement === undefined) return NOTHING_HANDED_OUT
+      const everywhere = this.#handOut(this.#snapshot, this.#placement)
       await within(timers, REFRESH_MS, everywhere, undefined)
       return { everywhere }
     } catch (error) {
-      const full = error instanceof PlacementFull
-      log.error(full ? { problem: error.message } : { err: error }, 'endpoints not taken')
+      log.error({ err: error }, 'endpoints not taken')
       return NOTHING_HANDED_OUT
+    }
+  }
+
+  /** Where there is no place for all of them the members stay as they were: certificates go out all the same. */
+  #settleMembers(): void {
+    const { membership, log } = this.#parts
+    if (this.#base === undefined) return
+    const members = membership.membersOf(this.#base)
+    try {
+      this.#settle(members, this.#place(members.snapshot))
+      if (this.#full !== undefined) log.info({}, 'endpoints taken again')
+      this.#full = undefined
+    } catch (error) {
+      if (!(error instanceof PlacementFull)) throw error
+      if (this.#full !== error.message) log.error({ problem: error.message }, 'endpoints not taken')
+      this.#full = error.message
     }
   }
 

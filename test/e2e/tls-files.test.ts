@@ -55,10 +55,10 @@ tls = [${[second, first].map(({ certificateFile, keyFile }) => `{ certificate = 
 const causeway = await startCauseway(t, { config })
 
 /** Alternative names of the certificate that is shown now. */
-async function shown(listener = 'web'): Promise<string> {
+async function shown(listener = 'web', running = causeway): Promise<string> {
   const socket = connect({
     host: '127.0.0.1',
-    port: causeway.port(listener),
+    port: running.port(listener),
     ca: ca.certificate,
     servername: 'site.test',
   })
@@ -146,6 +146,36 @@ t.test('a listener turns to TLS, and back, by a reload', async t => {
   client.send(get('/open-since'))
   t.equal((await client.response()).status, 200, 'a connection that is open goes on as it was')
   client.destroy()
+})
+
+t.test('certificates are taken although there is no place for the endpoints that a file has now', async t => {
+  put(first)
+  const file = join(folder, 'endpoints')
+  writeFileSync(file, `127.0.0.1:${app.port}\n`)
+  const crowded = await startCauseway(t, {
+    config: configText({
+      endpoints: [app.port],
+      listener: listener('site.pem', 'site.key'),
+      more: `[upstreams.many]\nendpoints_file = "${file}"\n[routes.many]\npath = "/many/"\nupstream = "many"`,
+    }),
+  })
+  const many = Array.from({ length: 5000 }, (_, n) => `127.1.${n >> 8}.${n & 255}:8000\n`)
+  writeFileSync(`${file}.new`, many.join(''))
+  renameSync(`${file}.new`, file)
+  await crowded.line('the want of places', ({ msg }) => msg === 'endpoints not taken')
+  t.match(await shown('web', crowded), /first\.test/)
+  put(second)
+  await until('the other certificate', async () => /second\.test/.test(await shown('web', crowded)))
+  t.equal(crowded.lines.filter(({ msg }) => msg === 'endpoints not taken').length, 1, 'said once')
+  const options = { ca: ca.certificate, servername: 'site.test' }
+  const client = await RawClient.connectTls(crowded.port(), options)
+  client.send(get('/many/'))
+  t.equal((await client.response()).status, 200, 'the endpoints before go on')
+  client.destroy()
+  writeFileSync(`${file}.new`, `127.0.0.1:${app.port}\n`)
+  renameSync(`${file}.new`, file)
+  await crowded.line('that it is over', ({ msg }) => msg === 'endpoints taken again')
+  await assertClean(t, crowded)
 })
 
 t.test('nothing of all this harmed anybody', async t => {
