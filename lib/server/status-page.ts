@@ -26,6 +26,7 @@ export function statusPage(status: StatusDocument): { readonly html: string; rea
 <p class="verdict ${kind}">${text(sentence)}</p>
 ${reloadText(status)}
 ${warningsText(status)}
+${problemsText(status)}
 ${status.upstreams.map(upstream => upstreamText(upstream, status)).join('\n')}
 <section><h2>Routes</h2>${routesTable(status)}</section>
 ${tunnelsSection(status)}<div class="pair">
@@ -51,6 +52,14 @@ function reloadText({ last_reload: last }: StatusDocument): string {
 function warningsText({ warnings }: StatusDocument): string {
   if (warnings.length === 0) return ''
   return `<section><h2>Warnings <span>of the configuration</span></h2><pre>${text(warnings.join('\n\n'))}</pre></section>`
+}
+
+/** What is wrong now and belongs to no upstream: the verdict names one thing only. */
+function problemsText(status: StatusDocument): string {
+  const { certificate_problems: certificates, log_problems: logs, spool } = status
+  const problems = [...certificates, ...logs, ...(spool.problem === null ? [] : [spool.problem])]
+  if (problems.length === 0) return ''
+  return `<section><h2>Problems <span>at the moment</span></h2><pre>${text(problems.join('\n'))}</pre></section>`
 }
 
 function upstreamText(upstream: UpstreamStatus, status: StatusDocument): string {
