@@ -27,7 +27,7 @@ import {
   SHED_CAUSES,
 } from './blocks.ts'
 import { ENDPOINT_FAMILIES } from './endpoint-families.ts'
-import { cell, type Family, histogram, list, short, table } from './family.ts'
+import { cell, type Family, histogram, list, short, since, table } from './family.ts'
 import { PROCESS_FAMILIES } from './process-families.ts'
 import { PROTOCOL_ERRORS } from './protocol-errors.ts'
 
@@ -323,36 +323,39 @@ const UPSTREAM: readonly Family[] = [
     name: 'causeway_upstream_tunnels',
     type: 'gauge',
     labels: ['upstream', 'server'],
-    help: 'Tunnels (WebSocket, or TLS passed on) that are open now.',
-    source: cell('endpoint', endpoint.tunnels),
+    help: 'Tunnels (WebSocket, or TLS passed on) that are open now, where there ever was one.',
+    source: since(endpoint.tunnelsOpened, cell('endpoint', endpoint.tunnels)),
   },
   {
     name: 'causeway_upstream_tunnels_total',
     type: 'counter',
     labels: ['upstream', 'server'],
     help: 'Tunnels opened: the server has switched protocols, or was reached where TLS is passed on.',
-    source: cell('endpoint', endpoint.tunnelsOpened),
+    source: since(endpoint.tunnelsOpened, cell('endpoint', endpoint.tunnelsOpened)),
   },
   {
     name: 'causeway_upstream_tunnel_bytes_total',
     type: 'counter',
     labels: ['upstream', 'server', 'direction'],
     help: 'Bytes through tunnels, counted as they pass: sent to the server, received from it.',
-    source: list('endpoint', endpoint.tunnelBytesSent, 'direction', ['sent', 'received']),
+    source: since(
+      endpoint.tunnelsOpened,
+      list('endpoint', endpoint.tunnelBytesSent, 'direction', ['sent', 'received']),
+    ),
   },
   {
     name: 'causeway_upstream_abandoned_total',
     type: 'counter',
     labels: ['upstream', 'server'],
     help: 'Requests whose client left while the server worked on them, and whose slot stayed taken until it had ended them.',
-    source: cell('endpoint', endpoint.abandoned),
+    source: since(endpoint.abandoned, cell('endpoint', endpoint.abandoned)),
   },
   {
     name: 'causeway_upstream_abandoned_in_flight',
     type: 'gauge',
     labels: ['upstream', 'server'],
     help: 'Of them now.',
-    source: cell('endpoint', endpoint.abandonedNow),
+    source: since(endpoint.abandoned, cell('endpoint', endpoint.abandonedNow)),
   },
 ]
 

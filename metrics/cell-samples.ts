@@ -2,12 +2,12 @@ import type { CellReader } from '../lib/base/cells.ts'
 import { type Axis, type Family, type Labels, pushHistogram, type Sample, type Source } from './family.ts'
 import type { Placed, Rest } from './shelves.ts'
 
-type CellSource = Exclude<Source, { kind: 'read' }>
+type BlockSource = Exclude<Source, { kind: 'read' }>
 
 /** All lines of a family whose numbers are cells of `objects`. */
 export function cellSamples(
   family: Family,
-  source: CellSource,
+  source: BlockSource,
   objects: readonly Placed[],
   reader: CellReader,
   rest: Rest = NOTHING,
@@ -16,7 +16,8 @@ export function cellSamples(
   for (const { labels, rows, sums } of groups(ownLabels(family, source), objects, rest)) {
     const cellAt = (index: number) => sumOf(reader, rows, sums, source.at + index)
     if (source.kind === 'histogram') pushHistogram(out, family.name, labels, source.bounds, cellAt)
-    else pushCells(out, labels, source.axes, source.zeros, cellAt)
+    else if (source.since === undefined || sumOf(reader, rows, sums, source.since) !== 0)
+      pushCells(out, labels, source.axes, source.zeros, cellAt)
   }
   return out
 }
@@ -53,7 +54,7 @@ function addRest(byKey: ReadonlyMap<string, Group>, names: readonly string[], re
   for (const [route, sums] of rest.sums) groupOf({ route })?.sums.push(sums)
 }
 
-function ownLabels(family: Family, source: CellSource): readonly string[] {
+function ownLabels(family: Family, source: BlockSource): readonly string[] {
   if (source.kind === 'histogram') return family.labels
   return family.labels.filter(label => source.axes.every(axis => axis.label !== label))
 }

@@ -62,8 +62,8 @@ export const ENDPOINT_FAMILIES: readonly Family[] = [
     name: 'causeway_upstream_concurrency_limit',
     type: 'gauge',
     labels: SERVER,
-    help: 'Requests that the server can run at a time, by what was learned; 0: nothing yet, or adaptive is off.',
-    source: { kind: 'read', read: view => endpointGauge(view, ({ slot }) => view.shared.learned(slot)) },
+    help: 'Requests that the server can run at a time, by what was learned; absent: nothing yet, or adaptive is off.',
+    source: { kind: 'read', read: learnedLimits },
   },
   {
     name: 'causeway_upstream_servers',
@@ -97,6 +97,10 @@ export const ENDPOINT_FAMILIES: readonly Family[] = [
 
 function endpointGauge(view: View, gaugeOf: (endpoint: ShelvedEndpoint) => number): Sample[] {
   return view.live.endpoint.map(endpoint => ({ labels: endpoint.labels, value: gaugeOf(endpoint) }))
+}
+
+function learnedLimits(view: View): Sample[] {
+  return endpointGauge(view, ({ slot }) => view.shared.learned(slot)).filter(({ value }) => value > 0)
 }
 
 /** What cannot be reached is down, whoever has found it out. */

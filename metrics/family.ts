@@ -31,6 +31,8 @@ export type Source =
       readonly at: number
       readonly axes: readonly Axis[]
       readonly zeros: boolean
+      /** A cell of the same block: while it is 0 the object has no lines at all. */
+      readonly since: number | undefined
     }
   | {
       readonly kind: 'histogram'
@@ -39,6 +41,9 @@ export type Source =
       readonly bounds: readonly number[]
     }
   | { readonly kind: 'read'; read(view: View): Sample[] }
+
+/** Cells, one line each. */
+export type CellSource = Extract<Source, { kind: 'cells' }>
 
 /** One metric name, with all its series. */
 export interface Family {
@@ -63,23 +68,28 @@ export interface View {
 }
 
 /** A family that is one cell a block. */
-export function cell(of: Owner, at: number): Source {
-  return { kind: 'cells', of, at, axes: [], zeros: true }
+export function cell(of: Owner, at: number): CellSource {
+  return { kind: 'cells', of, at, axes: [], zeros: true, since: undefined }
 }
 
 /** A short closed list: every value is always shown, so that its first event is seen as a step from 0. */
-export function list(of: Owner, at: number, label: string, values: readonly string[]): Source {
-  return { kind: 'cells', of, at, axes: [{ label, values }], zeros: true }
+export function list(of: Owner, at: number, label: string, values: readonly string[]): CellSource {
+  return { kind: 'cells', of, at, axes: [{ label, values }], zeros: true, since: undefined }
 }
 
 /** A short table: every combination is always shown. */
-export function short(of: Owner, at: number, axes: readonly Axis[]): Source {
-  return { kind: 'cells', of, at, axes, zeros: true }
+export function short(of: Owner, at: number, axes: readonly Axis[]): CellSource {
+  return { kind: 'cells', of, at, axes, zeros: true, since: undefined }
 }
 
 /** A long table that is mostly zero: only what has happened is shown. */
-export function table(of: Owner, at: number, axes: readonly Axis[]): Source {
-  return { kind: 'cells', of, at, axes, zeros: false }
+export function table(of: Owner, at: number, axes: readonly Axis[]): CellSource {
+  return { kind: 'cells', of, at, axes, zeros: false, since: undefined }
+}
+
+/** The same, of what most objects never have: shown from the first event on, which `counter` counts. */
+export function since(counter: number, source: CellSource): Source {
+  return { ...source, since: counter }
 }
 
 export function histogram(of: Owner, at: number, bounds: readonly number[]): Source {

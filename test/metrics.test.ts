@@ -346,6 +346,33 @@ t.test('a scrape tells how large the one before was', async t => {
   t.equal(first.sum('causeway_metrics_series'), first.series.length)
 })
 
+t.test(
+  'a server has lines for tunnels, abandoned requests and a learned limit once it has had any',
+  async t => {
+    const bench = new Bench()
+    bench.place(['app'], ['a', 'b'])
+    const RARE =
+      /^causeway_upstream_(tunnels|tunnels_total|tunnel_bytes_total|abandoned_\w+|concurrency_limit)\{/
+    const rare = async () => (await bench.scrape.text()).split('\n').filter(line => RARE.test(line))
+    t.same(await rare(), [])
+    const { tunnelsOpened, tunnels, abandoned } = ENDPOINT_BLOCK.at
+    const row = bench.endpointRow('b')
+    for (const cell of [tunnelsOpened, tunnels, abandoned]) column(bench, 0).add(row + cell, 1)
+    bench.shared.setLearned(1, 7)
+    column(bench, 0).add(row + tunnels, -1)
+    const of = '{upstream="app",server="b"}'
+    t.same(await rare(), [
+      `causeway_upstream_tunnels${of} 0`,
+      `causeway_upstream_tunnels_total${of} 1`,
+      'causeway_upstream_tunnel_bytes_total{direction="sent",upstream="app",server="b"} 0',
+      'causeway_upstream_tunnel_bytes_total{direction="received",upstream="app",server="b"} 0',
+      `causeway_upstream_abandoned_total${of} 1`,
+      `causeway_upstream_abandoned_in_flight${of} 0`,
+      `causeway_upstream_concurrency_limit${of} 7`,
+    ])
+  },
+)
+
 t.test('three routes, two upstreams of eight servers stay under a thousand series', async t => {
   const bench = new Bench()
   const servers = Array.from({ length: 16 }, (_, i) => `10.0.0.${i}:80`)
