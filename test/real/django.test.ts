@@ -208,7 +208,7 @@ t.test(
     const config = (host: string) =>
       configText({
         endpoints: [app.port],
-        upstream: `health = { path = "/echo/", interval = "200ms", fall = 1, rise = 1 ${host} }`,
+        upstream: `health = { path = "/echo/", interval = "200ms", timeout = "20s", fall = 1, rise = 1 ${host} }`,
       })
     const causeway = await startCauseway(t, { config: config('') })
     const down = await causeway.line('endpoint down', line => line['msg'] === 'endpoint down')
