@@ -8,9 +8,9 @@ import { type Account, accountFor, type Fault } from './account.ts'
 import type { Front, FrontKind, Plan } from './front.ts'
 import { Journal, type Noted } from './journal.ts'
 import { OpenLoad } from './load.ts'
+import { paceFor } from './pace.ts'
 import type { Scope } from './scope.ts'
 
-const PER_SECOND = 200
 const START_MS = 30_000
 /** Probes need a few rounds until every endpoint is known to be well. */
 const SETTLE_MS = 2_500
@@ -78,9 +78,11 @@ export interface Played {
   readonly faults: readonly Fault[]
   /** When the load began, by performance.now(). */
   readonly startMs: number
+  /** Requests that the load was to be. */
+  readonly planned: number
 }
 
-/** Plays one scene through one proxy, under 200 requests a second, and accounts for every one of them. */
+/** Plays one scene through one proxy, under 200 requests a second or what the apps can do, and accounts for every one of them. */
 export async function play(
   scope: Scope,
   scene: Scene,
@@ -103,7 +105,8 @@ export async function play(
   await until('the first answer through the proxy', () => answersWell(front), START_MS)
   await pause(SETTLE_MS)
 
-  const load = await OpenLoad.start({ port: front.port, perSecond: PER_SECOND, durationMs })
+  const perSecond = await paceFor(front.port)
+  const load = await OpenLoad.start({ port: front.port, perSecond, durationMs })
   scope.teardown(() => load.stop())
   const run = new Run(front, journal, load.startMs, durationMs)
   const [asked] = await Promise.all([load.whole(), setting.act(run)])
@@ -114,7 +117,8 @@ export async function play(
     faults,
     unsent: await front.unsent(asked.length),
   })
-  return { account, faults, startMs: load.startMs }
+  const planned = Math.round((perSecond * durationMs) / 1000)
+  return { account, faults, startMs: load.startMs, planned }
 }
 
 function arrivalsAt(journal: ReadonlyMap<string, Noted>, endpoint: string): number {
