@@ -39,7 +39,9 @@ t.test('clients that send slowly hold no worker, and their uploads arrive whole'
 
 t.test('clients that read slowly hold no worker, and their answers arrive whole', { skip }, async t => {
   const app = await startDjango(t, ['--workers', '1'])
-  const causeway = await startCauseway(t, { config: configText({ endpoints: [app.port] }) })
+  const causeway = await startCauseway(t, {
+    config: configText({ endpoints: [app.port], listener: 'timeouts = { write = "10m" }' }),
+  })
   const clients = await Promise.all(Array.from({ length: 10 }, () => RawClient.connect(causeway.port())))
   for (const [i, client] of clients.entries()) {
     client.stall()
