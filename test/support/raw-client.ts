@@ -24,9 +24,10 @@ export class RawClient {
   /** How the server ended the connection; undefined while it is open. */
   ended: 'fin' | 'reset' | undefined = undefined
   readonly #all: Buffer[] = []
-  /** What no answer has taken yet, and what came behind it since somebody looked. */
-  #rest: Buffer = Buffer.alloc(0)
-  #news: Buffer[] = []
+  /** What no answer has taken yet: [#start, #end) of this, which grows by doubling. */
+  #gathered: Buffer = Buffer.alloc(0)
+  #start = 0
+  #end = 0
   receivedBytes = 0
   #wake: (() => void) | undefined
 
@@ -129,14 +130,12 @@ export class RawClient {
   async #next(method: string, patienceMs: number): Promise<RawResponse> {
     const reader = new ResponseReader(method)
     return within(
-      () =>
-        `an answer; so far ${JSON.stringify(Buffer.concat([this.#rest, ...this.#news]).toString('latin1', 0, 300))}`,
+      () => `an answer; so far ${JSON.stringify(this.#rest.toString('latin1', 0, 300))}`,
       (async () => {
         for (;;) {
-          if (this.#news.length > 0) this.#rest = Buffer.concat([this.#rest, ...this.#news.splice(0)])
           const answer = reader.read(this.#rest, this.ended !== undefined)
           if (answer !== undefined) {
-            this.#rest = this.#rest.subarray(reader.used)
+            this.#start += reader.used
             return { ...answer, interim: [] }
           }
           if (this.ended !== undefined) throw new Error(`connection ended (${this.ended}) without an answer`)
@@ -149,10 +148,27 @@ export class RawClient {
     )
   }
 
+  get #rest(): Buffer {
+    return this.#gathered.subarray(this.#start, this.#end)
+  }
+
+  /** Answers keep views of what was gathered before, so nothing there is ever overwritten. */
+  #gather(bytes: Buffer): void {
+    if (this.#end + bytes.length > this.#gathered.length) {
+      const rest = this.#rest
+      this.#gathered = Buffer.alloc(2 * (rest.length + bytes.length))
+      rest.copy(this.#gathered)
+      this.#start = 0
+      this.#end = rest.length
+    }
+    bytes.copy(this.#gathered, this.#end)
+    this.#end += bytes.length
+  }
+
   #arrived(bytes: Buffer): void {
     this.#all.push(bytes)
     this.receivedBytes += bytes.length
-    this.#news.push(bytes)
+    this.#gather(bytes)
     this.#wake?.()
   }
 
