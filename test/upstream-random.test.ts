@@ -144,5 +144,10 @@ t.test(
       `${posts.length} POSTs sent, ${staying.length} requests ended`,
     )
     for (const upstream of present) upstream.retire()
+    const { connections, descriptors } = shared
+    await until('all connections to be given back', () =>
+      ports.every((_, slot) => connections.open(slot) === 0),
+    )
+    t.equal(descriptors.taken, 0)
   },
 )

@@ -20,21 +20,21 @@ function endpointAt(port: number, protocol: EndpointConfig['protocol'] = 'uwsgi'
 async function worldOf(t: Test, changes: Partial<UpstreamConfig> = {}) {
   const app = await RecordingUwsgi.start(t)
   const world = new Process(t)
-  const upstream = world.upstream(
-    world.env(0),
-    configOf([], { endpoints: [endpointAt(app.port)], ...changes }),
-  )
+  const env = world.env(0)
+  const upstream = world.upstream(env, configOf([], { endpoints: [endpointAt(app.port)], ...changes }))
   const ask = async (job: TestJob): Promise<End> => {
     upstream.submit(job)
     return job.end()
   }
-  const clean = () => {
+  const clean = async () => {
     t.same(app.dirty, [])
     t.ok(
       world.gauges().every(gauge => gauge === 0),
       'all slots and connections are given back',
     )
     upstream.retire()
+    const { connections, descriptors } = env.shared
+    await until('every descriptor to be given back', () => descriptors.taken + connections.open(0) === 0)
   }
   return { app, world, upstream, ask, clean }
 }
@@ -52,7 +52,7 @@ t.test('each request has a connection of its own, opened for it and closed behin
     ['/1', '/2', '/3'],
   )
   await until('the connections to be closed', () => app.lines.every(line => line.ended))
-  clean()
+  await clean()
 })
 
 t.test('answers: with a length, to the end of the connection, in chunks, without a body', async t => {
@@ -72,7 +72,7 @@ t.test('answers: with a length, to the end of the connection, in chunks, without
   t.same(await answer('HTTP/1.1 204 No Content\r\n\r\nhello'), [204, ''])
   t.same(await answer('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok and more'), [200, 'ok'])
   t.same(await answer('HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\n\r\nok'), [200, 'ok'])
-  clean()
+  await clean()
 })
 
 t.test('answers that break off or break HTTP are told from whole ones', async t => {
@@ -93,7 +93,7 @@ t.test('answers that break off or break HTTP are told from whole ones', async t 
   t.equal(await answer('HTTP/1.1 101 Switching Protocols\r\n\r\n'), 'UPSTREAM_BAD')
   app.script = line => line.reset()
   t.equal(await ask(new TestJob('/')), 'UPSTREAM_CLOSED')
-  clean()
+  await clean()
 })
 
 t.test('a body goes behind the packet as it is, and our side stays open for the answer', async t => {
@@ -107,7 +107,7 @@ t.test('a body goes behind the packet as it is, and our side stays open for the 
   t.equal(await ask(new TestJob('/', body)), 200)
   t.ok(app.lines[0]?.body.equals(body))
   t.equal(app.lines[0]?.variables.get('CONTENT_LENGTH'), '300000')
-  clean()
+  await clean()
 })
 
 t.test('an answer that comes before the body is taken arrives, also through a reset', async t => {
@@ -120,7 +120,7 @@ t.test('an answer that comes before the body is taken arrives, also through a re
   const job = new TestJob('/', Buffer.alloc(8_000_000, 'x'))
   t.equal(await ask(job), 403)
   t.equal(job.received, 'no')
-  clean()
+  await clean()
 })
 
 t.test('a client that leaves takes its connection along at once', async t => {
@@ -132,7 +132,7 @@ t.test('a client that leaves takes its connection along at once', async t => {
   t.notOk(line.ended)
   job.leave()
   await until('the app to see it', () => line.ended)
-  clean()
+  await clean()
 })
 
 t.test('a client that leaves inside its body does so too: half a body would hold a worker', async t => {
@@ -150,7 +150,7 @@ t.test('a client that leaves inside its body does so too: half a body would hold
   job.leave()
   await until('the app to see it', () => line.ended || line.closed)
   t.notOk(line.whole)
-  clean()
+  await clean()
 })
 
 t.test('a body without a length cannot be sent: said before anything is connected', async t => {
@@ -163,7 +163,7 @@ t.test('a body without a length cannot be sent: said before anything is connecte
   t.match(job.detail, /set body = "spool"/)
   t.equal(app.lines.length, 0)
   t.same(world.ejected, [], 'the endpoint cannot help it')
-  clean()
+  await clean()
 })
 
 t.test('a packet that the app will not take is 431 with a hint, and no failure of the endpoint', async t => {
@@ -198,7 +198,7 @@ t.test('a packet that the app will not take is 431 with a hint, and no failure o
   bufferBytes = 0
   t.equal(await ask(large(9_000)), 'UPSTREAM_CLOSED', 'it has taken larger ones: a worker died')
   t.same(world.ejected, [`127.0.0.1:${app.port}`])
-  clean()
+  await clean()
 })
 
 t.test('a GET goes from a dead endpoint to the next one, whatever each of them speaks', async t => {
@@ -216,7 +216,7 @@ t.test('a GET goes from a dead endpoint to the next one, whatever each of them s
   t.equal(app.lines.length, 4)
   t.same(http.dirty, [])
   mixed.retire()
-  clean()
+  await clean()
 })
 
 t.test(

@@ -6,8 +6,10 @@ import type { Address, EndpointConfig, EndpointProtocol, UpstreamConfig } from '
 import { AckStall } from './ack-stall.ts'
 import type { NamedLoad } from './balancer/load.ts'
 import { PeakEwma } from './balancer/peak-ewma.ts'
+import { ConnectionPool, type Pooled } from './connection-pool.ts'
 import { KeepaliveLimit } from './keepalive-limit.ts'
 import { ATTEMPT_ERRORS, type AttemptError, ENDPOINT_BLOCK } from './measures.ts'
+import type { Place } from './place.ts'
 import { EndpointTls, type TlsCredentials } from './transport/endpoint-tls.ts'
 import { HostLookup } from './transport/host-lookup.ts'
 
@@ -21,11 +23,12 @@ const FIRST_SLOTS = 8
 /** For so long what cannot be repeated keeps away from an endpoint that has failed. */
 const DOUBT_MS = 1000
 
-/** A connection that can wait in an endpoint's pool. */
-export interface Pooled {
-  readonly usable: boolean
-  /** Closes it, with FIN; `lingers`: there is time to wait until the app has closed it as well. */
-  leave(lingers: boolean): void
+/** What a request says about the connection that it may have. */
+export interface ConnectionNeeds {
+  /** It may meet a connection that the app is just closing. */
+  readonly idempotent: boolean
+  /** It makes a connection of its own. */
+  readonly dial?: unknown
 }
 
 /** Connections that carry many requests at a time; undefined ones are none so far. */
@@ -59,12 +62,14 @@ export class Endpoint<C extends Pooled = Pooled> implements NamedLoad {
   readonly #names: HostLookup
   readonly #env: ThreadEnv
   readonly #latency: PeakEwma
-  /** Last in, first out: the busiest sockets stay warm, the others run out. */
-  readonly #idle: C[] = []
+  readonly #pool: ConnectionPool<C>
+  /** What `acquire` has taken from the pool for the request that is about to run; undefined: a place for a new connection. */
+  #chosen: C | undefined = undefined
+  /** The app keeps used connections for as long as the configuration says: what must not be sent twice may use them. */
+  #keepsUsed = false
   #configuredWeight: number
   /** Percent of its share that it gets by now. */
   #ramp = 100
-  #retired = false
   /** When a failure there was seen last, since something went well. */
   #doubtedAtMs: number | undefined = undefined
   /** When a probe was asked for last. */
@@ -86,14 +91,20 @@ export class Endpoint<C extends Pooled = Pooled> implements NamedLoad {
     this.#names = new HostLookup(env.clock)
     this.#env = env
     this.#latency = new PeakEwma(env.clock.now())
+    this.#pool = new ConnectionPool(env, placement.slot, placement.row)
   }
 
-  /** What the configuration says now; after a reload this may be another protocol at the same address. */
+  /**
+   * What the configuration says now; after a reload this may be another protocol at the same address. `placeFreed`: called when a connection has closed that others may have
+   * waited for.
+   */
   configure(
     config: EndpointConfig,
-    { server, proxyProtocol, keepalive }: Pick<UpstreamConfig, 'server' | 'proxyProtocol' | 'keepalive'>,
+    upstream: Pick<UpstreamConfig, 'server' | 'proxyProtocol' | 'keepalive' | 'maxInflight'>,
     credentials: TlsCredentials,
+    placeFreed: () => void,
   ): void {
+    const { server, proxyProtocol, keepalive, maxInflight } = upstream
     const tls = isSecure(config.protocol) ? new EndpointTls(credentials, config) : undefined
     const sameTls = tls?.credentials === this.#tls?.credentials && tls?.name === this.#tls?.name
     if (config.protocol !== this.protocol || proxyProtocol !== this.proxyProtocol || !sameTls) {
@@ -107,6 +118,10 @@ export class Endpoint<C extends Pooled = Pooled> implements NamedLoad {
     this.protocol = config.protocol
     this.proxyProtocol = proxyProtocol
     this.keepalive.kind = server
+    this.#keepsUsed = keepalive.idleMs !== undefined
+    // Over HTTP/2 requests share connections, and uWSGI has one for each request.
+    const counts = config.protocol === 'http1' || config.protocol === 'https'
+    this.#pool.bind(counts ? maxInflight : 0, placeFreed)
   }
 
   /** uWSGI takes one request a connection. */
@@ -177,18 +192,55 @@ export class Endpoint<C extends Pooled = Pooled> implements NamedLoad {
     this.#doubtedAtMs = nowMs
   }
 
-  /** Takes one of `max` slots (0: no cap), or of fewer by what was learned, or while it starts slowly. */
-  acquire(max: number): boolean {
-    const { shared, thread } = this.#env
+  /**
+   * Takes one of `max` slots (0: no cap), or of fewer by what was learned, or while it starts slowly; and the connection that the request will have, or a place for one.
+   * Where a slot is free but no place, room is made.
+   */
+  acquire(max: number, needs: ConnectionNeeds): boolean {
+    const reuses = this.#pool.hasIdle && this.mayReuse(needs)
+    if (!reuses && !this.#pool.hasRoom) return this.#lacksPlace(max)
+    const { shared, thread, cells } = this.#env
     if (!shared.acquire(this.slot, thread, this.#slots(max))) return false
-    this.#env.cells.add(this.row + AT.inflight, 1)
+    cells.add(this.row + AT.inflight, 1)
+    if (reuses) this.#chosen = this.#pool.take()
+    else if (!this.shares(needs) && !this.#pool.reserve()) {
+      this.release()
+      return this.#lacksPlace(max)
+    }
     return true
+  }
+
+  #lacksPlace(max: number): boolean {
+    if (this.hasSlot(max)) this.#pool.makeRoom()
+    return false
+  }
+
+  /** Over HTTP/2 it shares a connection with others. */
+  shares({ dial }: ConnectionNeeds): boolean {
+    return dial === undefined && isHttp2(this.protocol)
+  }
+
+  /** What must not be sent twice meets no connection that the app may just be closing, unless the configuration says that it does not. */
+  mayReuse({ idempotent, dial }: ConnectionNeeds): boolean {
+    if (dial !== undefined || this.protocol === 'uwsgi' || this.proxyProtocol !== undefined) return false
+    if (this.stall !== undefined && this.leavesUsed(this.#env.clock.now())) return false
+    return idempotent || this.#keepsUsed
+  }
+
+  /** As many connections are open as may be. */
+  get isFull(): boolean {
+    return this.#pool.isFull
   }
 
   /** Is one of them free now? */
   hasSlot(max: number): boolean {
     const slots = this.#slots(max)
     return slots === 0 || this.inflight < slots
+  }
+
+  /** So many are; 0 where there is no cap. */
+  freeSlots(max: number): number {
+    return Math.max(0, this.#slots(max) - this.inflight)
   }
 
   /** 0: no cap. */
@@ -203,35 +255,30 @@ export class Endpoint<C extends Pooled = Pooled> implements NamedLoad {
     this.#env.cells.add(this.row + AT.inflight, -1)
   }
 
-  takeIdle(): C | undefined {
-    for (let client = this.#idle.pop(); client !== undefined; client = this.#idle.pop()) {
-      this.#env.cells.add(this.row + AT.idle, -1)
-      if (client.usable) {
-        this.#env.cells.add(this.row + AT.reuses, 1)
-        return client
-      }
-    }
-    return undefined
+  /** The connection that `acquire` has chosen; undefined: `openPlace` is to be called. */
+  takeChosen(): C | undefined {
+    const chosen = this.#chosen
+    this.#chosen = undefined
+    return chosen
   }
 
-  /** False when the pool is full or closed: the caller then closes the connection. */
+  /** The place for a new connection that `acquire` has taken; undefined if there is no descriptor for it. `siblings`: see Descriptors.takeFor. */
+  openPlace(siblings: number): Place<this> | undefined {
+    return this.#pool.openPlace(this, siblings)
+  }
+
+  /** False when the pool is full or closed, or the place is wanted: the caller then closes the connection. */
   putIdle(client: C, max: number): boolean {
-    if (this.#retired || this.#idle.length >= max) return false
-    this.#idle.push(client)
-    this.#env.cells.add(this.row + AT.idle, 1)
-    return true
+    return this.#pool.put(client, max)
   }
 
   removeIdle(client: C): void {
-    const index = this.#idle.indexOf(client)
-    if (index < 0) return
-    this.#idle.splice(index, 1)
-    this.#env.cells.add(this.row + AT.idle, -1)
+    this.#pool.remove(client)
   }
 
   /** Gone from the configuration: idle connections close now, those at work when they have finished. */
   retire(): void {
-    this.#retired = true
+    this.#pool.retire()
     this.#dropConnections()
   }
 
@@ -243,16 +290,11 @@ export class Endpoint<C extends Pooled = Pooled> implements NamedLoad {
 
   /** Closes the connection that has rested longest; false if none does. */
   closeResting(): boolean {
-    const client = this.#idle.shift()
-    if (client === undefined) return this.shared?.closeResting() === true
-    this.#env.cells.add(this.row + AT.idle, -1)
-    client.leave(false)
-    return true
+    return this.#pool.closeResting() || this.shared?.closeResting() === true
   }
 
   closeIdle(): void {
-    this.#env.cells.add(this.row + AT.idle, -this.#idle.length)
-    for (const client of this.#idle.splice(0)) client.leave(true)
+    this.#pool.closeIdle()
   }
 
   /** A connection that carries many requests rests (1), or no longer (-1). */

@@ -4,8 +4,10 @@ import type { FieldList } from '../lib/http/field-list.ts'
 import type { ResponseHead } from '../lib/http/message.ts'
 import type { ExchangeRecord } from '../lib/http/record.ts'
 import type { PacketRefusal } from '../lib/wire/uwsgi-packet.ts'
-import type { Endpoint, Pooled } from './endpoint.ts'
+import type { Pooled } from './connection-pool.ts'
+import type { Endpoint } from './endpoint.ts'
 import type { AttemptError } from './measures.ts'
+import type { Place } from './place.ts'
 
 /**
  * One request for the dispatcher, through as many attempts as it takes. The proxy handler implements it; dispatcher and
@@ -47,9 +49,9 @@ export interface Job {
 
   /**
    * Set by jobs that speak to the endpoint themselves, such as a tunnel, in place of a transport of ours: makes the attempt, which
-   * holds the slot until it tells `owner` of its end, and gives the descriptor back that was taken for it.
+   * holds the slot until it tells `owner` of its end, and gives back the place that was taken for it.
    */
-  readonly dial?: (endpoint: PooledEndpoint, owner: AttemptOwner) => void
+  readonly dial?: (place: PooledPlace, owner: AttemptOwner) => void
 
   /** It waits in `line`, or no longer (undefined): whom to tell when its client leaves. */
   waitsIn(line: WaitingLine | undefined): void
@@ -94,6 +96,9 @@ export interface Attempt {
 
 /** An endpoint with the connections that wait there. */
 export type PooledEndpoint = Endpoint<EndpointConnection>
+
+/** The place of a connection there. */
+export type PooledPlace = Place<PooledEndpoint>
 
 /** One connection to an endpoint, whatever is spoken on it: runs attempts, waits in the pool between two. */
 export interface EndpointConnection extends Pooled {

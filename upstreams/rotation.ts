@@ -11,47 +11,52 @@ import type { Job, PooledEndpoint } from './job.ts'
 export class Rotation {
   readonly members: readonly PooledEndpoint[]
   readonly #picker: Picker<PooledEndpoint>
+  /** The policy sends a client to the same endpoint again and again. */
+  readonly #keepsClients: boolean
 
   constructor(endpoints: readonly PooledEndpoint[], config: UpstreamConfig, random: () => number) {
     for (const endpoint of endpoints) endpoint.takeRamp()
     this.members = membersOf(endpoints, config.passive.panicShare)
+    this.#keepsClients = config.balance === 'hash'
     this.#picker = makePicker(config.balance, this.members, random)
   }
 
   /**
    * Takes a slot for a request: of the endpoint that it is bound to, of the one that the policy chooses, or of any that has not
-   * failed it yet. Undefined: all of them are full.
+   * failed it yet. Undefined: all of them are full, or the one that it should have has a slot and is making room for a connection.
    */
   lease(job: Job, max: number): PooledEndpoint | undefined {
-    if (job.tried !== undefined) return this.#leaseAgain(job.key, job.tried, max)
+    if (job.tried !== undefined) return this.#leaseAgain(job, job.tried, max)
     if (job.wanted !== undefined) {
       const bound = this.members.find(({ name }) => name === job.wanted)
-      if (bound?.acquire(max)) return bound
+      if (bound?.acquire(max, job)) return bound
+      if (bound?.hasSlot(max)) return undefined
     }
     const first = this.#picker.pick(job.key)
     if (first === undefined) return undefined
-    if (!job.idempotent && first.isDoubtful()) return this.#leaseCarefully(max)
-    if (first.acquire(max)) return first
-    return this.members.find(other => other !== first && other.acquire(max))
+    if (!job.idempotent && first.isDoubtful()) return this.#leaseCarefully(job, max)
+    if (first.acquire(max, job)) return first
+    if (this.#keepsClients && first.hasSlot(max)) return undefined
+    return this.members.find(other => other !== first && other.acquire(max, job))
   }
 
   /** What cannot be repeated keeps away from endpoints that have just failed, as long as there is another. */
-  #leaseCarefully(max: number): PooledEndpoint | undefined {
+  #leaseCarefully(job: Job, max: number): PooledEndpoint | undefined {
     const sound = this.members.filter(endpoint => !endpoint.isDoubtful())
     const open = sound.length > 0 ? sound : this.members
-    return open.toSorted((a, b) => a.inflight - b.inflight).find(endpoint => endpoint.acquire(max))
+    return open.toSorted((a, b) => a.inflight - b.inflight).find(endpoint => endpoint.acquire(max, job))
   }
 
-  #leaseAgain(key: number, tried: readonly PooledEndpoint[], max: number): PooledEndpoint | undefined {
+  #leaseAgain(job: Job, tried: readonly PooledEndpoint[], max: number): PooledEndpoint | undefined {
     const fresh = this.members.filter(endpoint => !tried.includes(endpoint))
     // All have failed it once: the last one that did comes last.
     const last = tried.at(-1)
     const open = fresh.length > 0 ? fresh : this.members.filter(endpoint => endpoint !== last)
-    const first = this.#picker.pick(key, last)
-    if (first !== undefined && open.includes(first) && first.acquire(max)) return first
-    const other = open.find(endpoint => endpoint !== first && endpoint.acquire(max))
+    const first = this.#picker.pick(job.key, last)
+    if (first !== undefined && open.includes(first) && first.acquire(max, job)) return first
+    const other = open.find(endpoint => endpoint !== first && endpoint.acquire(max, job))
     if (other !== undefined || fresh.length > 0) return other
-    return last !== undefined && this.members.includes(last) && last.acquire(max) ? last : undefined
+    return last !== undefined && this.members.includes(last) && last.acquire(max, job) ? last : undefined
   }
 }
 

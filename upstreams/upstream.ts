@@ -2,7 +2,6 @@ import { CONNECT_BOUNDS, LATENCY_BOUNDS } from '../lib/base/cells.ts'
 import { type ErrorCode, traitsOf } from '../lib/base/errors.ts'
 import type { ThreadEnv } from '../lib/base/thread-env.ts'
 import { formatDuration } from '../lib/base/units.ts'
-import { isHttp2 } from '../lib/config/endpoint-fit.ts'
 import type { UpstreamConfig, UpstreamTimeouts } from '../lib/config/model.ts'
 import { DrainRate } from './drain-rate.ts'
 import { Endpoint } from './endpoint.ts'
@@ -73,11 +72,12 @@ export class Upstream implements AttemptOwner, WaitingRoomHost {
       config.tls,
       previous === undefined ? undefined : previous.#credentials,
     )
+    const placeFreed = () => this.#room.slotFreed()
     this.#endpoints = config.endpoints.map((endpoint, i) => {
       const place = placement.endpoints[i] as { slot: number; row: number }
       const kept = previous?.endpointAt(place.slot)
       const here = kept ?? new Endpoint<EndpointConnection>(endpoint, place, env)
-      here.configure(endpoint, config, this.#credentials)
+      here.configure(endpoint, config, this.#credentials, placeFreed)
       return here
     })
     this.#room = new WaitingRoom({
@@ -159,6 +159,11 @@ export class Upstream implements AttemptOwner, WaitingRoomHost {
     return this.#rotation.members.some(endpoint => endpoint.hasSlot(maxInflight))
   }
 
+  get freeSlots(): number {
+    const { maxInflight } = this.config
+    return this.#rotation.members.reduce((sum, endpoint) => sum + endpoint.freeSlots(maxInflight), 0)
+  }
+
   dispatch(job: Job): boolean {
     this.#refresh()
     const endpoint = this.#lease(job)
@@ -218,7 +223,7 @@ export class Upstream implements AttemptOwner, WaitingRoomHost {
     if (this.config.balance === 'peak-ewma')
       endpoint.observeFirstByte((record.firstByteAtMs as number) - startMs)
     if (record.attempts > 1) this.#countRetry('success')
-    if (reusable !== undefined) this.#pool(reusable, endMs)
+    if (reusable !== undefined) this.#pool(reusable, job, endMs)
     this.#release(endpoint)
   }
 
@@ -318,31 +323,30 @@ export class Upstream implements AttemptOwner, WaitingRoomHost {
     record.endpoint = endpoint.name
     record.attemptAtMs = this.#env.clock.now()
     record.sentAtMs = undefined
-    const shares = job.dial === undefined && isHttp2(endpoint.protocol)
-    if (shares) return attemptHttp2(endpoint, this, this.#env, job, this.config.keepalive)
-    const idle = this.#mayReuse(job, endpoint) ? endpoint.takeIdle() : undefined
+    if (endpoint.shares(job)) return attemptHttp2(endpoint, this, this.#env, job, this.config.keepalive)
+    const idle = endpoint.takeChosen()
     if (idle !== undefined) return idle.run(job, this)
-    if (!this.#env.descriptors.takeFor(job.siblings))
+    const place = endpoint.openPlace(job.siblings)
+    if (place === undefined)
       return this.#refuseToOpen(endpoint, job, 'no descriptor to spare for a connection to the app')
-    if (job.dial !== undefined) return job.dial(endpoint, this)
-    if (endpoint.protocol === 'uwsgi') return attemptUwsgi(endpoint, this, this.#env, job)
-    new AppConnection(endpoint, this, this.#env, job, HTTP1)
+    if (job.dial !== undefined) return job.dial(place, this)
+    if (endpoint.protocol === 'uwsgi') return attemptUwsgi(place, this, this.#env, job)
+    new AppConnection(place, this, this.#env, job, HTTP1)
   }
 
-  /** What must not be sent twice meets no connection that the app may just be closing, unless the configuration says that it does not. */
-  #mayReuse({ idempotent, dial, record }: Job, endpoint: PooledEndpoint): boolean {
-    if (dial !== undefined || endpoint.protocol === 'uwsgi' || this.config.proxyProtocol !== undefined)
-      return false
-    if (endpoint.leavesUsed(record.attemptAtMs as number)) return false
-    return idempotent || this.config.keepalive.idleMs !== undefined
-  }
-
-  #pool(client: EndpointConnection, nowMs: number): void {
+  #pool(client: EndpointConnection, job: Job, nowMs: number): void {
     const { idleMs, max } = this.config.keepalive
-    if (client.endpoint.leavesUsed(nowMs)) return client.leave(true)
-    const restMs = idleMs ?? client.endpoint.keepalive.restMs(client.promisedIdleMs, nowMs)
-    if (restMs > 0 && client.endpoint.putIdle(client, max)) client.rest(restMs)
-    else client.leave(true)
+    const { endpoint } = client
+    if (endpoint.leavesUsed(nowMs)) return client.leave('lingering')
+    const restMs = idleMs ?? endpoint.keepalive.restMs(client.promisedIdleMs, nowMs)
+    const keeps = restMs > 0 && !this.#isInTheWay(endpoint, job)
+    if (keeps && endpoint.putIdle(client, max)) client.rest(restMs)
+    else client.leave(endpoint.isFull ? 'making room' : 'lingering')
+  }
+
+  /** The next request like this would find all places taken, and could not use the connection. One that waits may be another, which can. */
+  #isInTheWay(endpoint: PooledEndpoint, job: Job): boolean {
+    return endpoint.isFull && this.#room.size === 0 && !endpoint.mayReuse(job)
   }
 
   #release(endpoint: PooledEndpoint): void {

@@ -31,6 +31,8 @@ export interface WaitingRoomHost {
   readonly holds: boolean
   /** Some endpoint has a free slot. */
   readonly hasSlot: boolean
+  /** So many slots are free, where there is a cap: who waits all the same waits for a connection, for which room is being made. */
+  readonly freeSlots: number
   /** Sends the job to an endpoint if one has a slot for it now; tells `leaving` first. */
   dispatch(job: Job): boolean
   /** It is not to wait, or has waited too long. */
@@ -86,7 +88,9 @@ export class WaitingRoom implements WaitingLine {
   /** Takes the job in, or refuses it or one that must make room for it. */
   enter(job: Job): void {
     const { env, slot, length, host, row } = this.#options
-    if (!env.shared.enterQueue(slot, env.thread, length) && !this.#makeRoom(job)) {
+    // A place for each free slot besides: where nobody is to wait for a slot, a request may still wait for its connection.
+    const places = length + host.freeSlots
+    if (!env.shared.enterQueue(slot, env.thread, places) && !this.#makeRoom(job, places)) {
       this.#count('full')
       return host.refuse(job, 'full')
     }
@@ -253,8 +257,8 @@ export class WaitingRoom implements WaitingLine {
   }
 
   /** All places are taken: is there one here that the newcomer goes before? Its place passes on. */
-  #makeRoom(newcomer: Job): boolean {
-    const { env, slot, host, length } = this.#options
+  #makeRoom(newcomer: Job, places: number): boolean {
+    const { env, slot, host } = this.#options
     const oldest = this.#queue.oldest()
     if (oldest !== undefined) this.#order.lost('full', oldest)
     const out = this.#queue.evict(newcomer.priority, this.#order.first)
@@ -263,7 +267,7 @@ export class WaitingRoom implements WaitingLine {
     this.#left(out.item)
     this.#count('evicted')
     host.refuse(out.item, 'full')
-    return env.shared.enterQueue(slot, env.thread, length)
+    return env.shared.enterQueue(slot, env.thread, places)
   }
 
   #timedOut(waiting: Waiting<Job>, waitedMs: number): void {

@@ -1,3 +1,4 @@
+import { ConnectionAccount, connectionWords } from './connection-account.ts'
 import { accountWords, DescriptorAccount } from './descriptor-account.ts'
 import { isTurnBefore } from './turn.ts'
 import { VitalWords, vitalWords } from './vital-words.ts'
@@ -48,7 +49,8 @@ const TIME_SCALE = 2 ** 30
 const FULL_PERCENT = 100
 
 export function createSharedState(threads: number): SharedStateMemory {
-  const words = poolWords(threads) + vitalWords(threads) + accountWords(threads)
+  const accounts = connectionWords(MAX_ENDPOINTS, threads) + accountWords(threads)
+  const words = poolWords(threads) + vitalWords(threads) + accounts
   return { buffer: new SharedArrayBuffer(words * Int32Array.BYTES_PER_ELEMENT), threads }
 }
 
@@ -62,12 +64,16 @@ export class SharedState extends VitalWords {
   readonly #words: Int32Array
   /** Of what traffic has open; the last words. */
   readonly descriptors: DescriptorAccount
+  /** Of that, connections to endpoints; before them. */
+  readonly connections: ConnectionAccount
 
   constructor({ buffer, threads }: SharedStateMemory) {
     const words = new Int32Array(buffer)
     super(words, poolWords(threads), threads)
     this.#words = words
     this.descriptors = new DescriptorAccount(words.subarray(-accountWords(threads)), threads)
+    const connectionsAt = poolWords(threads) + vitalWords(threads)
+    this.connections = new ConnectionAccount(words.subarray(connectionsAt), MAX_ENDPOINTS, threads)
   }
 
   /** The endpoint's STATE bits. */
@@ -144,6 +150,7 @@ export class SharedState extends VitalWords {
   forget(endpoint: number): void {
     for (let word = 0; word < ENDPOINT_WORDS; word += 1)
       Atomics.store(this.#words, endpoint * ENDPOINT_WORDS + word, 0)
+    this.connections.forget(endpoint)
   }
 
   /** Requests in flight at the endpoint, over all threads. */
@@ -153,12 +160,7 @@ export class SharedState extends VitalWords {
 
   /** Takes one of `max` slots for `thread` (0: no cap); false when the endpoint is full. */
   acquire(endpoint: number, thread: number, max: number): boolean {
-    const at = endpoint * ENDPOINT_WORDS + WORD.inflight
-    const before = Atomics.add(this.#words, at, 1)
-    if (max > 0 && before >= max) {
-      Atomics.sub(this.#words, at, 1)
-      return false
-    }
+    if (!this.#takeSlot(endpoint * ENDPOINT_WORDS + WORD.inflight, max)) return false
     const share = this.#shareAt(endpoint, thread)
     this.#words[share] = (this.#words[share] as number) + 1
     return true
@@ -174,6 +176,7 @@ export class SharedState extends VitalWords {
   releaseAllOf(thread: number): void {
     this.setLoopDelay(thread, 0)
     this.descriptors.releaseAllOf(thread)
+    this.connections.releaseAllOf(thread)
     this.setHeldKib(thread, 0)
     for (let upstream = 0; upstream < MAX_UPSTREAMS; upstream += 1) {
       const at = this.#waitAt(upstream, thread)
@@ -193,6 +196,7 @@ export class SharedState extends VitalWords {
       Atomics.sub(this.#words, endpoint * ENDPOINT_WORDS + WORD.inflight, held)
       this.#words[share] = 0
     }
+    for (let upstream = 0; upstream < MAX_UPSTREAMS; upstream += 1) this.wakeNext(upstream)
   }
 
   /** Changes whenever an endpoint of the upstream changed state: pickers compare it to what they were built from. */
@@ -349,6 +353,20 @@ export class SharedState extends VitalWords {
   /** Wakes a waiter of this very thread: `act` runs when what runs now is done, before the thread does anything else. */
   wakeSelf(act: () => void): void {
     queueMicrotask(act)
+  }
+
+  /** One that is added and taken back would keep another thread from the last slot, and nobody would wake that one. */
+  #takeSlot(at: number, max: number): boolean {
+    if (max === 0) {
+      Atomics.add(this.#words, at, 1)
+      return true
+    }
+    for (let held = Atomics.load(this.#words, at); held < max; ) {
+      const found = Atomics.compareExchange(this.#words, at, held, held + 1)
+      if (found === held) return true
+      held = found
+    }
+    return false
   }
 
   #shareAt(endpoint: number, thread: number): number {

@@ -228,10 +228,14 @@ export const upstreamSection = {
       readHashKey,
     ),
   ),
-  maxInflight: count('Requests that one endpoint runs at a time, the rest waits here; 0: no cap.', 0, {
-    min: 0,
-    max: 1_000_000,
-  }),
+  maxInflight: count(
+    'Requests that one endpoint runs at a time, and connections of HTTP/1.1 that it has, idle ones too; the rest waits here; 0: no cap.',
+    0,
+    {
+      min: 0,
+      max: 1_000_000,
+    },
+  ),
   adaptive: table('A limit that is learned, besides `max_inflight`.', adaptiveSection),
   abandoned: optional(
     choice(

@@ -1,4 +1,11 @@
-import type { Attempt, AttemptFailure, AttemptOwner, Job, PooledEndpoint } from '../../upstreams/job.ts'
+import type {
+  Attempt,
+  AttemptFailure,
+  AttemptOwner,
+  Job,
+  PooledEndpoint,
+  PooledPlace,
+} from '../../upstreams/job.ts'
 import { reasonOf } from '../../upstreams/transport/socket-error.ts'
 import { ByteStream, type ByteStreamOwner } from '../base/byte-stream.ts'
 import type { ErrorCode } from '../base/errors.ts'
@@ -23,6 +30,7 @@ export class PassageAttempt implements Attempt, ByteStreamOwner, Deadline {
   dueMs = Number.POSITIVE_INFINITY
   slot: number | undefined = undefined
   readonly #job: PassageJob
+  readonly #place: PooledPlace
   readonly #endpoint: PooledEndpoint
   readonly #owner: AttemptOwner
   readonly #env: ThreadEnv
@@ -36,8 +44,10 @@ export class PassageAttempt implements Attempt, ByteStreamOwner, Deadline {
   #takesBytes = true
   #movedAtMs = 0
 
-  constructor(job: PassageJob, endpoint: PooledEndpoint, owner: AttemptOwner, env: ThreadEnv) {
+  constructor(job: PassageJob, place: PooledPlace, owner: AttemptOwner, env: ThreadEnv) {
+    const { endpoint } = place
     this.#job = job
+    this.#place = place
     this.#endpoint = endpoint
     this.#owner = owner
     this.#env = env
@@ -224,6 +234,6 @@ export class PassageAttempt implements Attempt, ByteStreamOwner, Deadline {
     this.#endpoint.countActive(-1)
     this.#env.timers.disarm(this)
     this.#stream.destroy()
-    this.#env.descriptors.give()
+    this.#place.give()
   }
 }

@@ -1,5 +1,5 @@
 import { hashKey } from '../../upstreams/balancer/key-hash.ts'
-import type { Attempt, AttemptOwner, Job, PooledEndpoint, WaitingLine } from '../../upstreams/job.ts'
+import type { Attempt, AttemptOwner, Job, PooledPlace, WaitingLine } from '../../upstreams/job.ts'
 import type { Upstream } from '../../upstreams/upstream.ts'
 import type { ErrorCode } from '../base/errors.ts'
 import type { ThreadEnv } from '../base/thread-env.ts'
@@ -120,13 +120,14 @@ export class Passage implements PassageJob {
     return clientHeader(this.#client.client, version)
   }
 
-  dial(endpoint: PooledEndpoint, owner: AttemptOwner): void {
+  dial(place: PooledPlace, owner: AttemptOwner): void {
+    const { endpoint } = place
     if (endpoint.protocol === 'http1') {
-      new PassageAttempt(this, endpoint, owner, this.#env)
+      new PassageAttempt(this, place, owner, this.#env)
       return
     }
     // The configuration is held to that, files of endpoints and deploys are not.
-    this.#env.descriptors.give()
+    place.give()
     const detail = `a tunnel passes bytes on as they are, and ${endpoint.name} speaks ${endpoint.protocol}`
     owner.attemptFailed(endpoint, this, { code: 'UPSTREAM_BAD', kind: 'protocol', detail, answered: false })
   }

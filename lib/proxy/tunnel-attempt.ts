@@ -1,7 +1,14 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
-import type { Attempt, AttemptFailure, AttemptOwner, Job, PooledEndpoint } from '../../upstreams/job.ts'
+import type {
+  Attempt,
+  AttemptFailure,
+  AttemptOwner,
+  Job,
+  PooledEndpoint,
+  PooledPlace,
+} from '../../upstreams/job.ts'
 import { reasonOf } from '../../upstreams/transport/socket-error.ts'
 import { refusesHandshake } from '../../upstreams/transport/tls-error.ts'
 import type { ErrorCode } from '../base/errors.ts'
@@ -41,6 +48,7 @@ export class TunnelAttempt implements Attempt, BodyReader, Deadline, LegOwner, T
   dueMs = Number.POSITIVE_INFINITY
   slot: number | undefined = undefined
   readonly #question: TunnelQuestion
+  readonly #place: PooledPlace
   readonly #endpoint: PooledEndpoint
   readonly #owner: AttemptOwner
   readonly #env: ThreadEnv
@@ -60,8 +68,10 @@ export class TunnelAttempt implements Attempt, BodyReader, Deadline, LegOwner, T
   #firstEnd: 'client' | 'app' | undefined = undefined
   #movedAtMs = 0
 
-  constructor(question: TunnelQuestion, endpoint: PooledEndpoint, owner: AttemptOwner, env: ThreadEnv) {
+  constructor(question: TunnelQuestion, place: PooledPlace, owner: AttemptOwner, env: ThreadEnv) {
+    const { endpoint } = place
     this.#question = question
+    this.#place = place
     this.#endpoint = endpoint
     this.#owner = owner
     this.#env = env
@@ -243,6 +253,7 @@ export class TunnelAttempt implements Attempt, BodyReader, Deadline, LegOwner, T
   }
 
   #socketClosed(): void {
+    this.#place.give()
     const reason = this.#error === undefined ? 'closed the connection' : reasonOf(this.#error)
     switch (this.#state) {
       case 'connecting':
@@ -356,12 +367,12 @@ export class TunnelAttempt implements Attempt, BodyReader, Deadline, LegOwner, T
     const before = this.#state
     if (before === 'closed') return
     this.#state = 'closed'
-    this.#env.descriptors.give()
     if (before === 'connecting' || before === 'asked' || before === 'answer') this.#endpoint.countActive(-1)
     this.#env.timers.disarm(this)
     this.#leg.destroy()
     this.#opening.destroy()
     this.#socket?.destroy()
+    this.#place.give()
   }
 }
 

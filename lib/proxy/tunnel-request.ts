@@ -1,4 +1,4 @@
-import type { AttemptOwner, PooledEndpoint } from '../../upstreams/job.ts'
+import type { AttemptOwner, PooledPlace } from '../../upstreams/job.ts'
 import type { ThreadEnv } from '../base/thread-env.ts'
 import type { Exchange } from '../http/exchange.ts'
 import type { HeadLimits } from '../wire/refusal.ts'
@@ -27,12 +27,12 @@ export class TunnelRequest extends Forwarding {
     this.#env = env
   }
 
-  dial(endpoint: PooledEndpoint, owner: AttemptOwner): void {
+  dial(place: PooledPlace, owner: AttemptOwner): void {
     const head = parseRequestHead(this.headText, OWN_LIMITS)
     if (head === undefined || 'refused' in head) {
-      this.#env.descriptors.give()
+      place.give()
       const detail = 'a head of our own cannot be read'
-      return owner.attemptFailed(endpoint, this, {
+      return owner.attemptFailed(place.endpoint, this, {
         code: 'INTERNAL',
         kind: 'protocol',
         detail,
@@ -40,6 +40,6 @@ export class TunnelRequest extends Forwarding {
       })
     }
     const question = { exchange: this.#exchange, job: this, head, key: this.#key }
-    new TunnelAttempt(question, endpoint, owner, this.#env)
+    new TunnelAttempt(question, place, owner, this.#env)
   }
 }

@@ -26,9 +26,10 @@ export class PlaceMemory {
     this.#columns = Array.from({ length: cells.columns }, (_, column) => new CellColumn(cells, column))
   }
 
-  /** Nothing runs there, and its ejection is over. */
+  /** Nothing runs there, no connection is open, and its ejection is over. */
   slotRests(slot: number): boolean {
-    return !this.slotRuns(slot) && (this.#shared.state(slot) & STATE.ejected) === 0
+    const isOpen = this.#shared.connections.open(slot) > 0
+    return !this.slotRuns(slot) && !isOpen && (this.#shared.state(slot) & STATE.ejected) === 0
   }
 
   slotRuns(slot: number): boolean {

@@ -1,4 +1,4 @@
-import type { Attempt, AttemptOwner, PooledEndpoint, WaitingLine } from '../../upstreams/job.ts'
+import type { Attempt, AttemptOwner, PooledEndpoint, PooledPlace, WaitingLine } from '../../upstreams/job.ts'
 import type { ErrorCode } from '../base/errors.ts'
 import type { Priority } from '../config/model.ts'
 import { ExchangeRecord } from '../http/record.ts'
@@ -61,8 +61,8 @@ export class SimulatedRequest implements VisitingJob {
     this.#end({ kind: 'left' })
   }
 
-  dial(endpoint: PooledEndpoint, owner: AttemptOwner): void {
-    this.attempting(new Visit(this, endpoint, owner, this.#context))
+  dial(place: PooledPlace, owner: AttemptOwner): void {
+    this.attempting(new Visit(this, place, owner, this.#context))
   }
 
   waitsIn(line: WaitingLine | undefined): void {

@@ -1,4 +1,4 @@
-import type { Attempt, AttemptOwner, Job, PooledEndpoint } from '../../upstreams/job.ts'
+import type { Attempt, AttemptOwner, Job, PooledEndpoint, PooledPlace } from '../../upstreams/job.ts'
 import type { AttemptError } from '../../upstreams/measures.ts'
 import type { ErrorCode } from '../base/errors.ts'
 import type { ThreadEnv } from '../base/thread-env.ts'
@@ -36,13 +36,16 @@ export class Visit implements Attempt, Visitor, Deadline {
   dueMs = Number.POSITIVE_INFINITY
   slot: number | undefined = undefined
   readonly #request: VisitingJob
+  readonly #place: PooledPlace
   readonly #endpoint: PooledEndpoint
   readonly #owner: AttemptOwner
   readonly #context: VisitContext
   #state: State = 'coming'
 
-  constructor(request: VisitingJob, endpoint: PooledEndpoint, owner: AttemptOwner, context: VisitContext) {
+  constructor(request: VisitingJob, place: PooledPlace, owner: AttemptOwner, context: VisitContext) {
+    const { endpoint } = place
     this.#request = request
+    this.#place = place
     this.#endpoint = endpoint
     this.#owner = owner
     this.#context = context
@@ -151,7 +154,7 @@ export class Visit implements Attempt, Visitor, Deadline {
 
   #abandonedEnded(): void {
     this.#endpoint.countAbandoned(-1)
-    this.#context.env.descriptors.give()
+    this.#place.give()
     this.#state = 'over'
     this.#context.env.timers.disarm(this)
     this.#owner.attemptCancelled(this.#endpoint)
@@ -160,7 +163,7 @@ export class Visit implements Attempt, Visitor, Deadline {
   #close(): void {
     this.#state = 'over'
     this.#endpoint.countActive(-1)
-    this.#context.env.descriptors.give()
+    this.#place.give()
     this.#context.env.timers.disarm(this)
   }
 

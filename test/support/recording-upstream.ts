@@ -98,6 +98,9 @@ export class RecordingUpstream {
   readonly dirty: string[] = []
   /** Connections taken so far. */
   connections = 0
+  /** Most that were open at a time. Looked at when all that one turn of the event loop has brought is known: ends may come behind newcomers. */
+  mostOpen = 0
+  #unended = 0
   readonly #scripts = new Map<string, Script>()
   readonly #lines = new Set<UpstreamLine>()
   #server: Server | undefined
@@ -180,6 +183,7 @@ export class RecordingUpstream {
     this.connections += 1
     const line = new UpstreamLine(socket, this.connections)
     this.#lines.add(line)
+    this.#countOpen(socket)
     const parser = new StrictRequestParser(this.#sinkOf(line))
     socket.on('data', bytes => parser.push(bytes))
     socket.on('error', () => undefined)
@@ -188,6 +192,19 @@ export class RecordingUpstream {
       line.closed = true
       this.#lines.delete(line)
     })
+  }
+
+  #countOpen(socket: Socket): void {
+    this.#unended += 1
+    setImmediate(() => {
+      this.mostOpen = Math.max(this.mostOpen, this.#unended)
+    })
+    let over = false
+    const end = () => {
+      if (!over) this.#unended -= 1
+      over = true
+    }
+    socket.once('end', end).once('close', end)
   }
 
   #sinkOf(line: UpstreamLine) {

@@ -6,6 +6,7 @@ import type { Deadline } from '../../lib/base/timers.ts'
 import { isSecure } from '../../lib/config/endpoint-fit.ts'
 import type { FieldList } from '../../lib/http/field-list.ts'
 import type { ResponseHead } from '../../lib/http/message.ts'
+import type { Leaving } from '../connection-pool.ts'
 import type {
   Attempt,
   AttemptFailure,
@@ -13,7 +14,9 @@ import type {
   EndpointConnection,
   Job,
   PooledEndpoint,
+  PooledPlace,
 } from '../job.ts'
+import { AnswerPause } from './answer-pause.ts'
 import { type AnswerListener, AnswerReader } from './answer-reader.ts'
 import { isBodyCertain } from './body-certain.ts'
 import { ClosingConnection } from './closing.ts'
@@ -35,6 +38,7 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
   dueMs = Number.POSITIVE_INFINITY
   slot: number | undefined = undefined
   readonly endpoint: PooledEndpoint
+  readonly #place: PooledPlace
   #owner: AttemptOwner
   readonly #env: ThreadEnv
   readonly #form: RequestForm
@@ -55,12 +59,13 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
   /** The upstream takes no more, but its answer may be on the way. */
   #sendFailed = false
   #readPaused = false
-  /** For the pause behind the answer's first bytes: there is none yet, it runs, or it has been looked at. */
-  #pause: 'before' | 'running' | 'over' = 'before'
+  readonly #pause = new AnswerPause()
   promisedIdleMs: number | undefined = undefined
 
-  constructor(endpoint: PooledEndpoint, owner: AttemptOwner, env: ThreadEnv, job: Job, form: RequestForm) {
+  constructor(place: PooledPlace, owner: AttemptOwner, env: ThreadEnv, job: Job, form: RequestForm) {
+    const { endpoint } = place
     this.endpoint = endpoint
+    this.#place = place
     this.#owner = owner
     this.#env = env
     this.#form = form
@@ -77,10 +82,6 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
     job.attempting(this)
   }
 
-  get usable(): boolean {
-    return this.#state === 'idle'
-  }
-
   run(job: Job, owner: AttemptOwner): void {
     this.#job = job
     this.#owner = owner
@@ -95,11 +96,11 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
   }
 
   /** Taken from the pool at once, not when the socket has closed: the next request must not find it. */
-  leave(lingers: boolean): void {
+  leave(how: Leaving = 'lingering'): void {
     this.endpoint.removeIdle(this)
     this.#state = 'closed'
     this.#env.timers.disarm(this)
-    new ClosingConnection(this.#stream, this.#env, lingers)
+    if (!this.#stream.closed) new ClosingConnection(this.#stream, this.#place, this.#env.timers, how)
   }
 
   // Attempt: what the job calls.
@@ -127,7 +128,7 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
   pauseAnswer(): void {
     if (this.#readPaused || this.#state !== 'body') return
     this.#readPaused = true
-    this.#pause = 'over'
+    this.#pause.skip()
     this.#stream.pause()
   }
 
@@ -155,7 +156,7 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
 
   #abandonedEnded(): void {
     this.endpoint.countAbandoned(-1)
-    this.#destroy()
+    this.leave()
     this.#owner.attemptCancelled(this.endpoint)
   }
 
@@ -165,14 +166,15 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
     switch (this.#state) {
       case 'body':
         this.#watchSilence()
-        if (this.#pause === 'running') this.#paused(this.#env.clock.now())
+        if (this.#pause.isRunning) this.#paused(this.#env.clock.now())
         this.#answer.read(bytes, end)
         break
       case 'head':
         this.#answer.read(bytes, end)
-        return this.#readFirst()
+        if (this.#answer.head !== undefined) this.#pause.firstCame()
+        return
       case 'idle':
-        return this.leave(true)
+        return this.leave()
       case 'abandoned':
         return this.#abandonedEnded()
       case 'connecting':
@@ -186,7 +188,7 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
     if (this.#state === 'idle') this.#closedWhileIdle()
     else if (this.#state === 'body' && this.#answer.head?.framing === 'close') return this.answerWhole(false)
     else if (this.#job !== undefined) return this.#lost('closed the connection')
-    this.leave(true)
+    this.leave()
   }
 
   /** Apps answer early and close without reading the rest (a 403 to a large upload): the answer is still to be read. */
@@ -210,7 +212,7 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
     const was = this.#state
     this.#state = 'closed'
     this.#env.timers.disarm(this)
-    this.#env.descriptors.give()
+    this.#place.give()
     if (was === 'abandoned') return this.#abandonedEnded()
     this.endpoint.removeIdle(this)
     if (was === 'idle') this.#closedWhileIdle()
@@ -231,7 +233,7 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
         return this.#fail('CONNECT_TIMEOUT', 'connect_timeout', `no connection within ${connectMs} ms`)
       case 'idle':
         this.endpoint.keepalive.survived(this.#env.clock.now() - this.#restingSinceMs)
-        return this.leave(true)
+        return this.leave()
       case 'head':
         return this.#fail('UPSTREAM_TIMEOUT', 'header_timeout', `no answer within ${responseMs} ms`)
       case 'body':
@@ -283,13 +285,13 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
     const ends = clean && isBodyCertain(head)
     const reusable = ends && whole && head.keepAlive && this.#form.reusable && !this.#named
     const nowMs = this.#env.clock.now()
-    if (this.#pause === 'before') this.#paused(job.record.firstByteAtMs as number)
+    if (this.#pause.isMissing) this.#paused(job.record.firstByteAtMs as number)
     job.record.upstreamEndAtMs = nowMs
     this.#restingSinceMs = nowMs
     this.#detach()
     this.resumeAnswer()
     if (reusable) this.#state = 'idle'
-    else if (whole && (!ends || isSecure(this.endpoint.protocol))) this.leave(true)
+    else if (whole && (!ends || isSecure(this.endpoint.protocol))) this.leave()
     else this.#destroy()
     this.#owner.attemptEnded(this.endpoint, job, head.status, reusable ? this : undefined)
     job.answerEnd(trailers)
@@ -311,7 +313,7 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
   #begin(job: Job): void {
     this.#runs += 1
     this.#state = 'head'
-    this.#pause = 'before'
+    this.#pause.begin()
     this.#answer.begin(job.method)
     this.#sending = true
     this.#form.writeHead(this.#stream, job)
@@ -331,17 +333,12 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
     if (this.#state === 'head') this.#env.timers.arm(this, this.#owner.timeouts.responseMs)
   }
 
-  #readFirst(): void {
-    if (this.#state === 'body' && this.#pause === 'before') this.#pause = 'running'
-  }
-
   /** The second part of the answer has come, or it had only one. What cannot be repeated has a new connection whatever the app does, and shows nothing. */
   #paused(nowMs: number): void {
-    this.#pause = 'over'
     const job = this.#job
-    const { stall } = this.endpoint
-    if (stall === undefined || job?.idempotent !== true) return
-    const forMs = stall.answered(this.#runs > 1, nowMs - (job.record.firstByteAtMs as number), nowMs)
+    if (job?.idempotent !== true) return this.#pause.skip()
+    const pauseMs = nowMs - (job.record.firstByteAtMs as number)
+    const forMs = this.#pause.ended(this.endpoint.stall, this.#runs > 1, pauseMs, nowMs)
     if (forMs !== undefined) this.#owner.endpointStalls(this.endpoint, forMs)
   }
 
@@ -364,6 +361,7 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
     this.#detach()
     this.#state = 'closed'
     this.#stream.destroy()
+    this.#place.give()
   }
 
   #closedWhileIdle(): void {

@@ -1,10 +1,13 @@
 import type { Socket } from 'node:net'
 import type { ByteStream, ByteStreamOwner } from '../../lib/base/byte-stream.ts'
-import type { ThreadEnv } from '../../lib/base/thread-env.ts'
 import type { Deadline, Timers } from '../../lib/base/timers.ts'
+import type { Leaving } from '../connection-pool.ts'
+import type { PooledPlace } from '../job.ts'
 
 /** How long an app may take to close its side of a connection that we have closed. */
 const LINGER_MS = 1000
+/** The same while a request waits for the place: where the worker that has it is busy, another one may serve the request. */
+const ROOM_LINGER_MS = 100
 /** What it may still send on it. */
 const LINGER_BYTES = 256 * 1024
 
@@ -16,18 +19,17 @@ export class ClosingConnection implements ByteStreamOwner, Deadline {
   dueMs = Number.POSITIVE_INFINITY
   slot: number | undefined = undefined
   readonly #stream: ByteStream
-  readonly #env: ThreadEnv
+  readonly #place: PooledPlace
+  readonly #timers: Timers
   #dropped = 0
 
-  /** `lingers`: false where its descriptor is wanted now. */
-  constructor(stream: ByteStream, env: ThreadEnv, lingers: boolean) {
+  constructor(stream: ByteStream, place: PooledPlace, timers: Timers, how: Leaving) {
     this.#stream = stream
-    this.#env = env
+    this.#place = place
+    this.#timers = timers
     stream.owner = this
-    if (lingers) {
-      stream.end()
-      env.timers.arm(this, LINGER_MS)
-    } else stream.close()
+    if (how === 'at once') stream.close()
+    else this.#linger(how)
   }
 
   streamBytes(_bytes: Buffer, end: number): void {
@@ -46,12 +48,18 @@ export class ClosingConnection implements ByteStreamOwner, Deadline {
   }
 
   streamClosed(): void {
-    this.#env.timers.disarm(this)
-    this.#env.descriptors.give()
+    this.#timers.disarm(this)
+    this.#place.give()
   }
 
   expired(): void {
     this.#stream.destroy()
+  }
+
+  #linger(how: 'lingering' | 'making room'): void {
+    if (how === 'making room') this.#place.makeRoom()
+    this.#stream.end()
+    this.#timers.arm(this, how === 'making room' ? ROOM_LINGER_MS : LINGER_MS)
   }
 }
 

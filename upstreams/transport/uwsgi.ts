@@ -8,7 +8,7 @@ import {
   USUAL_VARIABLES,
   variablesIn,
 } from '../../lib/wire/uwsgi-packet.ts'
-import type { AttemptOwner, Job, PooledEndpoint } from '../job.ts'
+import type { AttemptOwner, Job, PooledEndpoint, PooledPlace } from '../job.ts'
 import { AppConnection } from './app-connection.ts'
 import type { RequestForm, Unanswered } from './request-form.ts'
 
@@ -16,15 +16,15 @@ import type { RequestForm, Unanswered } from './request-form.ts'
  * Makes the attempt as a uwsgi packet on a new connection: uWSGI takes one request on each, and a silent one holds a worker. What cannot be said
  * in a packet is told to `owner` before anything is connected.
  */
-export function attemptUwsgi(endpoint: PooledEndpoint, owner: AttemptOwner, env: ThreadEnv, job: Job): void {
+export function attemptUwsgi(place: PooledPlace, owner: AttemptOwner, env: ThreadEnv, job: Job): void {
   if (job.bodyFraming === 'chunked') {
     const detail = 'a uwsgi endpoint needs the length of the body: set body = "spool" for its upstream'
-    return refuse(endpoint, owner, job, 'LENGTH_REQUIRED', detail)
+    return refuse(place, owner, job, 'LENGTH_REQUIRED', detail)
   }
   const packet = job.uwsgiPacket()
   if (typeof packet === 'string')
-    new AppConnection(endpoint, owner, env, job, new UwsgiForm(packet, endpoint))
-  else refuse(endpoint, owner, job, 'UPSTREAM_HEAD_TOO_LARGE', refusalText(packet))
+    new AppConnection(place, owner, env, job, new UwsgiForm(packet, place.endpoint))
+  else refuse(place, owner, job, 'UPSTREAM_HEAD_TOO_LARGE', refusalText(packet))
 }
 
 /**
@@ -88,12 +88,7 @@ function refusalText({ refused, bytes }: PacketRefusal): string {
   return `${what} ${bytes} bytes, and the uwsgi protocol has room for 65535`
 }
 
-function refuse(
-  endpoint: PooledEndpoint,
-  owner: AttemptOwner,
-  job: Job,
-  code: ErrorCode,
-  detail: string,
-): void {
-  owner.attemptFailed(endpoint, job, { code, kind: 'protocol', detail, answered: false })
+function refuse(place: PooledPlace, owner: AttemptOwner, job: Job, code: ErrorCode, detail: string): void {
+  place.give()
+  owner.attemptFailed(place.endpoint, job, { code, kind: 'protocol', detail, answered: false })
 }
