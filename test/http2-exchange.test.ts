@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { createServer, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import { HttpDate } from '../lib/base/clock.ts'
@@ -12,6 +13,9 @@ import type { ClientFacts, Exchange, ExchangeFacts } from '../lib/http/exchange.
 import { FieldList } from '../lib/http/field-list.ts'
 import { RequestIds } from '../lib/http/request-ids.ts'
 import { Http2Client } from './support/http2-client.ts'
+import { requestBlock } from './support/http2-fields.ts'
+import { data, FLAG, headers } from './support/http2-frames.ts'
+import { RawHttp2Client } from './support/raw-http2-client.ts'
 import { HandClock, threadEnv } from './support/static-site.ts'
 import { until } from './support/until.ts'
 
@@ -33,6 +37,7 @@ async function front(t: Test, route: (exchange: Exchange) => void, client: Parti
   const clock = new HandClock()
   const ended: ExchangeFacts[] = []
   const open = new Set<Http2Connection>()
+  const memory = new ClientMemory()
   const config = {
     limits: { streams: 100, headersBytes: 32_768, headerCount: 100, bodyBytes: 1_000_000 },
     timeouts: { bodyMs: 30_000, headerMs: 10_000, keepaliveMs: 60_000, writeMs: 60_000, minRateBytes: 0 },
@@ -44,7 +49,7 @@ async function front(t: Test, route: (exchange: Exchange) => void, client: Parti
     trusted: parseCidrs([]),
     date: new HttpDate(clock),
     requestIds: new RequestIds(),
-    memory: new ClientMemory(),
+    memory,
     idle: new IdleList(),
     resets: new ResetTable(),
     draining: false,
@@ -60,13 +65,14 @@ async function front(t: Test, route: (exchange: Exchange) => void, client: Parti
   )
   await new Promise<void>(done => server.listen(0, '127.0.0.1', () => done()))
   const address = server.address()
-  const browser = new Http2Client(typeof address === 'object' && address !== null ? address.port : 0)
+  const port = typeof address === 'object' && address !== null ? address.port : 0
+  const browser = new Http2Client(port)
   t.teardown(async () => {
     browser.destroy()
     await until('the connection to end', () => open.size === 0)
     server.close()
   })
-  return { browser, ended }
+  return { browser, ended, memory, port }
 }
 
 const HEAD = { status: 200, reason: '', fields: FieldList.of([['X-A', '1']]), length: undefined }
@@ -115,4 +121,60 @@ t.test('a field that HTTP/2 cannot carry breaks one stream and nothing else', as
     ended.map(({ record }) => record.end),
     ['internal', 'ok'],
   )
+})
+
+t.test(
+  'a body that came before it was asked for is delivered in order, however often its reader pauses',
+  async t => {
+    const came: Buffer[] = []
+    let ends = 0
+    const { port, memory } = await front(t, exchange => {
+      exchange.attach({ answerDrained: () => {}, clientGone: () => {} })
+      const reader = {
+        bodyBytes: (bytes: Uint8Array, start: number, end: number) => {
+          came.push(Buffer.from(bytes.subarray(start, end)))
+          exchange.pauseBody()
+          // In one call as well as later.
+          if (came.length % 2 === 0) exchange.resumeBody()
+          else setImmediate(() => exchange.resumeBody())
+        },
+        bodyFlush: () => {},
+        bodyEnd: () => {
+          ends += 1
+          exchange.begin({ ...HEAD, length: 0 })
+          exchange.end()
+        },
+      }
+      setImmediate(() => exchange.receiveBody(reader))
+    })
+    const client = await RawHttp2Client.connect(port)
+    t.teardown(() => client.destroy())
+    const body = randomBytes(60_000)
+    const frames = Array.from({ length: 6 }, (_, i) => body.subarray(i * 10_000, (i + 1) * 10_000))
+    const stream = client.stream()
+    client.send(
+      headers(stream, requestBlock('POST', '/'), FLAG.endHeaders),
+      ...frames.map((frame, i) => data(stream, frame, i === 5 ? FLAG.endStream : 0)),
+    )
+    await until('the answer', () => client.status(stream))
+    t.ok(came.length > 2, `in ${came.length} pieces`)
+    t.ok(Buffer.concat(came).equals(body), 'whole and in order')
+    t.equal(ends, 1)
+    t.equal(memory.usedBytes, 0, 'and nothing of it is held any more')
+  },
+)
+
+t.test('a body that nobody has asked for is let go with its exchange', async t => {
+  const { port, memory, ended } = await front(t, exchange => {
+    exchange.attach({ answerDrained: () => {}, clientGone: () => {} })
+  })
+  const client = await RawHttp2Client.connect(port)
+  t.teardown(() => client.destroy())
+  const stream = client.stream()
+  client.send(headers(stream, requestBlock('POST', '/'), FLAG.endHeaders), data(stream, Buffer.alloc(9000)))
+  await until('the body to be held', () => memory.slotBytes >= 9000)
+  client.destroy()
+  await until('the end of the exchange', () => ended.length === 1)
+  t.equal(memory.slotBytes, 0)
+  t.equal(memory.usedBytes, 0)
 })

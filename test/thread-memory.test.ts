@@ -1,5 +1,5 @@
 import t from 'tap'
-import { mayCollect, type ThreadLook } from '../lib/server/thread-memory.ts'
+import { mayCollect, mayCompact, type ThreadLook } from '../lib/server/thread-memory.ts'
 
 const MIB = 1024 * 1024
 const look = (changes: Partial<ThreadLook>): ThreadLook => ({
@@ -21,4 +21,12 @@ t.test('a thread that works pauses for nobody, unless memory is short', async t 
   t.notOk(mayCollect(look({ busy: 0.3 })))
   t.ok(mayCollect(look({ busy: 0.9, memoryShort: true, sinceCollectedMs: 2000 })))
   t.notOk(mayCollect(look({ busy: 0.9, memoryShort: true, sinceCollectedMs: 500 })))
+})
+
+t.test('an idle thread compacts a heap of which much is free and none of it comes back', async t => {
+  const scattered = { scatteredBytes: 17 * MIB, sinceCompactedMs: 60_000, busy: 0.01 }
+  t.ok(mayCompact(scattered))
+  t.notOk(mayCompact({ ...scattered, scatteredBytes: 5 * MIB }), 'not for a little')
+  t.notOk(mayCompact({ ...scattered, sinceCompactedMs: 5000 }), 'not again and again')
+  t.notOk(mayCompact({ ...scattered, busy: 0.3 }), 'not while others wait')
 })

@@ -1,3 +1,6 @@
+import { Arena, type ArenaBudget, type Slot } from '../base/arena.ts'
+import type { SlotSource } from '../proxy/slot-chain.ts'
+
 /** What all clients of one thread may make it hold before they are held to their shares. */
 const THREAD_BYTES = 8 * 1024 * 1024
 /** Part of what is left of it that one connection may have. */
@@ -6,18 +9,50 @@ const SHARE = 1 / 8
 const LEAST_BYTES = 192 * 1024
 /** Bodies that wait for their app came byte by byte over the wire, each within its window: they are refused only beyond so much in all. */
 const BODIES_BYTES = 64 * 1024 * 1024
+const SLAB_BYTES = 1024 * 1024
 
 /**
  * The account of what the clients of one thread make it hold: decoded heads, bodies that wait for their app, answers that wait for their client's
  * window. Each connection may hold a part of what is left (Choudhury and Hahne, "Dynamic queue length thresholds", IEEE/ACM ToN 1998): one
  * client alone has much, many at once have little each, and together they stay within the bound.
  */
-export class ClientMemory {
+export class ClientMemory implements ArenaBudget, SlotSource {
   usedBytes = 0
+  readonly slabBytes = SLAB_BYTES
+  /** Bodies wait in it: thousands of them leave neither garbage nor holes in the allocator's memory. */
+  readonly #arena = new Arena(this)
 
   /** Most that one connection may hold now. */
   get shareBytes(): number {
     return Math.max(LEAST_BYTES, (THREAD_BYTES - this.usedBytes) * SHARE)
+  }
+
+  /** Bytes of the slots that bodies have taken. */
+  get slotBytes(): number {
+    return this.#arena.usedBytes
+  }
+
+  /** To be called at every tick of the thread. */
+  ticked(nowMs: number): void {
+    this.#arena.trim(nowMs)
+  }
+
+  // ArenaBudget.
+
+  takeSlab(bytes: number): boolean {
+    return this.#arena.heldBytes + bytes <= BODIES_BYTES
+  }
+
+  giveSlab(): void {}
+
+  // SlotSource.
+
+  takeSlot(size: number): Slot | undefined {
+    return this.#arena.take(size)
+  }
+
+  giveSlot(slot: Slot): void {
+    this.#arena.give(slot)
   }
 }
 

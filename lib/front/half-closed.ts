@@ -1,5 +1,8 @@
 import type { ExchangeRecord } from '../http/record.ts'
 
+/** How long a client that has half-closed may go without a byte of answer to write before it counts as gone. */
+export const HALF_CLOSED_MS = 5000
+
 /**
  * FIN says "I send no more" and also "I am gone"; only a write tells which, by the reset that it draws. So a client to which nothing was written
  * for some time after its FIN counts as gone, and its upstream slot comes free. One that owes us the taking of bytes has drawn no reset: the

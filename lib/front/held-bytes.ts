@@ -1,15 +1,22 @@
-import type { ByteStream } from '../base/byte-stream.ts'
 import type { ClientMemory } from './client-memory.ts'
 
 /** Below this what a client may send ahead is not worth a system call. */
 const HELD_LIMIT = 64 * 1024
 const LINE_FEED = 10
+const NOTHING = Buffer.alloc(0)
+
+/** What can be kept from reading. */
+export interface Readable {
+  pause(): void
+  resume(): void
+}
 
 /** Bytes of a client that nobody has taken yet: part of a head, a body nobody has asked for, further requests. */
 export class HeldBytes {
   #bytes: Buffer | undefined = undefined
   readonly #memory: ClientMemory
   #paused = false
+  #stopped = false
 
   constructor(memory: ClientMemory) {
     this.#memory = memory
@@ -35,6 +42,11 @@ export class HeldBytes {
     return bytes
   }
 
+  /** The same; nothing is no bytes. */
+  takeAll(): Buffer {
+    return this.take() ?? NOTHING
+  }
+
   clear(): void {
     this.#memory.usedBytes -= this.size
     this.#bytes = undefined
@@ -46,16 +58,31 @@ export class HeldBytes {
   }
 
   /** Nothing more is read while too much lies here. */
-  pauseIfOver(stream: ByteStream, headersBytes: number): void {
-    if (this.#paused || !this.#isOver(headersBytes)) return
-    this.#paused = true
-    stream.pause()
+  pauseIfOver(stream: Readable, headersBytes: number): void {
+    if (this.#isOver(headersBytes)) this.#pause(stream)
   }
 
-  readOn(stream: ByteStream, headersBytes: number): void {
-    if (!this.#paused || this.#isOver(headersBytes)) return
+  /** Nothing more is read, however little lies here, before `restart`. */
+  stop(stream: Readable): void {
+    this.#stopped = true
+    this.#pause(stream)
+  }
+
+  /** Behind it `readOn` reads on. */
+  restart(): void {
+    this.#stopped = false
+  }
+
+  readOn(stream: Readable, headersBytes: number): void {
+    if (!this.#paused || this.#stopped || this.#isOver(headersBytes)) return
     this.#paused = false
     stream.resume()
+  }
+
+  #pause(stream: Readable): void {
+    if (this.#paused) return
+    this.#paused = true
+    stream.pause()
   }
 
   /** Is it more than may lie here while nobody asks for it? A head has to fit, whatever its limit. */

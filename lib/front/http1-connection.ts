@@ -8,7 +8,7 @@ import { readRequestHead } from '../wire/request-head.ts'
 import { originAt, recordAt } from './arrival.ts'
 import { BodyWatch } from './body-watch.ts'
 import type { ClientConnection, ConnectionHost } from './connection-host.ts'
-import { HalfClosed } from './half-closed.ts'
+import { HALF_CLOSED_MS, HalfClosed } from './half-closed.ts'
 import { HeldBytes, hasLineFeed } from './held-bytes.ts'
 import { type Ending, Http1Exchange, type Http1Wire } from './http1-exchange.ts'
 import type { Http1Tunnel } from './http1-tunnel.ts'
@@ -25,8 +25,6 @@ type Phase = 'idle' | 'head' | 'busy' | 'linger' | 'closed'
 
 /** How long a client that was answered before it had sent everything may go on sending (nginx: lingering_close). */
 const LINGER_MS = 5000
-/** How long a client that has half-closed may go without a byte of answer to write before it counts as gone. */
-const HALF_CLOSED_MS = 5000
 
 /** A client's HTTP/1 connection: requests in their order, one exchange at a time. */
 export class Http1Connection implements ClientConnection, ByteStreamOwner, Http1Wire, Deadline, MayIdle {
@@ -195,6 +193,7 @@ export class Http1Connection implements ClientConnection, ByteStreamOwner, Http1
   pumpBody(): void {
     const exchange = this.#exchange
     if (exchange === undefined) return
+    this.#held.restart()
     if (this.#taking) {
       // Called from inside the handler's first look at the request: the rest of this very read is the body.
       const before = this.#at
@@ -204,6 +203,10 @@ export class Http1Connection implements ClientConnection, ByteStreamOwner, Http1
     }
     this.#watchBody(exchange, 0)
     this.#goOn()
+  }
+
+  stopReading(): void {
+    this.#held.stop(this.#stream)
   }
 
   handOver(tunnel: Http1Tunnel): void {
@@ -244,9 +247,8 @@ export class Http1Connection implements ClientConnection, ByteStreamOwner, Http1
   /** Goes on with what has already arrived; inside `#take` its loop does that. */
   #goOn(): void {
     if (this.#taking) return
-    const held = this.#held.take()
-    if (held !== undefined) this.#take(held, held.length, false)
-    else this.#closeIfDone()
+    const held = this.#held.takeAll()
+    this.#take(held, held.length, false)
   }
 
   /** Works through bytes that no exchange has taken: heads, bodies, next heads. Keeps what is left, a copy if they are `shared`. */
@@ -296,9 +298,8 @@ export class Http1Connection implements ClientConnection, ByteStreamOwner, Http1
   }
 
   #takeHead(bytes: Buffer): boolean {
-    const { clock } = this.#host.env
     if (this.#phase === 'idle') {
-      this.#headStartMs = clock.now()
+      this.#headStartMs = this.#host.env.clock.now()
       this.#phase = 'head'
       this.#host.idle.remove(this.#place)
     }
@@ -389,8 +390,7 @@ export class Http1Connection implements ClientConnection, ByteStreamOwner, Http1
   #takeHeldAnd(bytes: Buffer, size: number): void {
     if (this.#held.size === 0) return this.#take(bytes, size, true)
     this.#held.hold(bytes, 0, size, true)
-    const all = this.#held.take() as Buffer
-    this.#take(all, all.length, false)
+    this.#goOn()
   }
 
   #hold(bytes: Buffer, start: number, end: number, shared: boolean): void {

@@ -38,6 +38,8 @@ export interface Http1Wire {
   flush(): void
   /** Lets held bytes flow into the body, and reads on. */
   pumpBody(): void
+  /** Reads nothing more before `pumpBody`. */
+  stopReading(): void
   /** HTTP on this connection is over: what was written leaves, all that comes goes to `tunnel`, until the exchange has finished. */
   handOver(tunnel: Http1Tunnel): void
   /** The exchange is over; `reuse` says whether the next request may follow, `cut` that the client must see a broken message. */
@@ -120,8 +122,9 @@ export class Http1Exchange implements Exchange {
     }
   }
 
-  pauseBody(): void {
+  pauseBody(stopsReading = false): void {
     this.body.pause()
+    if (stopsReading && this.body.state === 'paused') this.#wire.stopReading()
   }
 
   resumeBody(): void {

@@ -1,5 +1,6 @@
 import type { Deadline } from '../base/timers.ts'
 import type { BodyReader } from '../http/exchange.ts'
+import { SlotChain } from '../proxy/slot-chain.ts'
 import { http2TrailerFault } from '../wire/http2-head.ts'
 import { BodyWatch, type WatchedExchange } from './body-watch.ts'
 import type { ConnectionHost } from './connection-host.ts'
@@ -41,9 +42,9 @@ export class Http2Body implements Deadline {
   readonly #host: ConnectionHost
   readonly #terms: BodyTerms
   readonly #watch: BodyWatch | undefined
-  /** Room for bytes that nobody has taken, and how many they are. It grows by doubling: frames may be of one byte each. */
-  #room: Buffer | undefined = undefined
-  #held = 0
+  /** Bytes that nobody has taken. */
+  #held: SlotChain | undefined = undefined
+  #delivering = false
   #reader: BodyReader | undefined = undefined
   /** Payload bytes that have come. */
   #arrived = 0
@@ -75,7 +76,7 @@ export class Http2Body implements Deadline {
 
   /** Some of it has come and has not been taken. */
   get waits(): boolean {
-    return this.#held > 0
+    return this.#held !== undefined && this.#held.size > 0
   }
 
   flow(reader: BodyReader): void {
@@ -104,7 +105,7 @@ export class Http2Body implements Deadline {
     this.#stopped = true
     this.#host.env.timers.disarm(this)
     this.#reader = undefined
-    this.#takeRoom()
+    if (this.#held !== undefined) this.#drop(this.#held, this.#held.size)
   }
 
   expired(): void {
@@ -148,37 +149,36 @@ export class Http2Body implements Deadline {
 
   /** Delivers what is held. */
   #goOn(): void {
-    const size = this.#held
-    const room = this.#takeRoom()
-    if (room !== undefined) {
-      this.#deliver(room, 0, size)
-      this.flush()
-    }
+    // Its reader may pause and resume in one call.
+    if (this.#delivering) return
+    if (this.#held !== undefined && this.waits) this.#deliverHeld(this.#held)
     if (this.#whole && this.#flows && !this.waits) this.#finish()
   }
 
-  #hold(bytes: Buffer, start: number, end: number): void {
-    const size = this.#held + end - start
-    if (this.#room === undefined || this.#room.length < size) {
-      const bytes = Math.max(size, Math.min(2 * size, STREAM_WINDOW))
-      const more = bytes - (this.#room?.length ?? 0)
-      if (!this.#stream.admitsBody(more))
-        return this.#owner.fail('OVERLOADED', 'too much of request bodies waits')
-      this.#stream.hold(more)
-      const room = Buffer.allocUnsafeSlow(bytes)
-      this.#room?.copy(room, 0, 0, this.#held)
-      this.#room = room
+  #deliverHeld(held: SlotChain): void {
+    this.#delivering = true
+    while (this.waits && this.#mayDeliver) {
+      const { bytes, start, end } = held.piece(0)
+      this.#deliver(bytes, start, end)
+      this.#drop(held, end - start)
     }
-    bytes.copy(this.#room, this.#held, start, end)
-    this.#held = size
+    this.#delivering = false
+    this.flush()
   }
 
-  #takeRoom(): Buffer | undefined {
-    const room = this.#room
-    if (room !== undefined) this.#stream.hold(-room.length)
-    this.#room = undefined
-    this.#held = 0
-    return room
+  #hold(bytes: Buffer, start: number, end: number): void {
+    this.#held ??= new SlotChain(this.#host.memory)
+    const held = this.#held
+    const before = held.slotBytes
+    const isHeld = this.#stream.admitsBody(end - start) && held.append(bytes, start, end) === end
+    this.#stream.hold(held.slotBytes - before)
+    if (!isHeld) this.#owner.fail('OVERLOADED', 'too much of request bodies waits')
+  }
+
+  #drop(held: SlotChain, bytes: number): void {
+    const before = held.slotBytes
+    held.dropBefore(bytes)
+    this.#stream.hold(held.slotBytes - before)
   }
 
   /** Asked behind calls that may have changed it. */

@@ -36,8 +36,11 @@ export interface Exchange {
    * and not for a request whose framing is `none`.
    */
   receiveBody(reader: BodyReader): void
-  /** The reader took all it can; nothing is delivered until `resumeBody`. */
-  pauseBody(): void
+  /**
+   * The reader took all it can; nothing is delivered until `resumeBody`. `stopsReading`: nor is anything read from a connection that carries only this, for there is no
+   * memory to hold it. That the client leaves is then not noticed.
+   */
+  pauseBody(stopsReading?: boolean): void
   resumeBody(): void
   /** True when all of the request body has been delivered (or there was none). */
   readonly bodyDone: boolean

@@ -64,7 +64,7 @@ export class BodyCollecting implements ExchangeOwner, BodyReader, SpoolLogOwner 
   // SpoolLogOwner.
 
   spoolFull(): void {
-    if (this.#state === 'collecting') this.#exchange.pauseBody()
+    if (this.#state === 'collecting') this.#exchange.pauseBody(true)
   }
 
   spoolRoom(): void {

@@ -30,6 +30,7 @@ export class SlotChain {
   #links: Link[] = []
   #size = 0
   #ownBytes = 0
+  #slotBytes = 0
 
   constructor(source: SlotSource) {
     this.#source = source
@@ -42,6 +43,11 @@ export class SlotChain {
   /** Bytes of it that are in no slot. */
   get ownBytes(): number {
     return this.#ownBytes
+  }
+
+  /** Bytes of its slots, used or not. */
+  get slotBytes(): number {
+    return this.#slotBytes
   }
 
   /** Copies of bytes[start, end) as there is room; the position behind the last one that was taken. */
@@ -111,13 +117,17 @@ export class SlotChain {
     if (slot === undefined) return undefined
     const link = { slot, bytes: slot.bytes, used: 0 }
     this.#links.push(link)
+    this.#slotBytes += slot.bytes.length
     return link
   }
 
   #give(links: readonly Link[]): void {
     for (const { slot, used } of links) {
       if (slot === undefined) this.#ownBytes -= used
-      else this.#source.giveSlot(slot)
+      else {
+        this.#slotBytes -= slot.bytes.length
+        this.#source.giveSlot(slot)
+      }
     }
   }
 }

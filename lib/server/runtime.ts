@@ -137,7 +137,9 @@ export class Runtime implements ListenerHooks, Closable {
   ticked(delayMs: number): void {
     this.#overload.ticked(delayMs)
     this.#env.descriptors.look()
-    this.#spool?.ticked(this.#env.clock.now())
+    const nowMs = this.#env.clock.now()
+    this.#spool?.ticked(nowMs)
+    this.memory.ticked(nowMs)
     if (this.#overload.active) this.#shedStalled()
   }
 

@@ -1,4 +1,4 @@
-import { getHeapStatistics, setFlagsFromString } from 'node:v8'
+import { getHeapSpaceStatistics, getHeapStatistics, setFlagsFromString } from 'node:v8'
 import type { ThreadEnv } from '../base/thread-env.ts'
 import { threadCpuMs } from '../base/thread-run.ts'
 
@@ -23,6 +23,9 @@ const GROWN_BYTES = 8 * MIB
 const IDLE_SHARE = 0.1
 const EVERY_MS = 10_000
 const EVERY_WHEN_SHORT_MS = 2000
+/** Worth a compaction, which takes some five times as long: so much of the old space is free between what is in use. */
+const SCATTERED_BYTES = 8 * MIB
+const COMPACT_EVERY_MS = 15_000
 
 /**
  * Is it time to collect? V8 does so when something is allocated: what thousands of clients have left behind stays until then, and a thread that is idle keeps
@@ -34,19 +37,42 @@ export function mayCollect(look: ThreadLook): boolean {
   return look.busy < IDLE_SHARE && look.sinceCollectedMs >= EVERY_MS
 }
 
+/** What a look sees of free memory that V8 keeps. */
+export interface ScatteredLook {
+  /** Memory of the old space that is free, on pages that are not. */
+  readonly scatteredBytes: number
+  readonly sinceCompactedMs: number
+  readonly busy: number
+}
+
+/**
+ * Is it time to compact? What is collected leaves pages of which a little is still in use, and V8 gives only empty ones back: after thousands of clients that came
+ * together half of the heap stays resident with nothing in it.
+ */
+export function mayCompact({ scatteredBytes, sinceCompactedMs, busy }: ScatteredLook): boolean {
+  return scatteredBytes >= SCATTERED_BYTES && sinceCompactedMs >= COMPACT_EVERY_MS && busy < IDLE_SHARE
+}
+
+/** V8's collections, the second with compaction. */
+export interface Collector {
+  collect(): void
+  compact(): void
+}
+
 /** Tells the control thread what this thread's heap holds, inside and outside, and lets go of garbage when nothing else is to be done. */
 export class ThreadMemory {
   readonly #env: ThreadEnv
-  readonly #collect: () => void
+  readonly #collector: Collector
   #cpuMs = threadCpuMs()
   #lookedMs = 0
   #collectedMs = 0
+  #compactedMs = Number.NEGATIVE_INFINITY
   #leastBytes = Number.POSITIVE_INFINITY
 
-  /** `collect`: for tests. */
-  constructor(env: ThreadEnv, collect: () => void = collector()) {
+  /** `collector`: for tests. */
+  constructor(env: ThreadEnv, collector: Collector = ofThisThread()) {
     this.#env = env
-    this.#collect = collect
+    this.#collector = collector
   }
 
   /** To be called at every tick of the thread. */
@@ -62,9 +88,23 @@ export class ThreadMemory {
     this.#cpuMs = cpuMs
     const sinceCollectedMs = nowMs - this.#collectedMs
     const memoryShort = this.#env.shared.memoryPercent() > 0
-    if (!mayCollect({ heldBytes, leastBytes: this.#leastBytes, sinceCollectedMs, busy, memoryShort })) return
-    this.#collect()
+    const leastBytes = this.#leastBytes
+    if (mayCollect({ heldBytes, leastBytes, sinceCollectedMs, busy, memoryShort })) this.#collect(nowMs)
+    else this.#compact(nowMs, busy)
+  }
+
+  #collect(nowMs: number): void {
+    this.#collector.collect()
     this.#collectedMs = nowMs
+    this.#leastBytes = this.#look()
+  }
+
+  /** At a look of its own: one pause may be over before the next begins. */
+  #compact(nowMs: number, busy: number): void {
+    const sinceCompactedMs = nowMs - this.#compactedMs
+    if (!mayCompact({ scatteredBytes: scatteredBytes(), sinceCompactedMs, busy })) return
+    this.#collector.compact()
+    this.#compactedMs = nowMs
     this.#leastBytes = this.#look()
   }
 
@@ -81,7 +121,16 @@ export function offerCollection(): void {
   setFlagsFromString('--expose-gc')
 }
 
-function collector(): () => void {
+function ofThisThread(): Collector {
   const { gc } = globalThis
-  return gc === undefined ? () => {} : () => void gc()
+  if (gc === undefined) return { collect: () => {}, compact: () => {} }
+  return {
+    collect: () => gc(),
+    compact: () => void gc({ type: 'major', flavor: 'last-resort' }),
+  }
+}
+
+function scatteredBytes(): number {
+  const old = getHeapSpaceStatistics().find(({ space_name }) => space_name === 'old_space')
+  return old === undefined ? 0 : old.space_size - old.space_used_size
 }
