@@ -242,7 +242,8 @@ t.test('mistakes are counted at the end', async t => {
   })
   const errors = await causeway('check', '--config', folder)
   t.equal(errors.stderr.split('\n').at(-2), '3 errors')
-  const warned = t.testdir({ 'a.toml': '[listeners.web]\naddress = "127.0.0.1:0"\n' })
+  const admin = '[admin]\naddress = "127.0.0.1:0"\n'
+  const warned = t.testdir({ 'a.toml': `${admin}[listeners.web]\naddress = "127.0.0.1:0"\n` })
   t.match((await causeway('check', '--config', warned)).stderr, /\n1 warning\n$/)
 })
 

@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
@@ -141,11 +140,9 @@ for (const file of files) {
 
   t.test(`${file}: the configuration passes the check, without a warning`, async t => {
     const config = mount(manifests, t.testdir({}))
-    const run = spawnSync(process.execPath, ['cmd/causeway.ts', 'check', '--config', config], {
-      encoding: 'utf8',
-    })
-    t.equal(run.stderr, '')
-    t.equal(run.status, 0)
+    // Not the command: it would try the ports of a pod on this machine.
+    const loaded = await loadConfig(config, process.env, 'check')
+    t.match(loaded, { ok: true, warnings: [] })
   })
 
   t.test(`${file}: every container is locked down and knows its limits`, async t => {

@@ -50,7 +50,7 @@ export const listenerTimeoutsSection = {
 export const listenerSection = {
   address: required(
     text(
-      'Where to listen: `"0.0.0.0:8080"`, `"[::]:8080"`, `"unix:/run/causeway/web.sock"`.',
+      'Where to listen: `"0.0.0.0:8080"`, `"[::]:8080"`, `"unix:/run/causeway/web.sock"`. `check` tries it for a moment.',
       'address',
       parseListenAddress,
     ),

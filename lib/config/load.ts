@@ -19,6 +19,8 @@ export type Loaded =
   | {
       readonly ok: true
       readonly snapshot: Snapshot
+      /** Where each of its values stands. */
+      readonly root: Table
       readonly warnings: readonly Problem[]
       readonly files: readonly string[]
     }
@@ -38,12 +40,12 @@ export async function loadConfig(path: string, env: Environment, purpose: Purpos
   const trees = files.map((file, i) => readTree(file, contents[i], env, report))
   const readable = trees.filter(tree => tree !== undefined)
   const whole = files.length > 0 && readable.length === files.length
-  const snapshot =
-    readable.length === 0
-      ? undefined
-      : compile(path, readable, { hash: hashOf(contents), whole, purpose }, report)
-  if (snapshot === undefined || report.failed) return { ok: false, problems: report.sorted() }
-  return { ok: true, snapshot, warnings: report.sorted(), files }
+  const root = readable.length === 0 ? undefined : mergeTrees(readable, fileOnly(path), report)
+  const origin = { hash: hashOf(contents), whole, purpose }
+  const snapshot = root === undefined ? undefined : compile(path, root, origin, report)
+  if (root === undefined || snapshot === undefined || report.failed)
+    return { ok: false, problems: report.sorted() }
+  return { ok: true, snapshot, root, warnings: report.sorted(), files }
 }
 
 /**
@@ -60,8 +62,8 @@ export async function loadAdmin(path: string, env: Environment): Promise<AdminCo
   return adminOf(readSettings(mergeTrees(readable, fileOnly(path), report), report))
 }
 
-function compile(path: string, trees: readonly Table[], origin: Origin, report: Report) {
-  const snapshot = buildSnapshot(mergeTrees(trees, fileOnly(path), report), origin, report)
+function compile(path: string, root: Table, origin: Origin, report: Report) {
+  const snapshot = buildSnapshot(root, origin, report)
   if (snapshot !== undefined) checkCapacity(snapshot, fileOnly(path), report)
   return snapshot
 }

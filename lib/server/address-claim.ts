@@ -36,6 +36,28 @@ export async function claimAddress(address: Address, ours: ReadonlySet<number>):
   return { address, release: () => {} }
 }
 
+/** Why an address could not be claimed now. `taken`: somebody listens there, maybe this very program. */
+export interface ClaimTrouble {
+  readonly kind: 'taken' | 'refused'
+  readonly text: string
+}
+
+/** What a claim would say; undefined if the address is free. It is tried for a moment, and nothing stays or goes: no socket file is touched. */
+export async function claimTrouble(address: Address): Promise<ClaimTrouble | undefined> {
+  if (address.kind === 'unix') {
+    const taken = await isServed(address.path)
+    return taken ? { kind: 'taken', text: servedText(address.path) } : undefined
+  }
+  try {
+    await closed(await listen(address, { host: address.host, port: address.port, exclusive: true }))
+    return undefined
+  } catch (error) {
+    if (!(error instanceof AddressTaken)) throw error
+    const taken = error.cause instanceof Error && Reflect.get(error.cause, 'code') === 'EADDRINUSE'
+    return { kind: taken ? 'taken' : 'refused', text: error.message }
+  }
+}
+
 /** A free port, held until the data threads share it. */
 async function holdFreePort(address: Extract<Address, { kind: 'tcp' }>): Promise<Claim> {
   const server = await listen(address, { host: address.host, port: 0, reusePort: true })
@@ -49,8 +71,12 @@ async function clearStaleSocket(path: string): Promise<void> {
   const stats = await lstat(path).catch(() => undefined)
   if (stats === undefined) return
   if (!stats.isSocket()) throw new AddressTaken(`${path} exists and is not a socket`)
-  if (await isServed(path)) throw new AddressTaken(`${path} is in use by a running process`)
+  if (await isServed(path)) throw new AddressTaken(servedText(path))
   await unlink(path)
+}
+
+function servedText(path: string): string {
+  return `${path} is in use by a running process`
 }
 
 function isServed(path: string): Promise<boolean> {
