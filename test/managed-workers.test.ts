@@ -39,6 +39,7 @@ function make(t: Test) {
       workerUp: (upstream, worker) => events.push(`up ${upstream} ${worker}`),
       workerDown: (upstream, worker, reason) => events.push(`down ${upstream} ${worker} ${reason}`),
       workerLine: (_upstream, worker, stream, text) => lines.push(`${worker} ${stream} ${text}`),
+      workerDropped: (_upstream, worker, count) => lines.push(`${worker} dropped ${count}`),
     },
   })
   t.teardown(async () => {
@@ -187,7 +188,12 @@ t.test('a worker that takes no notice of SIGTERM is ended, and so is what it sta
     env: process.env,
     clock: systemClock,
     timers,
-    observer: { reachable: () => {}, ended: () => {}, line: (_worker, _stream, text) => lines.push(text) },
+    observer: {
+      reachable: () => {},
+      ended: () => {},
+      line: (_worker, _stream, text) => lines.push(text),
+      dropped: () => {},
+    },
     guard: new OrphanGuard(),
   })
   worker.start()

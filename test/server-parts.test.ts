@@ -34,8 +34,8 @@ t.test('Backoff', async t => {
 t.test('LineSplitter', async t => {
   const split = (...pieces: string[]) => {
     const lines: string[] = []
-    const splitter = new LineSplitter(line => lines.push(line))
-    for (const piece of pieces) splitter.push(piece)
+    const splitter = new LineSplitter(line => lines.push(line) > 0)
+    for (const piece of pieces) splitter.push(Buffer.from(piece))
     splitter.end()
     return lines
   }
@@ -50,6 +50,25 @@ t.test('LineSplitter', async t => {
     t.equal(lines.length, 2)
     t.equal(lines[0], `${'x'.repeat(8192)} [cut]`)
     t.equal(lines[1], 'next')
+  })
+  t.test('characters that come in pieces are put together', async t => {
+    const lines: string[] = []
+    const splitter = new LineSplitter(line => lines.push(line) > 0)
+    for (const byte of Buffer.from('Zoë €\n')) splitter.push(Buffer.from([byte]))
+    t.same(lines, ['Zoë €'])
+  })
+  t.test('lines that are not taken are counted, and none comes torn', async t => {
+    const lines: string[] = []
+    const splitter = new LineSplitter(line => lines.length < 2 && lines.push(line) > 0)
+    t.equal(splitter.push(Buffer.from('a\nb\nc\nd\ne')), 2)
+    lines.length = 0
+    t.equal(splitter.push(Buffer.from('e\nf\ng')), 1, 'the end of the line whose beginning is lost')
+    t.equal(splitter.skip(Buffer.from('g\nh\ni')), 2)
+    t.equal(splitter.skip(Buffer.from('i')), 0)
+    t.equal(splitter.push(Buffer.from('\nj\n')), 1)
+    t.equal(splitter.end(), 0)
+    t.same(lines, ['f', 'j'])
+    t.equal(splitter.skip(Buffer.from('k')) + splitter.end(), 1)
   })
 })
 

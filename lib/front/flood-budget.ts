@@ -1,4 +1,4 @@
-import { TokenBucket } from './token-bucket.ts'
+import { TokenBucket } from '../base/token-bucket.ts'
 
 /** What a connection may do besides requests: so much at once, and so much a second. */
 const BURST = 64 * 1024

@@ -1,6 +1,6 @@
+import { TokenBucket } from '../base/token-bucket.ts'
 import type { ClientFacts } from '../http/exchange.ts'
 import { ipBytes } from '../http/ip-bytes.ts'
-import { TokenBucket } from './token-bucket.ts'
 
 /** Resets of one address, however many connections it makes: 1,000 at once, 256 a second, four times what one connection may. */
 const BURST = 1000

@@ -40,6 +40,7 @@ import { type ControlOptions, type Started, StartFailed } from './start.ts'
 import { ThreadPool } from './thread-pool.ts'
 import { ThreadReports } from './thread-reports.ts'
 import { Verbs } from './verbs.ts'
+import type { OutputStream } from './worker-output.ts'
 
 /** Most data threads: each has its column and its share of every endpoint's slots. */
 const MAX_THREADS = 64
@@ -323,8 +324,12 @@ export class ControlThread {
     this.#board.processFlipped(upstream, worker, reason)
   }
 
-  workerLine(upstream: string, worker: string, stream: 'stdout' | 'stderr', text: string): void {
+  workerLine(upstream: string, worker: string, stream: OutputStream, text: string): void {
     this.#logs.workers.info({ upstream, endpoint: worker, stream, line: text }, 'worker output')
+  }
+
+  workerDropped(upstream: string, worker: string, lines: number): void {
+    this.#logs.dropOutput(upstream, worker, lines)
   }
 
   async #stopAll(): Promise<void> {

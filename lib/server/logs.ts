@@ -4,6 +4,9 @@ import { LogDestination } from '../base/log-destination.ts'
 import type { Timers } from '../base/timers.ts'
 import type { LogConfig } from '../config/model.ts'
 
+/** For so long after a flood of workers' output operators are told of it. */
+const FLOOD_SHOWN_MS = 60_000
+
 /** A log file cannot be opened. The message says which, and why. */
 export class LogRefused extends Error {
   override readonly name = 'LogRefused'
@@ -22,6 +25,9 @@ export class Logs {
   #accessDropped = 0
   /** Of those, lines that stdout dropped. */
   #accessDroppedOnStdout = 0
+  /** Lines of workers that were a flood, and when there was one. */
+  #outputDropped = 0
+  #floodAtMs = Number.NEGATIVE_INFINITY
 
   /** Throws LogRefused. */
   constructor(config: LogConfig, timers: Timers, clock: Clock) {
@@ -43,7 +49,8 @@ export class Logs {
 
   /** Lines that were lost, for the metrics. */
   get dropped(): { readonly app: number; readonly access: number } {
-    return { app: this.#stdout.dropped - this.#accessDroppedOnStdout, access: this.#accessDropped }
+    const app = this.#stdout.dropped - this.#accessDroppedOnStdout + this.#outputDropped
+    return { app, access: this.#accessDropped }
   }
 
   /** What is wrong with logs now, a sentence each, for operators. */
@@ -52,7 +59,11 @@ export class Logs {
       ['stdout', this.#stdout],
       [this.#accessName, this.#access === this.#stdout ? undefined : this.#access],
     ] as const
-    return files.flatMap(([name, log]) => (log?.problem === undefined ? [] : [`log ${name}: ${log.problem}`]))
+    const flood = this.#clock.now() - this.#floodAtMs < FLOOD_SHOWN_MS
+    return [
+      ...files.flatMap(([name, log]) => (log?.problem === undefined ? [] : [`log ${name}: ${log.problem}`])),
+      ...(flood ? [`the output of workers is a flood; ${this.#outputDropped} lines of it lost so far`] : []),
+    ]
   }
 
   get #accessName(): string {
@@ -81,6 +92,13 @@ export class Logs {
     const lost = destination.dropped - before
     this.#accessDropped += lost
     if (destination === this.#stdout) this.#accessDroppedOnStdout += lost
+  }
+
+  /** A worker said more than the log takes of one. */
+  dropOutput(upstream: string, endpoint: string, lines: number): void {
+    this.#outputDropped += lines
+    this.#floodAtMs = this.#clock.now()
+    this.logger.warn({ upstream, endpoint, lines }, 'worker output is a flood: lines dropped')
   }
 
   /** SIGUSR2: the access log was moved away. */

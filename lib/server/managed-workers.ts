@@ -7,6 +7,7 @@ import type { Timers } from '../base/timers.ts'
 import type { Address, EndpointConfig, RunConfig, Snapshot, UpstreamConfig } from '../config/model.ts'
 import { within } from './alarm.ts'
 import { OrphanGuard } from './orphan-guard.ts'
+import type { OutputStream } from './worker-output.ts'
 import { type WorkerObserver, WorkerProcess } from './worker-process.ts'
 
 /** How long workers of a changed `run` may take until they accept connections; until then the old ones go on. */
@@ -20,7 +21,9 @@ const MAX_EARLY_DEATHS = 3
 export interface ManagedObserver {
   workerUp(upstream: string, worker: string): void
   workerDown(upstream: string, worker: string, reason: string, againInMs: number): void
-  workerLine(upstream: string, worker: string, stream: 'stdout' | 'stderr', text: string): void
+  workerLine(upstream: string, worker: string, stream: OutputStream, text: string): void
+  /** Its output was a flood: so many lines of it are lost. */
+  workerDropped(upstream: string, worker: string, lines: number): void
 }
 
 /** What managed workers are given. */
@@ -152,9 +155,14 @@ export class ManagedWorkers implements WorkerObserver {
     else this.line(worker, 'stderr', reason)
   }
 
-  line(worker: WorkerProcess, stream: 'stdout' | 'stderr', text: string): void {
+  line(worker: WorkerProcess, stream: OutputStream, text: string): void {
     const { upstream, name } = worker.options
     this.#options.observer.workerLine(upstream, name, stream, text)
+  }
+
+  dropped(worker: WorkerProcess, lines: number): void {
+    const { upstream, name } = worker.options
+    this.#options.observer.workerDropped(upstream, name, lines)
   }
 
   #tellUp(worker: WorkerProcess): void {

@@ -6,9 +6,9 @@ import type { Timers } from '../base/timers.ts'
 import type { Address, RunConfig } from '../config/model.ts'
 import { Alarm, within } from './alarm.ts'
 import { Backoff } from './backoff.ts'
-import { LineSplitter } from './line-splitter.ts'
 import type { OrphanGuard } from './orphan-guard.ts'
 import { inheritedBy } from './worker-environment.ts'
+import { type OutputStream, WorkerOutput } from './worker-output.ts'
 
 const RESTART = { firstMs: 250, maxMs: 10_000, resetAfterMs: 10_000 } as const
 /** Time between two looks whether a starting worker accepts connections. */
@@ -20,7 +20,9 @@ export interface WorkerObserver {
   reachable(worker: WorkerProcess): void
   /** It has ended, or could not be started; it is started again after `againInMs`. */
   ended(worker: WorkerProcess, reason: string, againInMs: number): void
-  line(worker: WorkerProcess, stream: 'stdout' | 'stderr', text: string): void
+  line(worker: WorkerProcess, stream: OutputStream, text: string): void
+  /** It said more than the log takes of one worker. */
+  dropped(worker: WorkerProcess, lines: number): void
 }
 
 /** What a worker's process is made of. */
@@ -51,6 +53,7 @@ export class WorkerProcess {
   readonly #backoff = new Backoff(RESTART)
   readonly #again: Alarm
   readonly #look: Alarm
+  readonly #output: WorkerOutput
   #child: ChildProcess | undefined
   #probe: Socket | undefined
   #startedMs = 0
@@ -61,6 +64,12 @@ export class WorkerProcess {
     this.options = options
     this.#again = new Alarm(options.timers, () => this.start())
     this.#look = new Alarm(options.timers, () => this.#lookOnce())
+    this.#output = new WorkerOutput({
+      clock: options.clock,
+      timers: options.timers,
+      line: (stream, text) => options.observer.line(this, stream, text),
+      dropped: lines => options.observer.dropped(this, lines),
+    })
   }
 
   get pid(): number | undefined {
@@ -81,8 +90,8 @@ export class WorkerProcess {
     this.#child = child
     if (child.pid !== undefined) this.options.guard.add(child.pid)
     this.#again.clear()
-    this.#follow(child, 'stdout')
-    this.#follow(child, 'stderr')
+    if (child.stdout !== null) this.#output.follow(child.stdout, 'stdout')
+    if (child.stderr !== null) this.#output.follow(child.stderr, 'stderr')
     child.once('error', error => this.#ended(child, spawnReason(error, this.options.run.command[0])))
     child.once('exit', (code, signal) => this.#ended(child, exitReason(code, signal)))
     this.#look.set(LOOK_MS)
@@ -141,15 +150,6 @@ export class WorkerProcess {
     } catch {
       // The whole group has already gone.
     }
-  }
-
-  #follow(child: ChildProcess, name: 'stdout' | 'stderr'): void {
-    const splitter = new LineSplitter(line => this.options.observer.line(this, name, line))
-    const stream = child[name]
-    stream?.setEncoding('utf8')
-    stream?.on('data', (text: string) => splitter.push(text))
-    stream?.on('end', () => splitter.end())
-    stream?.on('error', () => {})
   }
 
   #lookOnce(): void {

@@ -123,6 +123,26 @@ t.test('a Causeway that is killed leaves no worker behind, not even one that ign
   for (const pid of pids) await until(`worker ${pid} to end`, () => !isRunning(pid), 30_000)
 })
 
+t.test('of a flood of words each line is in the log or counted, and traffic goes on', async t => {
+  const LINES = 300_000
+  const flood = `require('node:fs').writeSync(2, ${JSON.stringify('x\n')}.repeat(${LINES})); ${APP}`
+  const causeway = await startCauseway(t, { config: config([process.execPath, '-e', flood]) })
+  await causeway.metric('causeway_upstream_server_up', {}, value => value === 2)
+  t.equal((await ask(causeway.port(), get('/pid'))).status, 200)
+  const logged = () =>
+    causeway.lines.filter(({ msg, line }) => msg === 'worker output' && line === 'x').length
+  const told = () =>
+    causeway.lines
+      .filter(({ msg }) => msg === 'worker output is a flood: lines dropped')
+      .reduce((sum, { lines }) => sum + Number(lines), 0)
+  await until('every line to be accounted for', () => logged() + told() >= 2 * LINES)
+  t.ok(logged() < LINES / 2, `${logged()} lines in the log`)
+  t.equal((await causeway.metrics()).sum('causeway_log_lines_dropped_total', { log: 'app' }), told())
+  const status = (await (await fetch(`${causeway.adminUrl}/status`)).json()) as { log_problems: string[] }
+  t.match(status.log_problems, [/^the output of workers is a flood; \d+ lines of it lost so far$/])
+  await assertClean(t, causeway)
+})
+
 async function lives(pid: number): Promise<boolean> {
   for (let n = 0; n < 50; n += 1) {
     try {
