@@ -1,7 +1,7 @@
 import { createServer, constants as H2 } from 'node:http2'
 import t from 'tap'
 import { echo, Http2App, h2, NO_RETRY, start, submit } from './support/http2-app.ts'
-import { END_STREAM, FRAME, RawHttp2Server } from './support/raw-http2.ts'
+import { END_STREAM, FRAME, type RawHttp2Line, RawHttp2Server } from './support/raw-http2.ts'
 import { until } from './support/until.ts'
 import { Process, TestJob } from './support/upstream-world.ts'
 
@@ -83,6 +83,38 @@ t.test('a connection that is lost: a GET is repeated, a POST is not', async t =>
   second.fields(await second.request(1), [[':status', '200']], END_STREAM)
   t.equal(await get.end(), 200)
 })
+
+for (const [how, end] of [
+  ['is reset', line => line.socket.resetAndDestroy()],
+  ['is closed', line => line.socket.end()],
+] as const satisfies readonly (readonly [string, (line: RawHttp2Line) => void])[]) {
+  t.test(
+    `a connection ${how} in the turn that gives it a request: a POST that never left is sent elsewhere`,
+    async t => {
+      const app = await RawHttp2Server.start(t)
+      const { upstream } = start(t, h2([app.port]))
+      const first = submit(upstream, new TestJob('/first'))
+      const line = await app.line()
+      line.fields(await line.request(), [[':status', '200']], END_STREAM)
+      t.equal(await first.end(), 200)
+      const post = new TestJob('/post', Buffer.from('x'))
+      post.bodyWanted = () => {
+        post.attempt?.sendBody(Buffer.from('x'), 0, 1)
+        post.attempt?.endBody()
+      }
+      // What is written in this phase leaves in the next turn of the event loop, which first reads the end.
+      setImmediate(() => {
+        end(line)
+        submit(upstream, post)
+      })
+      const second = await app.line(2)
+      second.fields(await second.request(1), [[':status', '201']], END_STREAM)
+      t.equal(await post.end(), 201)
+      t.equal(line.of(FRAME.headers).length, 1, 'it did not leave')
+      t.equal(post.record.attempts, 2)
+    },
+  )
+}
 
 t.test('half an answer is never taken for a whole one', async t => {
   const ends: readonly [

@@ -38,6 +38,8 @@ export class Http2Attempt implements Attempt, Deadline {
   #state: State = 'waiting'
   #session: Http2Session | undefined = undefined
   #stream: ClientHttp2Stream | undefined = undefined
+  /** What its connection had written when it was opened. */
+  #written = 0
   #sending = false
   /** Connections that have closed under it while it waited. */
   #moves = 0
@@ -111,6 +113,7 @@ export class Http2Attempt implements Attempt, Deadline {
     const job = this.#job
     if (job === undefined) return true
     const fields = job.http2Fields(session.scheme)
+    this.#written = session.written
     const stream = session.open(fields, job.bodyFraming === 'none', this.#abort.signal)
     if (stream === undefined) return false
     this.#session = session
@@ -343,13 +346,20 @@ export class Http2Attempt implements Attempt, Deadline {
     const code = this.#stream?.rstCode ?? 0
     const how = this.#session?.lostBecause ?? `reset the stream (${CODES[code] ?? code})`
     if (this.#state === 'body') return this.#fail('UPSTREAM_TRUNCATED', 'reset', `${how} inside its answer`)
-    if (code === NGHTTP2_REFUSED_STREAM || this.#session?.hasRefused(this.#stream?.id) === true)
-      return this.#fail('UPSTREAM_REFUSED', 'reset', 'did not take the request (REFUSED_STREAM or GOAWAY)')
+    if (
+      code === NGHTTP2_REFUSED_STREAM ||
+      this.#session?.hasRefused(this.#stream?.id, this.#written) === true
+    )
+      return this.#fail('UPSTREAM_REFUSED', 'reset', `did not take the request (${this.#refusal})`)
     if (code === NGHTTP2_HTTP_1_1_REQUIRED)
       return this.#fail('UPSTREAM_BAD', 'protocol', 'wants this request over HTTP/1.1 (HTTP_1_1_REQUIRED)')
     if (code === NGHTTP2_PROTOCOL_ERROR)
       return this.#fail('UPSTREAM_BAD', 'protocol', 'its answer breaks HTTP/2 (PROTOCOL_ERROR)')
     return this.#fail('UPSTREAM_CLOSED', 'reset', `${how} before its answer`)
+  }
+
+  get #refusal(): string {
+    return this.#session?.lostBecause ?? 'REFUSED_STREAM or GOAWAY'
   }
 
   #bad(detail: string): void {

@@ -9,6 +9,7 @@ import type { Deadline } from '../../lib/base/timers.ts'
 import type { AttemptFailure, PooledEndpoint } from '../job.ts'
 import { ClosingSocket } from './closing.ts'
 import type { Http2Attempt } from './http2-attempt.ts'
+import { SESSION_OPTIONS } from './http2-options.ts'
 import type { Http2Sessions } from './http2-sessions.ts'
 import { openStream, type StreamRefusal } from './http2-stream-opening.ts'
 import { Http2Watch, type WatchedSession } from './http2-watch.ts'
@@ -34,23 +35,8 @@ const WINDOW_BYTES = 65_535
 /** Half of what there can be. */
 const MOST_WINDOW_BYTES = 2 ** 30
 
-const SETTINGS = { enablePush: false, initialWindowSize: 256 * 1024, maxHeaderListSize: 64 * 1024 }
-
 /** Fields of a head, where the endpoint does not say what it takes: servers on nghttp2 close the connection beyond it. */
 const USUAL_LIST_BYTES = 64 * 1024
-/** Of a head as it is written; listeners take less. */
-const MOST_BLOCK_BYTES = 2 * 1024 * 1024
-
-const OPTIONS = {
-  settings: SETTINGS,
-  maxReservedRemoteStreams: 0,
-  maxHeaderListPairs: 256,
-  maxSessionMemory: 256,
-  maxSendHeaderBlockLength: MOST_BLOCK_BYTES,
-  // Two lines of a field are the app's to judge, as over HTTP/1.1.
-  strictSingleValueFields: false,
-}
-
 /** One HTTP/2 connection to an endpoint, and the attempts on it. */
 export class Http2Session implements Deadline, WatchedSession {
   dueMs = Number.POSITIVE_INFINITY
@@ -118,6 +104,8 @@ export class Http2Session implements Deadline, WatchedSession {
 
   isMute(): void {
     this.#error = new Error(`answered no ping within ${this.#connectMs} ms`)
+    // The session would still write what waits.
+    this.#socket?.destroy()
     this.#session?.destroy()
     this.#closed()
   }
@@ -197,9 +185,15 @@ export class Http2Session implements Deadline, WatchedSession {
     if (this.#windowBytes > MOST_WINDOW_BYTES) this.leave()
   }
 
-  /** Surely not acted on. */
-  hasRefused(streamId: number | undefined): boolean {
-    return streamId === undefined || streamId > this.#lastStreamId
+  /** Bytes that were given to the kernel so far. */
+  get written(): number {
+    return this.#socket?.bytesWritten ?? 0
+  }
+
+  /** The stream has surely not been acted on: the endpoint says so, or it never left. `written`: what had been written when it was opened. */
+  hasRefused(streamId: number | undefined, written: number): boolean {
+    if (streamId === undefined || streamId > this.#lastStreamId) return true
+    return this.#socket?.destroyed === true && this.written === written
   }
 
   /** How it was lost, in words; undefined while it is there. */
@@ -238,9 +232,13 @@ export class Http2Session implements Deadline, WatchedSession {
       socket.destroy()
       return this.#failWaiting('CONNECT_FAILED', 'connect', 'does not speak HTTP/2 over TLS (ALPN)')
     }
-    const session = connectHttp2(`${this.scheme}://localhost`, { ...OPTIONS, createConnection: () => socket })
+    const session = connectHttp2(`${this.scheme}://localhost`, {
+      ...SESSION_OPTIONS,
+      createConnection: () => socket,
+    })
     this.#session = session
     this.#socket = socket
+    socket.once('end', () => this.#endpointEnded())
     session.on('error', error => {
       this.#error ??= error
     })
@@ -253,6 +251,12 @@ export class Http2Session implements Deadline, WatchedSession {
       this.leave()
     })
     session.once('close', () => this.#closed())
+  }
+
+  /** No answer comes any more, and nothing is to leave: what has not may still go elsewhere. */
+  #endpointEnded(): void {
+    if (this.#running.size > 0) this.#socket?.destroy()
+    this.leave()
   }
 
   #settings(maxConcurrentStreams: number): void {
