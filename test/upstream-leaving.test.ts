@@ -196,6 +196,41 @@ for (const kind of ['http1', 'https'] as const) {
   )
 }
 
+for (const kind of ['http1', 'https', 'uwsgi'] as const) {
+  t.test(
+    `${kind}: an app whose client has left may end its answer, and gets a FIN for it, and no reset`,
+    async t => {
+      const lines: Line[] = []
+      const asked = Promise.withResolvers<void>()
+      const wait = (socket: Socket) => {
+        lines.push(new Line(socket))
+        socket.on('data', () => asked.resolve())
+      }
+      const { certificate: cert, key } = good
+      const server =
+        kind === 'https'
+          ? createTlsServer({ cert, key, allowHalfOpen: true }, wait)
+          : createServer({ allowHalfOpen: true }, wait)
+      const process = new Process(t)
+      const env = process.env(0)
+      const app: App = { port: await listen(t, server), protocol: kind, lines }
+      const upstream = process.upstream(env, configFor(app, { abandoned: 'finish' }))
+      const job = new TestJob('/')
+      upstream.submit(job)
+      await asked.promise
+      job.leave()
+      const line = await until('the connection', () => lines[0])
+      line.socket.write('HTTP/1.1 200 OK\r\nContent-Length: 6000\r\n\r\n')
+      await until('the slot to be free', () => process.inflight() === 0)
+      t.equal(process.abandonedNow(), 0)
+      for (let n = 0; n < 6; n += 1) await new Promise(done => line.socket.write('x'.repeat(1000), done))
+      await line.endsWell(t, 'abandoned')
+      await until('every descriptor to be given back', () => env.shared.descriptors.taken === 0)
+      upstream.retire()
+    },
+  )
+}
+
 t.test('an app that talks on and on at a connection that was left is cut off', async t => {
   const app = await APPS.http1(t)
   const { first, nothingLeft } = await world(t, app)

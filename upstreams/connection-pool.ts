@@ -14,8 +14,8 @@ export type Leaving = 'lingering' | 'making room' | 'at once'
 
 /** A connection that can wait in a pool. */
 export interface Pooled {
-  /** Closes it, with FIN. */
-  leave(how: Leaving): void
+  /** Closes it, with FIN. By default it makes room where all places are taken, else it lingers. */
+  leave(how?: Leaving): void
 }
 
 /**

@@ -337,11 +337,11 @@ export class Upstream implements AttemptOwner, WaitingRoomHost {
   #pool(client: EndpointConnection, job: Job, nowMs: number): void {
     const { idleMs, max } = this.config.keepalive
     const { endpoint } = client
-    if (endpoint.leavesUsed(nowMs)) return client.leave('lingering')
+    if (endpoint.leavesUsed(nowMs)) return client.leave()
     const restMs = idleMs ?? endpoint.keepalive.restMs(client.promisedIdleMs, nowMs)
     const keeps = restMs > 0 && !this.#isInTheWay(endpoint, job)
     if (keeps && endpoint.putIdle(client, max)) client.rest(restMs)
-    else client.leave(endpoint.isFull ? 'making room' : 'lingering')
+    else client.leave()
   }
 
   /** The next request like this would find all places taken, and could not use the connection. One that waits may be another, which can. */

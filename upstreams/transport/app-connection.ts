@@ -96,7 +96,7 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
   }
 
   /** Taken from the pool at once, not when the socket has closed: the next request must not find it. */
-  leave(how: Leaving = 'lingering'): void {
+  leave(how: Leaving = this.endpoint.isFull ? 'making room' : 'lingering'): void {
     this.endpoint.removeIdle(this)
     this.#state = 'closed'
     this.#env.timers.disarm(this)
