@@ -61,6 +61,11 @@ export class AckStall {
     }
   }
 
+  /** Nothing is suspected. */
+  get isWatching(): boolean {
+    return this.#state.name === 'watch'
+  }
+
   /** True while new connections are tried to find out. */
   get isTrying(): boolean {
     return this.#state.name === 'trial'

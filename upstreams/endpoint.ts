@@ -223,7 +223,8 @@ export class Endpoint<C extends Pooled = Pooled> implements NamedLoad {
   /** What must not be sent twice meets no connection that the app may just be closing, unless the configuration says that it does not. */
   mayReuse({ idempotent, dial }: ConnectionNeeds): boolean {
     if (dial !== undefined || this.protocol === 'uwsgi' || this.proxyProtocol !== undefined) return false
-    if (this.stall !== undefined && this.leavesUsed(this.#env.clock.now())) return false
+    // Hot: the clock is asked only where it matters.
+    if (this.stall?.isWatching === false && this.leavesUsed(this.#env.clock.now())) return false
     return idempotent || this.#keepsUsed
   }
 
