@@ -4,17 +4,18 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
+import { type MadeCertificate, TestAuthority } from '../support/certificates.ts'
 import { type BenchRun, beginRun, tableOf } from './bench-run.ts'
 import { buildIfOld } from './build.ts'
 import { startInstance } from './instance.ts'
 import { isInstalled, type Peer } from './peer.ts'
-import { caddy } from './peers/caddy.ts'
+import { caddy, caddyToHttp2 } from './peers/caddy.ts'
 import { plainCauseway, plainHaproxy, plainNginx } from './plain-peers.ts'
 import { freePorts } from './ports.ts'
 import { LOAD_CORE } from './processes.ts'
 import { LARGE_BYTES, SMALL_BYTES } from './upstream.ts'
 
-// Answers of app servers that write head and body apart, over connections that are kept: `node test/bench/kept.ts [--seconds 5] [--pause 20]`.
+// Answers of app servers that write head and body apart, over connections that are kept: `node test/bench/kept.ts [--seconds 5] [--pause 20] [--only daphne]`.
 // Eight clients ask again `pause` milliseconds after each answer. p50 and p99 in milliseconds; the first half of the time is not counted: whoever learns may learn.
 
 const LONGEST_MS = 600_000
@@ -22,7 +23,11 @@ const CLIENTS = 8
 const PYTHON = process.env['PYTHON'] ?? '/usr/bin/python3'
 
 const { values } = parseArgs({
-  options: { seconds: { type: 'string', default: '5' }, pause: { type: 'string', default: '20' } },
+  options: {
+    seconds: { type: 'string', default: '5' },
+    pause: { type: 'string', default: '20' },
+    only: { type: 'string', default: '' },
+  },
 })
 const seconds = positive('seconds', values.seconds)
 const pauseMs = Number(values.pause)
@@ -30,13 +35,30 @@ const pauseMs = Number(values.pause)
 interface App {
   readonly name: string
   readonly needs: string
-  command(port: number): readonly string[]
+  readonly peers: readonly Peer[]
+  command(port: number, certificate: MadeCertificate): readonly string[]
 }
+
+const PEERS: readonly Peer[] = [
+  named('Causeway', plainCauseway({ upstream: '' })),
+  named('nginx', plainNginx({ upstream: '', keepalive: 0 })),
+  named('nginx-keepalive', plainNginx({ upstream: '', keepalive: 64 })),
+  named('HAProxy', plainHaproxy({ upstream: '' })),
+  named('Caddy', { ...caddy, servesFiles: false }),
+]
+
+/** nginx speaks no HTTP/2 to apps. */
+const HTTP2_PEERS: readonly Peer[] = [
+  named('Causeway', plainCauseway({ upstream: 'tls = { verify = false }', scheme: 'h2://' })),
+  named('HAProxy', plainHaproxy({ upstream: '', server: 'ssl verify none alpn h2' })),
+  named('Caddy', { ...caddyToHttp2, servesFiles: false }),
+]
 
 const APPS: readonly App[] = [
   {
     name: 'uvicorn --workers 2 (asyncio)',
     needs: 'uvicorn',
+    peers: PEERS,
     command: port => [
       'uvicorn',
       ...host(port),
@@ -52,21 +74,26 @@ const APPS: readonly App[] = [
   {
     name: 'hypercorn',
     needs: 'hypercorn',
+    peers: PEERS,
     command: port => ['hypercorn', '--bind', `127.0.0.1:${port}`, 'app:app'],
   },
   {
     name: 'daphne',
     needs: 'daphne',
+    peers: PEERS,
     command: port => ['daphne', '-b', '127.0.0.1', '-p', `${port}`, 'app:app'],
   },
-]
-
-const PEERS: readonly Peer[] = [
-  named('Causeway', plainCauseway({ upstream: '' })),
-  named('nginx', plainNginx({ upstream: '', keepalive: 0 })),
-  named('nginx-keepalive', plainNginx({ upstream: '', keepalive: 64 })),
-  named('HAProxy', plainHaproxy({ upstream: '' })),
-  named('Caddy', { ...caddy, servesFiles: false }),
+  {
+    name: 'daphne (HTTP/2, TLS)',
+    needs: 'daphne',
+    peers: HTTP2_PEERS,
+    command: (port, { certificateFile, keyFile }) => [
+      'daphne',
+      '-e',
+      `ssl:${port}:privateKey=${keyFile}:certKey=${certificateFile}:interface=127.0.0.1`,
+      'app:app',
+    ],
+  },
 ]
 
 function host(port: number): readonly string[] {
@@ -85,7 +112,7 @@ function positive(name: string, text: string): number {
 
 async function startApp({ processes, folder }: BenchRun, app: App): Promise<number> {
   const [port = 0] = await freePorts(1)
-  const [program = '', ...args] = app.command(port)
+  const [program = '', ...args] = app.command(port, certificate)
   const command = [PYTHON, '-m', program, ...args]
   const python = { PYTHONPATH: join(import.meta.dirname, 'kept'), PYTHONDONTWRITEBYTECODE: '1' }
   const env = { ...python, SMALL_BYTES: `${SMALL_BYTES}`, LARGE_BYTES: `${LARGE_BYTES}` }
@@ -140,11 +167,12 @@ function at(times: readonly number[], share: number): string {
 }
 
 const run = beginRun('kept', LONGEST_MS)
+const certificate = new TestAuthority(run.folder).issue({ names: ['127.0.0.1'], keyType: 'rsa' })
 buildIfOld()
 const rows: string[][] = []
-for (const app of APPS.filter(({ needs }) => isInstalled(needs))) {
+for (const app of APPS.filter(({ name, needs }) => isInstalled(needs) && name.startsWith(values.only))) {
   const upstreamPort = await startApp(run, app)
-  for (const peer of PEERS.filter(({ needs }) => isInstalled(needs))) {
+  for (const peer of app.peers.filter(({ needs }) => isInstalled(needs))) {
     const instance = await startInstance(run.processes, peer, {
       folder: run.folder,
       upstreamPorts: [upstreamPort],

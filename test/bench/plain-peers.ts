@@ -25,11 +25,15 @@ export interface PlainOptions {
   readonly pools?: (place: Place) => readonly Pool[]
 }
 
-/** Causeway as it is published, with one data thread. */
-export function plainCauseway({ upstream, pools = whole }: PlainOptions): Peer {
+/** Causeway as it is published, with one data thread. `scheme`: in front of each endpoint's address. */
+export function plainCauseway({
+  upstream,
+  scheme = '',
+  pools = whole,
+}: PlainOptions & { readonly scheme?: string }): Peer {
   const poolText = ({ path, ports }: Pool, i: number) => `
 [upstreams.app${i}]
-endpoints = [${ports.map(port => `"127.0.0.1:${port}"`).join(', ')}]
+endpoints = [${ports.map(port => `"${scheme}127.0.0.1:${port}"`).join(', ')}]
 ${upstream}
 [routes.app${i}]
 path = "${path}"
