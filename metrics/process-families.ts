@@ -104,7 +104,7 @@ export const PROCESS_FAMILIES: readonly Family[] = [
     'causeway_log_lines_dropped_total',
     'counter',
     ['log'],
-    'Lines lost because whoever reads the log was too slow.',
+    'Lines lost because whoever reads the log was too slow, and of workers whose output is a flood.',
     ({ facts }) => LOG_NAMES.map(log => ({ labels: { log }, value: facts.logLinesDropped[log] })),
   ),
   read('causeway_metrics_series', 'gauge', [], 'Series in the scrape before this one.', view => [

@@ -9,6 +9,14 @@ import { until } from '../support/until.ts'
 const OPEN_FILES = 128
 const CLIENTS = 300
 
+/** A client that has begun an upload, so that it is not idle, or that was turned away. */
+async function uploading(port: number): Promise<RawClient> {
+  const client = await RawClient.connect(port)
+  client.send('POST /app HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n')
+  await client.untilReceived('100 Continue')
+  return client
+}
+
 function openFiles({ pid }: Running): number {
   return readdirSync(`/proc/${pid}/fd`).length
 }
@@ -23,6 +31,7 @@ t.test(
       config: configText({
         endpoints: [app.port],
         workers: 2,
+        listener: 'timeouts = { body = "1h", min_rate = "off" }',
         more: `[routes.static]\npath = "/static/"\nstatic = { root = "${root}" }`,
       }),
     })
@@ -31,14 +40,14 @@ t.test(
       causeway.metric('causeway_connections_rejected_total', { reason: 'fd' }, test)
     const before = openFiles(causeway)
     const clients: RawClient[] = []
-    for (let n = 0; n < CLIENTS; n += 1) clients.push(await RawClient.connect(causeway.port()))
+    for (let n = 0; n < CLIENTS; n += 1) clients.push(await uploading(causeway.port()))
     const turnedAway = await rejected(count => count > CLIENTS / 2)
     await until('them to be gone', () => clients.filter(it => it.ended !== undefined).length === turnedAway)
     t.equal((await causeway.metrics()).sum('causeway_connections_active'), CLIENTS - turnedAway)
     for (const client of clients) {
       const gone = client.ended !== undefined
-      if (!gone) client.send(get('/app'))
-      t.equal((await client.response()).status, gone ? 503 : 200)
+      if (!gone) client.send('hi')
+      t.equal((await client.response('POST')).status, gone ? 503 : 200)
     }
     const served = clients.find(client => client.ended === undefined) as RawClient
     served.send(get('/static/a.txt'))
