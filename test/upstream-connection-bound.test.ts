@@ -1,6 +1,10 @@
+import { createServer } from 'node:tls'
 import t, { type Test } from 'tap'
 import type { UpstreamConfig } from '../lib/config/model.ts'
+import { TestAuthority } from './support/certificates.ts'
+import { h2 } from './support/http2-app.ts'
 import { never, RecordingUpstream, type UpstreamLine } from './support/recording-upstream.ts'
+import { listen } from './support/tls-app.ts'
 import { until } from './support/until.ts'
 import { configOf, Process, TestJob } from './support/upstream-world.ts'
 
@@ -52,6 +56,39 @@ t.test('a thread without a connection has another thread close one that rests th
   }
   t.ok(app.mostOpen <= 2, `${app.mostOpen}`)
   t.ok(open() <= 2)
+})
+
+t.test('over TLS it is the same', async t => {
+  const authority = new TestAuthority(t.testdir())
+  const { certificate: cert, key } = authority.issue({ names: ['127.0.0.1'] })
+  let [open, most, answers] = [0, 0, 0]
+  const server = createServer({ cert, key }, socket => {
+    socket.on('error', () => {}).once('end', () => (open -= 1))
+    socket.on('data', bytes => {
+      if (!bytes.includes('\r\n\r\n')) return
+      answers += 1
+      socket.write('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n')
+    })
+  })
+  server.on('connection', () => {
+    open += 1
+    setImmediate(() => (most = Math.max(most, open)))
+  })
+  const port = await listen(t, server)
+  const process = new Process(t)
+  const ca = { path: '/somewhere.pem', text: authority.certificate }
+  const bounds = { maxInflight: 2, queue: QUEUE, keepalive: UNKNOWN_IDLE }
+  const config = h2([port], { ...bounds, tls: { ...configOf([]).tls, ca } }, 'https')
+  const threads = [process.upstream(process.env(0), config), process.upstream(process.env(1), config)]
+  for (let n = 0; n < 6; n += 1) {
+    const jobs = Array.from({ length: 3 }, (_, i) => new TestJob('/', i === n % 3 ? POST : undefined))
+    for (const job of jobs) threads[n % 2]?.submit(job)
+    for (const job of jobs) t.equal(await job.end(), 200, job.detail)
+  }
+  t.equal(answers, 18)
+  t.ok(most === 2, `${most} at a time`)
+  for (const thread of threads) thread.retire()
+  await until('all to be closed', () => open === 0)
 })
 
 t.test('a connection that another thread wants is not kept when its answer is there', async t => {

@@ -51,7 +51,7 @@ export class ConnectionPool<C extends Pooled> implements PlaceKeeper {
     this.#most = most
     this.#placeFreed = placeFreed
     if (most === 0) return
-    for (let excess = this.#open - most; excess > 0; excess -= 1) this.#closeOldest('lingering')
+    for (let excess = this.#open - most; excess > 0; excess -= 1) this.#closeOldest()
     this.#heed()
   }
 
@@ -126,7 +126,7 @@ export class ConnectionPool<C extends Pooled> implements PlaceKeeper {
   }
 
   closeIdle(): void {
-    while (this.#closeOldest('lingering')) {}
+    while (this.#closeOldest()) {}
   }
 
   /** None rests here any more. */
@@ -171,7 +171,7 @@ export class ConnectionPool<C extends Pooled> implements PlaceKeeper {
     if (this.#most > 0) this.#placeFreed()
   }
 
-  #closeOldest(how: Leaving): boolean {
+  #closeOldest(how?: Leaving): boolean {
     const client = this.#idle.shift()
     if (client === undefined) return false
     this.#env.cells.add(this.#row + AT.idle, -1)

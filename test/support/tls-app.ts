@@ -64,7 +64,8 @@ export async function startPlain(
   return listen(t, server)
 }
 
-async function listen(t: Pick<Test, 'teardown'>, server: Server): Promise<number> {
+/** Listens on 127.0.0.1; gives the port. At the end of the test all is cut. */
+export async function listen(t: Pick<Test, 'teardown'>, server: Server): Promise<number> {
   const open = new Set<Socket>()
   server.on('connection', (socket: Socket) => {
     open.add(socket)
