@@ -29,7 +29,8 @@ export function readIntoShared(socket: Socket, callback: ReadCallback): boolean 
   }
   const useUserBuffer: unknown = Reflect.get(handle, 'useUserBuffer')
   if (typeof useUserBuffer !== 'function') return false
-  useUserBuffer.call(handle, READ_BUFFER)
+  // Whoever reads next of the same socket only takes over.
+  if (Reflect.get(socket, ONREAD_BUFFER) !== READ_BUFFER) useUserBuffer.call(handle, READ_BUFFER)
   Reflect.set(socket, ONREAD_BUFFER, READ_BUFFER)
   Reflect.set(socket, ONREAD_CALLBACK, callback)
   return true

@@ -69,7 +69,8 @@ export class Entrance implements OpeningReader, HandshakeOwner {
     const preface = h2c ? isPreface(bytes, at) : false
     if (preface === undefined) return false
     // All is taken: what is put back does not come through the reads of a ByteStream.
-    if (preface) this.#enterHttp2(opening, opening.release(bytes.length), client, bytes.subarray(at))
+    if (preface)
+      this.#enterHttp2(opening, opening.release(bytes.length), client, Buffer.from(bytes.subarray(at)))
     else this.#enterHttp1(opening, opening.release(bytes.length), client, bytes.subarray(at))
     return true
   }

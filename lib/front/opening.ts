@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import type { ErrorCode } from '../base/errors.ts'
+import { readIntoShared } from '../base/shared-read.ts'
 import type { Deadline } from '../base/timers.ts'
 import type { ClientFacts } from '../http/exchange.ts'
 import type { ClientConnection, ConnectionHost } from './connection-host.ts'
@@ -11,7 +12,7 @@ const MAX_BYTES = 80 * 1024
 /** What the first bytes of a connection mean. */
 export interface OpeningReader {
   /**
-   * Looks at bytes that have arrived and that nobody has taken. True: it has taken the socket over, with `opening.release`, or
+   * Looks at bytes that have arrived and that nobody has taken; they are valid during the call. True: it has taken the socket over, with `opening.release`, or
    * has ended it. False: it needs more.
    */
   opened(opening: Opening, bytes: Buffer): boolean
@@ -34,7 +35,7 @@ export class Opening implements ClientConnection, Deadline, MayIdle {
   #bytes: Buffer = Buffer.alloc(0)
   #released = false
   readonly #place = new IdlePlace(this)
-  readonly #onData = (chunk: Buffer) => this.#arrived(chunk)
+  readonly #onData = (chunk: Buffer) => this.#arrived(chunk, false)
   readonly #onEnd = () => this.#abandon('closed')
 
   constructor(socket: Socket, client: ClientFacts, host: ConnectionHost, reader: OpeningReader) {
@@ -45,7 +46,7 @@ export class Opening implements ClientConnection, Deadline, MayIdle {
     this.#reader = reader
     host.env.timers.arm(this, host.config.timeouts.handshakeMs)
     host.idle.add(this.#place)
-    socket.on('data', this.#onData)
+    if (!this.#readsShared()) socket.on('data', this.#onData)
     socket.on('end', this.#onEnd)
     socket.on('close', this.#onEnd)
     // Told by 'close' as well; without a listener an error would end the process.
@@ -62,7 +63,7 @@ export class Opening implements ClientConnection, Deadline, MayIdle {
     this.#detach()
     socket.pause()
     const rest = this.#bytes.subarray(taken)
-    if (rest.length > 0) socket.unshift(rest)
+    if (rest.length > 0) socket.unshift(Buffer.from(rest))
     return socket
   }
 
@@ -86,11 +87,23 @@ export class Opening implements ClientConnection, Deadline, MayIdle {
     this.#abandon('timeout')
   }
 
-  #arrived(chunk: Buffer): void {
+  /** A first read that is an upload may be 64 KiB, and most often goes on at once. Below TLS it is a ClientHello, and Node's own reads take over. */
+  #readsShared(): boolean {
+    if (this.#host.config.tls !== undefined) return false
+    return readIntoShared(this.socket, (size, buffer) => {
+      this.#arrived(buffer.subarray(0, size), true)
+      return true
+    })
+  }
+
+  #arrived(chunk: Uint8Array, shared: boolean): void {
     this.#host.idle.remove(this.#place)
-    this.#bytes = this.#bytes.length === 0 ? chunk : Buffer.concat([this.#bytes, chunk])
-    if (this.#reader.opened(this, this.#bytes)) return
-    if (this.#bytes.length > MAX_BYTES) this.#abandon('too-long')
+    const isFirst = this.#bytes.length === 0
+    const bytes = isFirst ? viewOf(chunk) : Buffer.concat([this.#bytes, chunk])
+    this.#bytes = bytes
+    if (this.#reader.opened(this, bytes)) return
+    if (bytes.length > MAX_BYTES) this.#abandon('too-long')
+    else if (isFirst && shared) this.#bytes = Buffer.from(bytes)
   }
 
   #abandon(why: 'closed' | 'timeout' | 'too-long'): void {
@@ -108,6 +121,10 @@ export class Opening implements ClientConnection, Deadline, MayIdle {
     this.socket.off('end', this.#onEnd)
     this.socket.off('close', this.#onEnd)
   }
+}
+
+function viewOf({ buffer, byteOffset, length }: Uint8Array): Buffer {
+  return Buffer.from(buffer, byteOffset, length)
 }
 
 function ignore(): void {}
