@@ -22,6 +22,8 @@ const found = findEngine()
 const IMAGES = { FRONT_IMAGE: 'causeway-under-test', DJANGO_IMAGE: 'causeway-under-test-django' }
 /** Requests that one container of the app runs at a time, and the most that can go with it when it is stopped. */
 const SLOTS = 4
+/** While a container is away requests wait; on a busy machine it is away for longer. */
+const QUEUE = { QUEUE_TIMEOUT: `${Math.ceil(DURATION_MS / 2000)}s`, QUEUE_LENGTH: DURATION_MS / 5 }
 /** compose.yaml says where the app is. */
 const PLAN = { endpoints: [], slots: SLOTS } as const
 
@@ -117,7 +119,7 @@ function overlay(replicas: number, journal: string): object {
   const gunicorn = `/usr/bin/python3 -m gunicorn --chdir /faults --bind 0.0.0.0:8000 --workers ${SLOTS}`
   return {
     services: {
-      front: { environment: { APP_SLOTS: SLOTS } },
+      front: { environment: { APP_SLOTS: SLOTS, ...QUEUE } },
       app: {
         command: `${gunicorn} --worker-tmp-dir /tmp app:application`,
         environment: { JOURNAL: `/journal/${journal.split('/').at(-1)}` },

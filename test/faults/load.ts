@@ -1,8 +1,9 @@
 import { Agent, type ClientRequest, type IncomingMessage, request } from 'node:http'
+import { patience } from '../support/until.ts'
 
 /** Connections of the fleet that are open before it begins; each is used about four times a second. */
 const FLEET = 50
-/** How long a client waits for its answer before it leaves. */
+/** How long a client waits for its answer before it leaves, on a quiet machine. */
 const PATIENCE_MS = 30_000
 const PADDING = 'x'.repeat(400)
 
@@ -101,7 +102,7 @@ export class OpenLoad {
       clearTimeout(late)
       this.#end({ id, method, dueMs: this.#dueMs(number), endMs: performance.now(), outcome })
     }
-    const late = setTimeout(() => outgoing.destroy(new Error('no answer in time')), PATIENCE_MS)
+    const late = setTimeout(() => outgoing.destroy(new Error('no answer in time')), patience(PATIENCE_MS))
     outcomeOf(outgoing, `did ${id}\n`).then(end, error => end(wordFor(error, outgoing)))
     outgoing.end(body)
   }
