@@ -1,0 +1,152 @@
+import t from 'tap'
+import { type PressedLog, SpoolPressure } from '../lib/proxy/spool-pressure.ts'
+
+const MIB = 1024 * 1024
+const TOTAL = 64 * MIB
+/** Less than an eighth of it; enough of it that all is well. */
+const SHORT = 7 * MIB
+const PLENTY = 40 * MIB
+
+/** Memory as it is said to be, and logs that say what was asked of them. */
+class Bench {
+  readonly room = { memoryTotalBytes: TOTAL, freeBytes: PLENTY }
+  readonly pressure = new SpoolPressure(this.room)
+  readonly calls: string[] = []
+  nowMs = 0
+
+  /** A log that takes bytes. */
+  log(name: string, on: Partial<PressedLog> = {}): PressedLog {
+    const log: PressedLog = {
+      evict: () => this.calls.push(`evict ${name}`),
+      hold: () => this.calls.push(`hold ${name}`),
+      release: () => this.calls.push(`release ${name}`),
+      diskRoom: () => this.calls.push(`room ${name}`),
+      giveUp: () => this.calls.push(`give up ${name}`),
+      ...on,
+    }
+    this.pressure.begins(log)
+    return log
+  }
+
+  pass(ms: number): void {
+    this.nowMs += ms
+    this.pressure.ticked(this.nowMs)
+  }
+
+  /** What was asked since the last time. */
+  asked(): string[] {
+    return this.calls.splice(0)
+  }
+}
+
+const asked = (what: string, names: readonly string[]) => names.map(name => `${what} ${name}`)
+
+t.test('while there is memory nobody is stopped', async t => {
+  const bench = new Bench()
+  bench.room.freeBytes = TOTAL / 8
+  bench.pressure.took(bench.log('a'))
+  t.same(bench.asked(), [])
+  t.notOk(bench.pressure.tight)
+})
+
+t.test('when it is short all are stopped, and the oldest go to files, a few at a time', async t => {
+  const bench = new Bench()
+  const names = Array.from({ length: 20 }, (_, i) => `${i}`)
+  const logs = names.map(name => bench.log(name, { evict: () => undefined }))
+  const written: string[] = []
+  for (const [i, log] of logs.entries()) {
+    log.evict = () => {
+      written.push(names[i] as string)
+      bench.pressure.writes(log)
+    }
+    bench.pressure.took(log)
+  }
+  bench.asked()
+  bench.room.freeBytes = SHORT
+  bench.pressure.took(logs[19] as PressedLog)
+  t.ok(bench.pressure.tight)
+  t.same(bench.asked(), asked('hold', names), 'in the order in which they began')
+  t.same(written, names.slice(0, 16), 'as many as threads may write')
+  bench.pressure.written()
+  await Promise.resolve()
+  t.same(written, names.slice(0, 17), 'the next when one has been written')
+  const late = bench.log('late')
+  bench.pressure.took(late)
+  t.same(bench.asked(), ['hold late'], 'and whoever comes meanwhile')
+})
+
+t.test('they go on in the order in which they were stopped, as many as there is room for', async t => {
+  const bench = new Bench()
+  const names = ['a', 'b', 'c', 'd']
+  const logs = names.map(name => bench.log(name))
+  bench.room.freeBytes = SHORT
+  bench.pressure.took(logs[0] as PressedLog)
+  bench.asked()
+  bench.room.freeBytes = TOTAL / 4 - 1
+  bench.pass(100)
+  t.same(bench.asked(), [], 'not before a quarter is free')
+  bench.room.freeBytes = TOTAL / 4
+  bench.pass(100)
+  t.same(bench.asked(), asked('release', names))
+  t.notOk(bench.pressure.tight)
+  bench.room.freeBytes = SHORT
+  bench.pressure.took(logs[2] as PressedLog)
+  bench.pressure.settles(logs[1] as PressedLog)
+  bench.asked()
+  bench.room.freeBytes = TOTAL / 4
+  // The first of them takes all that came free.
+  const [first] = logs as [PressedLog]
+  first.release = () => {
+    bench.calls.push('release a')
+    bench.room.freeBytes = SHORT
+    bench.pressure.took(first)
+  }
+  bench.pass(100)
+  t.same(bench.asked(), ['release a', 'hold a', 'evict a'], 'and nobody behind it')
+})
+
+t.test('who has waited for memory in vain for long is given up', async t => {
+  const bench = new Bench()
+  const logs = ['a', 'b'].map(name => bench.log(name))
+  bench.room.freeBytes = SHORT
+  bench.pressure.took(logs[0] as PressedLog)
+  bench.asked()
+  bench.pass(9_900)
+  t.same(bench.asked(), [])
+  bench.pass(200)
+  t.same(bench.asked(), ['give up a', 'give up b'])
+})
+
+t.test('room in files is had in the order of asking', async t => {
+  const bench = new Bench()
+  const [a, b] = ['a', 'b'].map(name => bench.log(name)) as [PressedLog, PressedLog]
+  t.ok(bench.pressure.isNextForDisk(a), 'at once, where nobody waits')
+  bench.pressure.waitForDisk(a)
+  bench.pressure.waitForDisk(b)
+  t.ok(bench.pressure.isNextForDisk(a))
+  t.notOk(bench.pressure.isNextForDisk(b))
+  bench.pressure.diskCameFree()
+  await Promise.resolve()
+  t.same(bench.asked(), ['room a'], 'the next is not asked before the first has it')
+  bench.pass(9_000)
+  bench.pressure.hasDisk(a)
+  bench.asked()
+  bench.pass(2_000)
+  t.same(bench.asked(), ['room b'], 'somebody got on: b is not given up')
+  bench.pass(9_000)
+  t.same(bench.asked(), ['give up b', 'room b'])
+  bench.pressure.settles(b)
+  t.ok(bench.pressure.isNextForDisk(a))
+})
+
+t.test('of those whose length nobody knows the oldest goes on where there is little', async t => {
+  const bench = new Bench()
+  const [a, b] = ['a', 'b'].map(name => bench.log(name)) as [PressedLog, PressedLog]
+  t.ok(bench.pressure.mayGrow(a))
+  t.notOk(bench.pressure.mayGrow(b))
+  bench.pressure.waitForDisk(b)
+  bench.pressure.settles(a)
+  await Promise.resolve()
+  t.same(bench.asked(), ['room b'])
+  t.ok(bench.pressure.mayGrow(b))
+})
