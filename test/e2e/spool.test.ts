@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { readdirSync } from 'node:fs'
+import { mkdirSync, readdirSync, rmdirSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
 import { assertClean, type Running, startCauseway } from '../support/causeway.ts'
 import { configText } from '../support/config-text.ts'
@@ -199,6 +200,39 @@ t.test('a folder that is not there: 503 for what does not fit into memory', asyn
   await untilNothingHeld(broken)
   client.destroy()
 })
+
+t.test(
+  'a folder that breaks while it runs: what has a file goes on, what fits into memory is served',
+  async t => {
+    const fragile = join(t.testdir(), 'spool')
+    mkdirSync(fragile)
+    const running = await startCauseway(t, { config: config().replace(folder, fragile) })
+    const begun = await begin('/begun', big.length, running)
+    begun.send(big.subarray(0, 4 * MIB))
+    await running.metric('causeway_spool_file_bytes', {}, value => value > 0)
+    rmdirSync(fragile)
+    const refused = await begin('/broken', big.length, running)
+    refused.send(big)
+    t.equal((await refused.response('POST')).status, 503)
+    t.match(await running.accessOf('/broken'), {
+      end: 'spool_failed',
+      detail: /^server\.spool\.folder: ENOENT/,
+    })
+    t.equal((await ask(running.port(), post('/broken-small', 'fits'))).status, 200)
+    begun.send(big.subarray(4 * MIB))
+    t.equal((await begun.response('POST')).status, 200)
+    t.equal(hash(upstream.seen('/begun')[0]?.body ?? Buffer.alloc(0)), hash(big))
+    await running.line('who looks after it to say so', line =>
+      String(line['msg']).startsWith('spool folder cannot be used'),
+    )
+    mkdirSync(fragile)
+    const again = await begin('/whole-again', big.length, running)
+    again.send(big)
+    t.equal((await again.response('POST')).status, 200, 'and when it is there again all is as before')
+    await untilNothingHeld(running)
+    for (const client of [begun, refused, again]) client.destroy()
+  },
+)
 
 t.test('a body that is here can be sent again: to another endpoint, and on another connection', async t => {
   const [dead, alive] = [await RecordingUpstream.start(t), await RecordingUpstream.start(t)]
