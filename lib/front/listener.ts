@@ -47,6 +47,11 @@ const AT = LISTENER_BLOCK.at
 const TARGET_BYTES = 8 * 1024
 /** Connections that the kernel completes while we are busy; it caps this at net.core.somaxconn. */
 const BACKLOG = 4096
+/**
+ * Sockets that one thread accepts on. In a turn of the event loop libuv accepts one connection of each, so behind thousands of busy ones, whose turns take long, a
+ * newcomer waits for as many turns as others came before it.
+ */
+const SOCKETS = 8
 
 /** An address that this thread accepts on. Its settings change in place, so a reload closes nothing. */
 export class Listener implements EntranceHost {
@@ -63,7 +68,7 @@ export class Listener implements EntranceHost {
   tls: TlsContexts | undefined = undefined
   readonly #row: number
   readonly #hooks: ListenerHooks
-  readonly #server: Server
+  readonly #servers: readonly Server[]
   readonly #entrance = new Entrance(this)
   readonly #connections = new Set<ClientConnection>()
   #inflight = 0
@@ -82,9 +87,9 @@ export class Listener implements EntranceHost {
     this.#row = placement.row
     this.#hooks = hooks
     this.memory = hooks.memory
-    this.#server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, socket =>
-      this.#accept(socket),
-    )
+    const options = { allowHalfOpen: true, noDelay: true, pauseOnConnect: true }
+    const count = config.address.kind === 'tcp' ? SOCKETS : 1
+    this.#servers = Array.from({ length: count }, () => createServer(options, socket => this.#accept(socket)))
   }
 
   /** Client connections open in this thread. */
@@ -104,16 +109,18 @@ export class Listener implements EntranceHost {
 
   /** Binds; rejects with the system's error when the address cannot be had. */
   async listen(): Promise<void> {
-    const server = this.#server
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject)
-      server.listen(listenOptions(this.config.address), () => {
-        server.off('error', reject)
-        resolve()
-      })
-    })
+    try {
+      for (const server of this.#servers) await listening(server, this.config.address)
+    } catch (error) {
+      this.#close()
+      throw error
+    }
     // Out of file descriptors: the connection is refused, accepting goes on.
-    server.on('error', () => this.#countRejected('fd'))
+    for (const server of this.#servers) server.on('error', () => this.#countRejected('fd'))
+  }
+
+  #close(): void {
+    for (const server of this.#servers) server.close()
   }
 
   /** New settings for the same address; open connections see them at their next request. */
@@ -132,13 +139,13 @@ export class Listener implements EntranceHost {
   /** Stops accepting; idle connections go now, the others with `Connection: close` after their answer. */
   drain(): void {
     this.draining = true
-    this.#server.close()
+    this.#close()
     for (const connection of this.#connections) connection.drain()
   }
 
   /** Cuts what is left. */
   destroy(): void {
-    this.#server.close()
+    this.#close()
     for (const connection of [...this.#connections]) connection.destroy('SHUTDOWN')
   }
 
@@ -280,6 +287,16 @@ function isForAnother(serverName: string | undefined, hostname: string): boolean
 
 function headLimitsOf({ limits }: ListenerConfig): HeadLimits {
   return { headersBytes: limits.headersBytes, headerCount: limits.headerCount, targetBytes: TARGET_BYTES }
+}
+
+async function listening(server: Server, address: Address): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(listenOptions(address), () => {
+      server.off('error', reject)
+      resolve()
+    })
+  })
 }
 
 function listenOptions(address: Address): object {
