@@ -239,8 +239,9 @@ export class SpoolLog implements PressedLog {
       this.#spool.pressure.hasDisk(this)
       return true
     }
-    if (!must) return false
-    if (kind === 'passing' || this.#settled || wanted > this.#spool.diskBytes) {
+    // What is patient and whole may stay where it is: nothing comes on top.
+    if (!must || (kind === 'patient' && this.#settled)) return false
+    if (kind === 'passing' || wanted > this.#spool.diskBytes) {
       this.#owner.spoolFailed('server.spool.disk is used up')
       return false
     }

@@ -28,6 +28,8 @@ const READ_BYTES = 64 * 1024
 const MAX_WRITING = 16
 /** A request is refused once nothing has come free for so long: those who hold the room do not get on. */
 const PATIENCE_MS = 10_000
+/** Two ticks that lie further apart than this say that the thread, or the machine, stood still: nobody waited in that time. */
+const MOST_BETWEEN_TICKS_MS = 1000
 
 /**
  * Who waits when memory is short, or room in files. Nobody is served at the cost of the bound: all that take bytes are stopped at once, the oldest go
@@ -47,7 +49,9 @@ export class SpoolPressure {
   #tight = false
   #writing = 0
   #relaxing = false
+  /** Time in which the thread has run, as told by its ticks. */
   #nowMs = 0
+  #tickedMs: number | undefined = undefined
   /** When somebody last got on who had waited. */
   #movedMs = Number.NEGATIVE_INFINITY
 
@@ -127,7 +131,8 @@ export class SpoolPressure {
 
   /** Told at every tick of the thread: other threads give back as well. */
   ticked(nowMs: number): void {
-    this.#nowMs = nowMs
+    this.#nowMs += Math.min(nowMs - (this.#tickedMs ?? nowMs), MOST_BETWEEN_TICKS_MS)
+    this.#tickedMs = nowMs
     if (this.#waiting.size === 0 && this.#diskLine.size === 0) {
       if (this.#tight) this.#relax()
       return
@@ -172,9 +177,17 @@ export class SpoolPressure {
     if (this.#tight && freeBytes >= memoryTotalBytes * CALM_SHARE) this.#tight = false
     if (this.#tight) this.#evict()
     else this.#goOn(Math.max(1, Math.floor((freeBytes - memoryTotalBytes * TIGHT_SHARE) / READ_BYTES)))
+    this.#shareDisk()
+  }
+
+  /** In the order of asking; and whoever of unknown length is the oldest, wherever it stands: those before it may be waiting for what it holds. */
+  #shareDisk(): void {
     for (const log of [...this.#diskLine.keys()]) {
       log.diskRoom()
-      if (this.#diskLine.has(log)) return
+      if (!this.#diskLine.has(log)) continue
+      const [oldest] = this.#growing
+      if (oldest !== undefined && oldest !== log && this.#diskLine.has(oldest)) oldest.diskRoom()
+      return
     }
   }
 
@@ -190,10 +203,13 @@ export class SpoolPressure {
     }
   }
 
+  /** What one leaves behind may let the others get on. */
   #giveUp(line: ReadonlyMap<PressedLog, number>): void {
     for (const [log, sinceMs] of [...line]) {
+      if (!line.has(log)) continue
       if (this.#nowMs - Math.max(sinceMs, this.#movedMs) < PATIENCE_MS) return
       log.giveUp()
+      if (!line.has(log)) this.#relax()
     }
   }
 }
