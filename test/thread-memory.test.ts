@@ -24,9 +24,10 @@ t.test('a thread that works pauses for nobody, unless memory is short', async t 
 })
 
 t.test('an idle thread compacts a heap of which much is free and none of it comes back', async t => {
-  const scattered = { scatteredBytes: 17 * MIB, sinceCompactedMs: 60_000, busy: 0.01 }
+  const scattered = { scatteredBytes: 17 * MIB, leftBytes: MIB, sinceCompactedMs: 60_000, busy: 0.01 }
   t.ok(mayCompact(scattered))
   t.notOk(mayCompact({ ...scattered, scatteredBytes: 5 * MIB }), 'not for a little')
+  t.notOk(mayCompact({ ...scattered, leftBytes: 12 * MIB }), 'not where the last time left as much')
   t.notOk(mayCompact({ ...scattered, sinceCompactedMs: 5000 }), 'not again and again')
   t.notOk(mayCompact({ ...scattered, busy: 0.3 }), 'not while others wait')
 })

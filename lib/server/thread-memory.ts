@@ -41,6 +41,8 @@ export function mayCollect(look: ThreadLook): boolean {
 export interface ScatteredLook {
   /** Memory of the old space that is free, on pages that are not. */
   readonly scatteredBytes: number
+  /** What the last compaction left of it: the next would do no better. */
+  readonly leftBytes: number
   readonly sinceCompactedMs: number
   readonly busy: number
 }
@@ -49,8 +51,9 @@ export interface ScatteredLook {
  * Is it time to compact? What is collected leaves pages of which a little is still in use, and V8 gives only empty ones back: after thousands of clients that came
  * together half of the heap stays resident with nothing in it.
  */
-export function mayCompact({ scatteredBytes, sinceCompactedMs, busy }: ScatteredLook): boolean {
-  return scatteredBytes >= SCATTERED_BYTES && sinceCompactedMs >= COMPACT_EVERY_MS && busy < IDLE_SHARE
+export function mayCompact({ scatteredBytes, leftBytes, sinceCompactedMs, busy }: ScatteredLook): boolean {
+  if (scatteredBytes - leftBytes < SCATTERED_BYTES) return false
+  return sinceCompactedMs >= COMPACT_EVERY_MS && busy < IDLE_SHARE
 }
 
 /** V8's collections, the second with compaction. */
@@ -67,6 +70,7 @@ export class ThreadMemory {
   #lookedMs = 0
   #collectedMs = 0
   #compactedMs = Number.NEGATIVE_INFINITY
+  #leftBytes = 0
   #leastBytes = Number.POSITIVE_INFINITY
 
   /** `collector`: for tests. */
@@ -102,8 +106,10 @@ export class ThreadMemory {
   /** At a look of its own: one pause may be over before the next begins. */
   #compact(nowMs: number, busy: number): void {
     const sinceCompactedMs = nowMs - this.#compactedMs
-    if (!mayCompact({ scatteredBytes: scatteredBytes(), sinceCompactedMs, busy })) return
+    const look = { scatteredBytes: scatteredBytes(), leftBytes: this.#leftBytes, sinceCompactedMs, busy }
+    if (!mayCompact(look)) return
     this.#collector.compact()
+    this.#leftBytes = scatteredBytes()
     this.#compactedMs = nowMs
     this.#leastBytes = this.#look()
   }
