@@ -21,6 +21,8 @@ t.test('clients never get the last descriptors', async t => {
   t.equal(allowedUnder(40), 8, 'some clients are always served')
   const fewer = more - allowedUnder(1000, 17)
   t.ok(fewer === 100 || fewer === 101, `${fewer}: nine tenths of what 16 threads open themselves`)
+  const listening = allowedUnder(100_000) - allowedUnder(100_000, 17)
+  t.ok(listening === 201 || listening === 202, `${listening}: they listen on more where clients may be many`)
 })
 
 t.test('files of bodies that wait may have half of the reserve, never the rest of it', async t => {

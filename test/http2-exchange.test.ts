@@ -14,7 +14,7 @@ import { FieldList } from '../lib/http/field-list.ts'
 import { RequestIds } from '../lib/http/request-ids.ts'
 import { Http2Client } from './support/http2-client.ts'
 import { requestBlock } from './support/http2-fields.ts'
-import { data, FLAG, headers } from './support/http2-frames.ts'
+import { data, FLAG, headers, SETTING, windowUpdate } from './support/http2-frames.ts'
 import { RawHttp2Client } from './support/raw-http2-client.ts'
 import { HandClock, threadEnv } from './support/static-site.ts'
 import { until } from './support/until.ts'
@@ -178,3 +178,37 @@ t.test('a body that nobody has asked for is let go with its exchange', async t =
   t.equal(memory.slotBytes, 0)
   t.equal(memory.usedBytes, 0)
 })
+
+t.test(
+  'a client that opens no window is given a probe, and nothing is made ready for it before that has left',
+  async t => {
+    const rooms: number[] = []
+    let drained = 0
+    const { port, memory } = await front(t, exchange => {
+      const more = () => {
+        const room = exchange.room(65_536)
+        rooms.push(room)
+        if (room > 0 && exchange.write(Buffer.alloc(room), 0, room)) more()
+        exchange.flush()
+      }
+      exchange.attach({
+        answerDrained: () => {
+          drained += 1
+          more()
+        },
+        clientGone: () => {},
+      })
+      exchange.begin({ ...HEAD, length: 1_000_000 })
+      more()
+    })
+    const client = await RawHttp2Client.connect(port, [[SETTING.initialWindowSize, 0]])
+    t.teardown(() => client.destroy())
+    const stream = client.get('/')
+    await until('the probe to wait', () => memory.usedBytes >= 4096)
+    t.same(rooms, [4096, 0])
+    t.equal(drained, 0)
+    client.send(windowUpdate(stream, 50_000))
+    await until('the rest of the window to be used', () => rooms.length >= 4)
+    t.equal(rooms[2], 50_000 - 4096)
+  },
+)

@@ -215,6 +215,30 @@ t.test('switched off it holds nothing', async t => {
   t.equal(bench.attempt.resumed, 1)
 })
 
+t.test(
+  'switched off, or live: of what was read the client gets what it takes, and the rest lies in the account of bodies',
+  async t => {
+    for (const setup of [{ maxBytes: 0 }, { fields: [['Content-Type', 'text/event-stream']] }] as const) {
+      const bench = new Bench(t, setup)
+      const bytes = randomBytes(100 * KIB)
+      t.notOk(bench.give(bytes))
+      t.equal(bench.exchange.body.length, 64 * KIB - 1)
+      t.ok((bench.held[0] as number) > 36 * KIB, `${bench.held[0]} bytes in memory`)
+      bench.pass(LONG_MS)
+      t.equal(bench.held[1], 0, 'nothing in files')
+      bench.exchange.drain()
+      t.ok(bench.exchange.body.equals(bytes))
+      t.same(bench.held, [0, 0])
+      t.equal(bench.attempt.resumed, 1)
+      t.same(
+        SPOOL_OUTCOMES.map(name => bench.outcome(name)),
+        [0, 0, 0, 0],
+        'that is no answer read ahead',
+      )
+    }
+  },
+)
+
 t.test('at its limit the app waits until the client has taken what is held', async t => {
   const bench = new Bench(t, { maxBytes: 200 * KIB })
   const bytes = randomBytes(2 * MIB)

@@ -8,12 +8,15 @@ export interface DescriptorLimits {
   readonly all: number
 }
 
+/** Clients that may be sent away: all without a request, or only those that have had one. */
+export type Idlers = 'all' | 'served'
+
 /** What a thread can close to make room. Each gives back one descriptor; false if there is nothing of the kind. */
 export interface Closable {
   /** A connection to an app on which nothing runs: it costs less to make anew than a client's. */
   closeResting(): boolean
   /** The client's connection that has been without a request longest. */
-  closeIdlest(): boolean
+  closeIdlest(whom: Idlers): boolean
 }
 
 const UNLIMITED: DescriptorLimits = { clients: Number.POSITIVE_INFINITY, all: Number.POSITIVE_INFINITY }
@@ -47,6 +50,11 @@ export class Descriptors {
     this.#shared = shared
     this.#thread = thread
     this.#limits = limits
+  }
+
+  /** Client connections that the process may have. */
+  get mostClients(): number {
+    return this.#limits.clients
   }
 
   /** How many more may be taken for what clients ask. */
@@ -86,17 +94,17 @@ export class Descriptors {
     this.#shared.descriptors.miss()
   }
 
-  /** Called from time to time: does what other threads want. */
+  /** Called from time to time: does what other threads want. A newcomer of this thread is no worse than that for which they want it. */
   look(): void {
     const { descriptors } = this.#shared
     if (descriptors.learnMissed(this.#thread)) this.closable.closeResting()
     for (let wanted = descriptors.learnWanted(this.#thread); wanted > 0; wanted -= 1)
-      if (descriptors.taken <= this.#limits.clients || !this.closable.closeIdlest()) return
+      if (descriptors.taken <= this.#limits.clients || !this.closable.closeIdlest('served')) return
   }
 
   #takeWithin(most: number): boolean {
     const { descriptors } = this.#shared
-    if (descriptors.taken < most || this.closable.closeResting() || this.closable.closeIdlest())
+    if (descriptors.taken < most || this.closable.closeResting() || this.closable.closeIdlest('all'))
       return this.#take(true)
     descriptors.want(this.#thread)
     return this.#take(descriptors.taken < most + MOST_OWED)

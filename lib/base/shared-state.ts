@@ -286,8 +286,9 @@ export class SharedState extends VitalWords {
   }
 
   #isOverdue(upstream: number, thread: number): boolean {
-    const at = this.#waitAt(upstream, thread) + WAIT.overdue
-    return Atomics.load(this.#words, at) === this.looks(upstream, thread)
+    const overdue = Atomics.load(this.#words, this.#waitAt(upstream, thread) + WAIT.overdue)
+    // Nought is what both counts are before anything has happened.
+    return overdue !== 0 && overdue === this.looks(upstream, thread)
   }
 
   /** The thread whose turn it is, leaving out one; undefined if nobody waits there for whichever slot comes free. */

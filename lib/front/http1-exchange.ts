@@ -208,6 +208,11 @@ export class Http1Exchange implements Exchange {
     return at === stop ? end : at
   }
 
+  /** The kernel says how much it takes: `write` tells. */
+  room(wanted: number): number {
+    return wanted
+  }
+
   #offerChunk(bytes: Uint8Array, start: number, end: number): number {
     if (this.#chunkOwed === 0) {
       this.#write(chunkHead(end - start))

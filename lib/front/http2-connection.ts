@@ -1,10 +1,10 @@
-import { randomBytes } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { ByteStream, type ByteStreamOwner } from '../base/byte-stream.ts'
 import type { ErrorCode } from '../base/errors.ts'
 import type { Deadline } from '../base/timers.ts'
 import type { ClientFacts } from '../http/exchange.ts'
 import type { ExchangeRecord } from '../http/record.ts'
+import { newWebSocketKey } from '../http/websocket.ts'
 import { CODE, goawayFrame, resetFrame, windowFrame } from '../wire/http2-frames.ts'
 import { type Http2Request, isMalformed, listBytes, readHttp2Head } from '../wire/http2-head.ts'
 import type { Refusal } from '../wire/refusal.ts'
@@ -12,7 +12,7 @@ import { originAt, recordAt } from './arrival.ts'
 import { ConnectionMemory } from './client-memory.ts'
 import type { ClientConnection, ConnectionHost } from './connection-host.ts'
 import { FloodBudget } from './flood-budget.ts'
-import { Http2Exchange, type Http2Wire } from './http2-exchange.ts'
+import { Http2Exchange } from './http2-exchange.ts'
 import { greeting } from './http2-greeting.ts'
 import { Http2Receiver, type ReceiverOwner } from './http2-receiver.ts'
 import { answerRefused, isHead } from './http2-refusal.ts'
@@ -20,6 +20,7 @@ import { Http2Sender } from './http2-sender.ts'
 import { Http2Stream, NOBODY, STREAM_WINDOW, type StreamHost } from './http2-stream.ts'
 import { StreamWatch } from './http2-stream-watch.ts'
 import { StreamTable } from './http2-streams.ts'
+import type { Http2Wire } from './http2-wire.ts'
 import { IdlePlace, type MayIdle } from './idle-list.ts'
 import { refusedFacts } from './refusal.ts'
 
@@ -234,7 +235,7 @@ export class Http2Connection
     if (this.#phase !== 'open' || this.#streams.size >= this.#mostStreams) return this.#refuseStream(id)
     const headBytes = listBytes(pairs)
     if (!this.#admits(STREAM_BYTES + headBytes)) return this.#refuseStream(id)
-    const head = readHttp2Head(pairs, { endStream: ends, newKey }, this.host.headLimits)
+    const head = readHttp2Head(pairs, { endStream: ends, newKey: newWebSocketKey }, this.host.headLimits)
     if ('refused' in head) this.#refuse(id, head, pairs, ends)
     else this.#begin(this.#open(id, ends), head, ends, headBytes)
   }
@@ -393,8 +394,4 @@ export class Http2Connection
   #is(phase: Phase): boolean {
     return this.#phase === phase
   }
-}
-
-function newKey(): string {
-  return randomBytes(16).toString('base64')
 }

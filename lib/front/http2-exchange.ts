@@ -17,7 +17,6 @@ import type { ExchangeRecord } from '../http/record.ts'
 import { CODE } from '../wire/http2-frames.ts'
 import type { Http2Request } from '../wire/http2-head.ts'
 import { NO_BODY, type WatchedBody } from './body-watch.ts'
-import type { ConnectionHost } from './connection-host.ts'
 import { errorAnswer } from './error-answer.ts'
 import {
   answerPairs,
@@ -31,34 +30,8 @@ import {
 import { Http2Body } from './http2-body.ts'
 import type { Http2Stream, StreamOwner } from './http2-stream.ts'
 import { Http2Tunnel } from './http2-tunnel.ts'
+import type { Http2Arrival, Http2Wire } from './http2-wire.ts'
 import { detachRecord, loggedBytes, loggedOrigin, loggedRequest } from './logged-request.ts'
-
-/** What an exchange needs of its connection. */
-export interface Http2Wire {
-  readonly host: ConnectionHost
-  readonly client: ClientFacts
-  /** The exchange is over; its stream may still have to deliver. */
-  finished(exchange: Http2Exchange): void
-  /** The stream is gone. */
-  gone(exchange: Http2Exchange, reset: boolean): void
-  /** Exchanges of the connection whose stream is open. */
-  readonly running: number
-  /** What the client did has cost its stream. */
-  misled(): void
-  /** Bytes of DATA that could leave on this stream now. */
-  room(stream: Http2Stream): number
-}
-
-/** What came with a request. */
-export interface Http2Arrival {
-  readonly request: Http2Request
-  readonly origin: Origin
-  readonly record: ExchangeRecord
-  /** No body follows. */
-  readonly endStream: boolean
-  /** What stands for its head in the account of memory. */
-  readonly headBytes: number
-}
 
 /**
  * none: no head yet. length, open: a body of known or unknown length. discard: a body that may not be sent (HEAD, 204, 205, 304). tunnel: no
@@ -209,13 +182,18 @@ export class Http2Exchange implements Exchange, StreamOwner {
   offer(bytes: Uint8Array, start: number, end: number): number {
     if (this.#ended || this.#writing === 'discard' || this.#writing === 'none') return end
     const wanted = this.#writing === 'length' ? Math.min(end - start, this.#owed) : end - start
-    const { queued } = this.stream
-    const least = queued === 0 ? PROBE_BYTES : 0
-    const size = Math.min(wanted, Math.max(least, this.#wire.room(this.stream) - queued))
+    const size = this.#roomFor(wanted)
     if (size > 0) this.write(bytes, start, start + size)
     if (size === wanted) return end
     this.stream.waitUntilSent()
     return start + size
+  }
+
+  room(wanted: number): number {
+    if (this.#ended || this.#writing === 'discard') return wanted
+    const room = this.#roomFor(wanted)
+    if (room === 0) this.stream.waitUntilSent()
+    return room
   }
 
   writeText(text: string): boolean {
@@ -339,6 +317,13 @@ export class Http2Exchange implements Exchange, StreamOwner {
     this.#mayTrail = this.#writing !== 'discard' && this.request.fields.has(FIELD.te)
     if (areCarried(head.fields)) this.stream.begin(pairs)
     else this.fail('INTERNAL', 'a field of HTTP/1.1')
+  }
+
+  /** With nothing queued a little is taken whatever the windows say: that it leaves is how its owner learns that they are open. */
+  #roomFor(wanted: number): number {
+    const { queued } = this.stream
+    const least = queued === 0 ? PROBE_BYTES : 0
+    return Math.min(wanted, Math.max(least, this.#wire.room(this.stream) - queued))
   }
 
   #put(bytes: Buffer): boolean {

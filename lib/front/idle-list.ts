@@ -1,5 +1,9 @@
+import type { Idlers } from '../base/descriptors.ts'
+
 /** A connection that may wait between two requests. */
 export interface MayIdle {
+  /** True: its client has said nothing yet, and may be about to. */
+  readonly isNewcomer?: boolean
   /** Closes at once if nothing is under way. False: something is, say an answer that its client has not taken. */
   closeIdle(): boolean
 }
@@ -58,20 +62,23 @@ export class IdleList {
     return this.#oldest?.turn ?? Number.POSITIVE_INFINITY
   }
 
-  /** Closes the one that has waited longest, to make room. False: none could be closed. */
-  closeOldest(): boolean {
-    for (let looks = 0; looks < LOOKS; looks += 1) {
-      const place = this.#oldest
-      if (place === undefined) return false
-      this.remove(place)
-      if (place.connection.closeIdle()) return true
-      this.add(place)
+  /** Closes the one that has waited longest, to make room; `whom`: newcomers too, or only those that have asked for something. False: none could be closed. */
+  closeOldest(whom: Idlers): boolean {
+    let place = this.#oldest
+    for (let looks = 0; looks < LOOKS && place !== undefined; looks += 1) {
+      const next: IdlePlace | undefined = place.after
+      if (whom === 'all' || place.connection.isNewcomer !== true) {
+        this.remove(place)
+        if (place.connection.closeIdle()) return true
+        this.add(place)
+      }
+      place = next
     }
     return false
   }
 }
 
 /** The same for several lists: closes the one that has waited longest in any of them. */
-export function closeIdlestOf(lists: readonly IdleList[]): boolean {
-  return lists.toSorted((a, b) => a.turn - b.turn).some(list => list.closeOldest())
+export function closeIdlestOf(lists: readonly IdleList[], whom: Idlers): boolean {
+  return lists.toSorted((a, b) => a.turn - b.turn).some(list => list.closeOldest(whom))
 }

@@ -7,6 +7,7 @@ import {
   type Rejection,
 } from '../../metrics/blocks.ts'
 import { protocolErrorIndex } from '../../metrics/protocol-errors.ts'
+import { acceptSockets } from '../base/accept-sockets.ts'
 import { HttpDate } from '../base/clock.ts'
 import type { ThreadEnv } from '../base/thread-env.ts'
 import type { Address, ListenerConfig } from '../config/model.ts'
@@ -47,11 +48,6 @@ const AT = LISTENER_BLOCK.at
 const TARGET_BYTES = 8 * 1024
 /** Connections that the kernel completes while we are busy; it caps this at net.core.somaxconn. */
 const BACKLOG = 4096
-/**
- * Sockets that one thread accepts on. In a turn of the event loop libuv accepts one connection of each, so behind thousands of busy ones, whose turns take long, a
- * newcomer waits for as many turns as others came before it.
- */
-const SOCKETS = 8
 
 /** An address that this thread accepts on. Its settings change in place, so a reload closes nothing. */
 export class Listener implements EntranceHost {
@@ -88,7 +84,7 @@ export class Listener implements EntranceHost {
     this.#hooks = hooks
     this.memory = hooks.memory
     const options = { allowHalfOpen: true, noDelay: true, pauseOnConnect: true }
-    const count = config.address.kind === 'tcp' ? SOCKETS : 1
+    const count = config.address.kind === 'tcp' ? acceptSockets(env.descriptors.mostClients) : 1
     this.#servers = Array.from({ length: count }, () => createServer(options, socket => this.#accept(socket)))
   }
 
@@ -220,7 +216,7 @@ export class Listener implements EntranceHost {
   #accept(socket: Socket): void {
     const { cells } = this.env
     cells.add(this.#row + AT.connections, 1)
-    if (this.connectionsEverywhere >= this.config.limits.connections && !this.idle.closeOldest())
+    if (this.connectionsEverywhere >= this.config.limits.connections && !this.idle.closeOldest('all'))
       return this.#reject(socket, 'limit')
     const client = this.#factsOf(socket)
     if (client === undefined) return forget(socket)

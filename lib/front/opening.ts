@@ -25,6 +25,7 @@ export interface OpeningReader {
  * `timeouts.handshake`, from the accept on, however its bytes dribble. As long as none has come it makes room for others.
  */
 export class Opening implements ClientConnection, Deadline, MayIdle {
+  readonly isNewcomer = true
   dueMs = Number.POSITIVE_INFINITY
   slot: number | undefined = undefined
   readonly socket: Socket

@@ -61,6 +61,11 @@ export interface Exchange {
    * keeps until `owner.answerDrained`, and offers again: so it is the caller who says where bytes wait for a slow client.
    */
   offer(bytes: Uint8Array, start: number, end: number): number
+  /**
+   * How many of `wanted` bytes are worth having ready for `write`: no more than the client's windows let go, and a little. 0: none, until `owner.answerDrained`. So what
+   * can be read again need not wait in memory for a client that takes nothing.
+   */
+  room(wanted: number): number
   /** The same for text of latin1 characters. */
   writeText(text: string): boolean
   /** Sends what was given so far. To be called when no more will follow in this turn. */

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { FIELD } from './field-ids.ts'
 import type { FieldList } from './field-list.ts'
 import type { RequestHead, ResponseHead } from './message.ts'
@@ -34,6 +34,11 @@ export function switchFault(head: ResponseHead, key: string): string | undefined
   if (fields.joined(FIELD['sec-websocket-accept']) !== acceptOf(key))
     return '101 with a wrong Sec-WebSocket-Accept'
   return undefined
+}
+
+/** A key for a handshake of our own, for a client whose protocol has none (RFC 8441 5.1). */
+export function newWebSocketKey(): string {
+  return randomBytes(16).toString('base64')
 }
 
 /** Sec-WebSocket-Accept of a key (RFC 6455 4.2.2). */

@@ -46,8 +46,6 @@ export class Forwarding implements Job, ExchangeOwner {
   #ahead: ReadAhead | undefined = undefined
   /** The answer's fields, as the app gave them. */
   #fields: FieldList | undefined = undefined
-  /** May what the client does not take of the answer wait here? Asked only of long ones. */
-  #holds: boolean | undefined = undefined
   /** The client gets a file that the app has named; what the app sends besides is nobody's. */
   #handedOver = false
 
@@ -146,7 +144,7 @@ export class Forwarding implements Job, ExchangeOwner {
     if (this.#handedOver) return true
     if (this.#ahead !== undefined) return this.#ahead.take(bytes, start, end)
     // A short answer leaves in one piece with its head; of a long one nothing is given that the client does not take.
-    if (this.record.bytesOut + end - start <= SHORT_BYTES || !this.#mayHold())
+    if (this.record.bytesOut + end - start <= SHORT_BYTES)
       return this.#exchange.write(bytes, start, end) || this.#clientSlow(bytes, end, end)
     const at = this.#exchange.offer(bytes, start, end)
     return at === end || this.#clientSlow(bytes, at, end)
@@ -188,15 +186,11 @@ export class Forwarding implements Job, ExchangeOwner {
     attempt?.cancel()
   }
 
-  #mayHold(): boolean {
-    this.#holds ??= this.#site.room.maxBytes > 0 && this.#fields !== undefined && !isLive(this.#fields)
-    return this.#holds
-  }
-
   /** False: the app has to wait. */
   #clientSlow(bytes: Uint8Array, start: number, end: number): boolean {
-    if (!this.#mayHold()) return false
-    this.#ahead = new ReadAhead(this.#exchange, this.#attempt, this.#site.room)
+    const { room } = this.#site
+    const isHeld = this.#fields !== undefined && !isLive(this.#fields)
+    this.#ahead = new ReadAhead(this.#exchange, this.#attempt, isHeld ? room : { ...room, maxBytes: 0 })
     return this.#ahead.clientSlow(bytes, start, end)
   }
 

@@ -13,7 +13,7 @@ import { SpoolReader, type SpoolSink } from './spool-reader.ts'
 export interface ReadAheadRoom {
   readonly spool: Spool
   readonly env: ThreadEnv
-  /** Bytes of one answer; 0: none. */
+  /** Bytes of one answer; 0: what has been read when the client turns out to be slow waits for it, and the app with it. */
   readonly maxBytes: number
 }
 
@@ -72,7 +72,8 @@ export class ReadAhead implements SpoolSink, SpoolLogOwner, Deadline {
 
   /** The client does not take bytes[start, end) now. False: the app has to wait. */
   clientSlow(bytes: Uint8Array, start: number, end: number): boolean {
-    if (this.#patienceMs <= 0 && !this.#room.spool.pressure.tight) this.#state = 'holding'
+    const { spool, maxBytes } = this.#room
+    if (maxBytes > 0 && this.#patienceMs <= 0 && !spool.pressure.tight) this.#state = 'holding'
     else this.#wait()
     return this.#keep(bytes, start, end)
   }
@@ -87,7 +88,7 @@ export class ReadAhead implements SpoolSink, SpoolLogOwner, Deadline {
   #wait(): void {
     this.#state = 'waiting'
     this.#waitsSinceMs = this.#room.env.clock.now()
-    this.#room.env.timers.armSoon(this, Math.max(0, this.#patienceMs))
+    if (this.#room.maxBytes > 0) this.#room.env.timers.armSoon(this, Math.max(0, this.#patienceMs))
   }
 
   /** No more bytes in this turn. */

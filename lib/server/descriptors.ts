@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs'
+import { acceptSockets } from '../base/accept-sockets.ts'
 import type { DescriptorLimits } from '../base/descriptors.ts'
 import type { Snapshot } from '../config/model.ts'
 
@@ -21,7 +22,7 @@ const ADMIN_SHARE = 0.25
 /** What is still to be opened when `maxConnections` counts what is open. */
 export interface ToBeOpened {
   readonly threads: number
-  /** Each is opened by every thread. */
+  /** Each is opened by every thread, once or on several sockets. */
   readonly listeners: number
 }
 
@@ -34,12 +35,18 @@ export function maxConnections({ threads, listeners }: ToBeOpened): number {
     const limits = readFileSync('/proc/self/limits', 'latin1')
     const soft = /^Max open files\s+(\d+)/m.exec(limits)?.[1]
     if (soft === undefined) return Number.POSITIVE_INFINITY
-    const open = readdirSync('/proc/self/fd').length + threads * (THREAD_OWN + listeners)
-    const free = Number(soft) - open
-    return Math.max(LEAST, Math.floor(free - Math.max(RESERVE, free * RESERVE_SHARE)))
+    const open = readdirSync('/proc/self/fd').length + threads * THREAD_OWN
+    const clients = (sockets: number) => clientsAmong(Number(soft) - open - threads * listeners * sockets)
+    const most = clients(1)
+    const sockets = acceptSockets(most)
+    return sockets === 1 ? most : clients(sockets)
   } catch {
     return Number.POSITIVE_INFINITY
   }
+}
+
+function clientsAmong(free: number): number {
+  return Math.max(LEAST, Math.floor(free - Math.max(RESERVE, free * RESERVE_SHARE)))
 }
 
 /** What the process may have open for its traffic; `clients`: what `maxConnections` allows. */

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { EXCHANGE_BLOCK, PRIORITIES, SHED_CAUSES } from '../../metrics/blocks.ts'
 import { Upstream, type UpstreamObserver } from '../../upstreams/upstream.ts'
-import type { Closable } from '../base/descriptors.ts'
+import type { Closable, Idlers } from '../base/descriptors.ts'
 import { Periodic } from '../base/periodic.ts'
 import type { ThreadEnv } from '../base/thread-env.ts'
 import type { ListenerConfig, Priority, Snapshot } from '../config/model.ts'
@@ -150,8 +150,9 @@ export class Runtime implements ListenerHooks, Closable {
     return false
   }
 
-  closeIdlest(): boolean {
-    return closeIdlestOf(this.#all().map(({ idle }) => idle))
+  closeIdlest(whom: Idlers): boolean {
+    const lists = this.#all().map(({ idle }) => idle)
+    return closeIdlestOf(lists, whom)
   }
 
   finished(exchange: ExchangeFacts): void {

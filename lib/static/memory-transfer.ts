@@ -25,7 +25,8 @@ export class MemoryTransfer implements Paced {
   /** Goes on; also to be called when the client has taken what it was given. */
   resume(): void {
     while (!this.#stopped && this.#at < this.#end) {
-      const wanted = Math.min(CHUNK_BYTES, this.#end - this.#at)
+      const wanted = this.#exchange.room(Math.min(CHUNK_BYTES, this.#end - this.#at))
+      if (wanted === 0) return
       const count = this.#pace === undefined ? wanted : this.#pace.take(wanted, this)
       if (count === 0 || !this.#send(count)) return
     }

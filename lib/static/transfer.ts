@@ -39,7 +39,8 @@ export class Transfer implements Paced {
   /** Reads on; also to be called when the client has taken what it was given. */
   resume(): void {
     if (this.#reading !== undefined || this.#closed || this.#at >= this.#end) return
-    const wanted = Math.min(CHUNK_BYTES, this.#end - this.#at)
+    const wanted = this.#exchange.room(Math.min(CHUNK_BYTES, this.#end - this.#at))
+    if (wanted === 0) return
     const count = this.#pace === undefined ? wanted : this.#pace.take(wanted, this)
     if (count === 0) return
     const buffer = spare.pop() ?? Buffer.allocUnsafeSlow(CHUNK_BYTES)

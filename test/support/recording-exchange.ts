@@ -151,6 +151,10 @@ export class RecordingExchange implements Exchange {
     return stop
   }
 
+  room(wanted: number): number {
+    return wanted
+  }
+
   writeText(text: string): boolean {
     return this.#take(Buffer.from(text, 'latin1'))
   }
