@@ -184,6 +184,7 @@ t.test(
   async t => {
     const rooms: number[] = []
     let drained = 0
+    let gone = false
     const { port, memory } = await front(t, exchange => {
       const more = () => {
         const room = exchange.room(65_536)
@@ -196,13 +197,15 @@ t.test(
           drained += 1
           more()
         },
-        clientGone: () => {},
+        clientGone: () => {
+          gone = true
+        },
       })
       exchange.begin({ ...HEAD, length: 1_000_000 })
       more()
     })
     const client = await RawHttp2Client.connect(port, [[SETTING.initialWindowSize, 0]])
-    t.teardown(() => client.destroy())
+    t.teardown(() => client.reset())
     const stream = client.get('/')
     await until('the probe to wait', () => memory.usedBytes >= 4096)
     t.same(rooms, [4096, 0])
@@ -210,5 +213,8 @@ t.test(
     client.send(windowUpdate(stream, 50_000))
     await until('the rest of the window to be used', () => rooms.length >= 4)
     t.equal(rooms[2], 50_000 - 4096)
+    // With a FIN alone it could still want its answer.
+    client.reset()
+    await until('the exchange to be given up', () => gone)
   },
 )
