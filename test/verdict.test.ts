@@ -1,8 +1,9 @@
 import t from 'tap'
 import type { EndpointState } from '../lib/server/endpoint-entry.ts'
 import type { ReloadResult } from '../lib/server/reloads.ts'
-import type { RouteStatus, SpoolStatus, StatusDocument, UpstreamStatus } from '../lib/server/status.ts'
+import type { RouteStatus, StatusDocument, UpstreamStatus } from '../lib/server/status.ts'
 import { verdictOf } from '../lib/server/verdict.ts'
+import { SPOOL, statusOf } from './support/status-document.ts'
 
 function upstream(name: string, ...states: EndpointState[]): UpstreamStatus {
   const endpoints = states.map((state, i) => ({
@@ -33,47 +34,14 @@ function upstream(name: string, ...states: EndpointState[]): UpstreamStatus {
 
 const refused: ReloadResult = { ok: false, at: '', generation: 1, hash: '', problems: ['x'], warnings: [] }
 
-const SPOOL: SpoolStatus = {
-  folder: '/tmp',
-  problem: null,
-  memory_bytes: 0,
-  memory_limit_bytes: 1,
-  file_bytes: 0,
-  file_limit_bytes: 1,
-}
-
 function routes(closed: readonly string[], open: readonly string[]): RouteStatus[] {
   return [...closed, ...open].map(name => {
     return { name, hosts: [], path: '/', leads_to: 'upstream app', closed: closed.includes(name) }
   })
 }
 
-function status(changes: Partial<StatusDocument>): StatusDocument {
-  return {
-    version: '0.0.0',
-    pid: 1,
-    phase: 'ready',
-    started_at: '2026-01-01T00:00:00.000Z',
-    uptime_s: 1,
-    generation: 1,
-    hash: '',
-    admin: '127.0.0.1:9180',
-    listeners: [],
-    threads: [],
-    thread_restarts: { exit: 0, stuck: 0 },
-    upstreams: [upstream('app', 'up', 'up')],
-    routes: [],
-    tunnels: [],
-    spool: SPOOL,
-    certificates: [],
-    certificate_problems: [],
-    log_problems: [],
-    workers: [],
-    warnings: [],
-    last_reload: null,
-    ...changes,
-  }
-}
+const status = (changes: Partial<StatusDocument>) =>
+  statusOf({ upstreams: [upstream('app', 'up', 'up')], ...changes })
 
 /** Four endpoints that run two requests each. */
 function busy(slots: number | undefined, waiting: number, oldestMs: number): UpstreamStatus {
