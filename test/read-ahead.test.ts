@@ -55,6 +55,7 @@ class Bench {
   readonly attempt = new CountingAttempt()
   readonly exchange: RecordingExchange
   readonly job: Forwarding
+  readonly spool: Spool
 
   constructor(t: Test, setup: Setup = {}) {
     const { maxBytes = 1024 * MIB, diskBytes = 1024 * MIB, folder = t.testdir() } = setup
@@ -64,8 +65,9 @@ class Bench {
     const descriptors = new Descriptors(shared, 0)
     const env = { clock, timers, cells, shared, descriptors, thread: 0, random: Math.random }
     this.exchange = new RecordingExchange({ target: '/', window: 64 * KIB - 1, ...setup.request })
+    this.spool = new Spool(cells, limits, 0)
     this.job = new Forwarding(this.exchange, 0, undefined, {
-      room: { spool: new Spool(cells, limits, 0), env, maxBytes },
+      room: { spool: this.spool, env, maxBytes },
       mount: undefined,
       files: { serve: () => false },
       priority: 'normal',
@@ -238,6 +240,21 @@ t.test(
     }
   },
 )
+
+t.test('a client that takes nothing is the first to go when there is no more memory', async t => {
+  const bench = new Bench(t, { diskBytes: 0 })
+  bench.spool.takeMemory(59 * MIB)
+  t.notOk(bench.give(randomBytes(64 * KIB + 5000)))
+  t.notOk(bench.exchange.ended)
+  bench.spool.takeMemory(4 * MIB)
+  t.notOk(bench.give(randomBytes(64 * KIB)))
+  t.ok(bench.exchange.ended)
+  t.equal(bench.exchange.failure, 'SPOOL_FAILED')
+  t.match(bench.exchange.record.detail, /server\.spool\.memory_total is used up/)
+  t.equal(bench.attempt.cancelled, 1)
+  t.equal(bench.held[0], 63 * MIB, 'it has given back what it had')
+  t.equal(bench.outcome('full'), 1)
+})
 
 t.test('at its limit the app waits until the client has taken what is held', async t => {
   const bench = new Bench(t, { maxBytes: 200 * KIB })

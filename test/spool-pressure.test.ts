@@ -9,7 +9,7 @@ const PLENTY = 40 * MIB
 
 /** Memory as it is said to be, and logs that say what was asked of them. */
 class Bench {
-  readonly room = { memoryTotalBytes: TOTAL, freeBytes: PLENTY }
+  readonly room = { memoryTotalBytes: TOTAL, freeBytes: PLENTY, isNearlyOut: false }
   readonly pressure = new SpoolPressure(this.room)
   readonly calls: string[] = []
   /** Clocks count from when the machine started. */
@@ -23,6 +23,8 @@ class Bench {
       release: () => this.calls.push(`release ${name}`),
       diskRoom: () => this.calls.push(`room ${name}`),
       giveUp: () => this.calls.push(`give up ${name}`),
+      yields: false,
+      giveWay: () => this.calls.push(`give way ${name}`),
       ...on,
     }
     this.pressure.begins(log)
@@ -203,3 +205,33 @@ t.test('nobody is given up for having come before the first tick, or for a pause
   bench.pass(100)
   t.ok(bench.asked().includes('give up a'))
 })
+
+t.test(
+  'for one that yields others give way, first those whose readers have taken nothing for longest',
+  async t => {
+    const bench = new Bench()
+    const yields = { yields: true }
+    const [a, b, c, d] = ['a', 'b', 'c', 'd'].map(name => bench.log(name, yields)) as PressedLog[]
+    const upload = bench.log('upload')
+    for (const log of [a, upload, b, c, d]) bench.pressure.took(log as PressedLog)
+    t.ok(bench.pressure.mayYieldingTake(d as PressedLog))
+    bench.asked()
+    bench.room.isNearlyOut = true
+    bench.pressure.moved(a as PressedLog)
+    const giveWay = (log: PressedLog, name: string, enough: boolean) => {
+      log.giveWay = () => {
+        bench.calls.push(`give way ${name}`)
+        bench.pressure.left(log)
+        bench.room.isNearlyOut = !enough
+      }
+    }
+    giveWay(b as PressedLog, 'b', false)
+    giveWay(c as PressedLog, 'c', true)
+    t.ok(bench.pressure.mayYieldingTake(d as PressedLog))
+    t.same(bench.asked(), ['give way b', 'give way c'], 'no more than are needed')
+    bench.room.isNearlyOut = true
+    bench.pressure.writes(a as PressedLog)
+    t.notOk(bench.pressure.mayYieldingTake(d as PressedLog), 'there is nobody else')
+    t.same(bench.asked(), [], 'neither what is on its way to a file, nor an upload')
+  },
+)

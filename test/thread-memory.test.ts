@@ -3,9 +3,10 @@ import { mayCollect, mayCompact, type ThreadLook } from '../lib/server/thread-me
 
 const MIB = 1024 * 1024
 const look = (changes: Partial<ThreadLook>): ThreadLook => ({
-  heldBytes: 100 * MIB,
+  usedBytes: 100 * MIB,
   leastBytes: 40 * MIB,
   sinceCollectedMs: 60_000,
+  pauseMs: 40,
   busy: 0.01,
   memoryShort: false,
   ...changes,
@@ -13,14 +14,17 @@ const look = (changes: Partial<ThreadLook>): ThreadLook => ({
 
 t.test('an idle thread collects what clients have left behind', async t => {
   t.ok(mayCollect(look({})))
-  t.notOk(mayCollect(look({ heldBytes: 44 * MIB })), 'not for a little')
+  t.notOk(mayCollect(look({ usedBytes: 43 * MIB })), 'not for a little')
   t.notOk(mayCollect(look({ sinceCollectedMs: 5000 })), 'not again and again')
 })
 
 t.test('a thread that works pauses for nobody, unless memory is short', async t => {
   t.notOk(mayCollect(look({ busy: 0.3 })))
-  t.ok(mayCollect(look({ busy: 0.9, memoryShort: true, sinceCollectedMs: 2000 })))
+  t.ok(mayCollect(look({ busy: 0.9, memoryShort: true, sinceCollectedMs: 1000 })))
   t.notOk(mayCollect(look({ busy: 0.9, memoryShort: true, sinceCollectedMs: 500 })))
+  const large = { busy: 0.9, memoryShort: true, pauseMs: 300 }
+  t.notOk(mayCollect(look({ ...large, sinceCollectedMs: 5900 })), 'the longer it takes, the rarer it is')
+  t.ok(mayCollect(look({ ...large, sinceCollectedMs: 6000 })))
 })
 
 t.test('an idle thread compacts a heap of which much is free and none of it comes back', async t => {

@@ -14,7 +14,7 @@ export const spoolSection = {
   ),
   memoryBytes: size('Bytes of one body that stay in memory.', '64KiB', { min: '1KiB', max: '64MiB' }),
   memoryTotalBytes: size(
-    'Bytes in memory, all bodies together. When it is nearly used up the oldest go to files and reading pauses; with no room there either, uploads wait 10 s for theirs.',
+    'Bytes in memory, all bodies together. When it is nearly used up the oldest go to files and reading pauses; with no room there either, uploads wait 10 s for theirs. Of answers, those whose clients have taken nothing for longest end first.',
     '64MiB',
     {
       min: '1MiB',

@@ -10,6 +10,8 @@ const LEAST_BYTES = 192 * 1024
 /** Bodies that wait for their app came byte by byte over the wire, each within its window: they are refused only beyond so much in all. */
 const BODIES_BYTES = 64 * 1024 * 1024
 const SLAB_BYTES = 1024 * 1024
+/** DATA of one connection's answers that may wait for the end of a turn: one turn writes no more. */
+const QUEUE_BYTES = 128 * 1024
 
 /**
  * The account of what the clients of one thread make it hold: decoded heads, bodies that wait for their app, answers that wait for their client's
@@ -59,6 +61,8 @@ export class ClientMemory implements ArenaBudget, SlotSource {
 /** One connection's part of the account. */
 export class ConnectionMemory {
   usedBytes = 0
+  /** DATA of answers that has been given and has not left, on all streams. Counted as used only once it waits for a window. */
+  queuedBytes = 0
   readonly #all: ClientMemory
   #closed = false
 
@@ -71,6 +75,16 @@ export class ConnectionMemory {
     if (this.#closed) return
     this.usedBytes += bytes
     this.#all.usedBytes += bytes
+  }
+
+  /** Memory that is given back as soon as it has served. */
+  get slots(): SlotSource {
+    return this.#all
+  }
+
+  /** More DATA need not be given in this turn: it would not leave with it. */
+  get isQueueFull(): boolean {
+    return this.queuedBytes >= QUEUE_BYTES
   }
 
   /** The connection is gone, and with it all that it held. */

@@ -200,7 +200,7 @@ export class Http2Connection
   }
 
   room(stream: Http2Stream): number {
-    return this.#sender.room(stream)
+    return this.memory.isQueueFull ? 0 : this.#sender.room(stream)
   }
 
   // StreamHost.

@@ -40,7 +40,7 @@ import { detachRecord, loggedBytes, loggedOrigin, loggedRequest } from './logged
 type Writing = 'none' | 'length' | 'open' | 'discard' | 'tunnel'
 
 /** Waits with a stream that can send nothing, so that it is told when it can. */
-const PROBE_BYTES = 4 * 1024
+const PROBE_BYTES = 128
 
 /** One request on an HTTP/2 connection and its answer: a stream. */
 export class Http2Exchange implements Exchange, StreamOwner {
@@ -174,9 +174,8 @@ export class Http2Exchange implements Exchange, StreamOwner {
   write(bytes: Uint8Array, start: number, end: number): boolean {
     const size = this.#owe(end - start)
     if (size === 0) return true
-    const copy = Buffer.allocUnsafe(size)
-    copy.set(bytes.subarray(start, start + size), 0)
-    return this.#put(copy)
+    this.record.bytesOut += size
+    return this.stream.putCopy(bytes, start, start + size)
   }
 
   offer(bytes: Uint8Array, start: number, end: number): number {

@@ -1,5 +1,6 @@
 import type { FieldList } from '../http/field-list.ts'
 import { FIRST_WINDOW } from '../wire/http2-frames.ts'
+import { ChunkQueue } from './chunk-queue.ts'
 import type { ConnectionMemory } from './client-memory.ts'
 import { type HeaderPairs, trailerPairs } from './http2-answer.ts'
 
@@ -73,8 +74,6 @@ export class Http2Stream {
   sendWindow: number
   /** DATA that the client may still send. */
   receiveWindow: number = STREAM_WINDOW
-  /** Bytes of DATA that wait to be sent. */
-  queued = 0
   /** Bytes that stand for it in its connection's account. */
   #held = 0
   /** Part of them: DATA that was found to wait for a window. */
@@ -83,9 +82,8 @@ export class Http2Stream {
   #interims: HeaderPairs[] | undefined = undefined
   /** A head that was given and has not left. */
   #head: HeaderPairs | undefined = undefined
-  readonly #chunks: Buffer[] = []
-  /** Bytes of the first chunk that have left. */
-  #chunkAt = 0
+  /** DATA that waits to be sent. */
+  readonly #queue: ChunkQueue
   #ended = false
   #trailers: FieldList | undefined = undefined
   /** The reset that follows the end. */
@@ -113,6 +111,12 @@ export class Http2Stream {
     this.owner = owner
     this.inputOpen = inputOpen
     this.sendWindow = sendWindow
+    this.#queue = new ChunkQueue(host.memory.slots)
+  }
+
+  /** Bytes of DATA that wait to be sent. */
+  get queued(): number {
+    return this.#queue.size
   }
 
   /** An interim answer, which leaves at once. */
@@ -131,13 +135,15 @@ export class Http2Stream {
   /** Bytes that nobody will change any more. False: the client is slow, wait for `streamDrained`. */
   put(bytes: Buffer): boolean {
     if (this.closed || this.#ended || bytes.length === 0) return true
-    this.#chunks.push(bytes)
-    this.queued += bytes.length
-    if (this.queued < HIGH_WATER && (this.#blocked === 0 || !this.#host.memory.isFull)) return true
-    this.#waiting = true
-    this.#lowWater = HIGH_WATER - 1
-    this.#host.streamReady(this)
-    return false
+    this.#queue.push(bytes)
+    return this.#given(bytes.length)
+  }
+
+  /** The same for a copy of bytes[start, end). */
+  putCopy(bytes: Uint8Array, start: number, end: number): boolean {
+    if (this.closed || this.#ended || start === end) return true
+    this.#queue.pushCopy(bytes, start, end)
+    return this.#given(end - start)
   }
 
   /** `streamDrained` is told when all that was given has left. */
@@ -232,8 +238,8 @@ export class Http2Stream {
   gone(code: number): void {
     this.hold(-this.#held)
     this.closed = true
-    this.#chunks.length = 0
-    this.queued = 0
+    this.#host.memory.queuedBytes -= this.queued
+    this.#queue.clear()
     this.#head = undefined
     this.#interims = undefined
     this.owner.streamClosed(code)
@@ -245,6 +251,7 @@ export class Http2Stream {
     const blocked = sent === 'window' || sent === 'connection' ? this.queued : 0
     if (blocked !== this.#blocked) {
       if (this.#blocked === 0) this.owner.letGoOfHead()
+      this.#queue.detach()
       this.hold(blocked - this.#blocked)
       this.#blocked = blocked
     }
@@ -276,6 +283,16 @@ export class Http2Stream {
     }
   }
 
+  #given(bytes: number): boolean {
+    const { memory } = this.#host
+    memory.queuedBytes += bytes
+    if (this.queued < HIGH_WATER && (this.#blocked === 0 || !memory.isFull)) return true
+    this.#waiting = true
+    this.#lowWater = HIGH_WATER - 1
+    this.#host.streamReady(this)
+    return false
+  }
+
   get #isIdle(): boolean {
     return this.#head === undefined && this.queued === 0
   }
@@ -294,21 +311,17 @@ export class Http2Stream {
     writer.headers(this.id, head, alone)
   }
 
-  /** One frame, of one chunk; the bytes in it. */
+  /** One frame, of one piece; the bytes in it. */
   #sendData(writer: StreamWriter, frameBytes: number): number {
-    const chunk = this.#chunks[0] as Buffer
-    const at = this.#chunkAt
-    const size = Math.min(chunk.length - at, this.sendWindow, writer.window, frameBytes)
-    const ends = this.#ended && size === this.queued && this.#trailers === undefined
+    const queue = this.#queue
+    const { first, firstAt } = queue
+    const size = Math.min(first.length - firstAt, this.sendWindow, writer.window, frameBytes)
+    const ends = this.#ended && size === queue.size && this.#trailers === undefined
     this.sendWindow -= size
-    this.queued -= size
-    if (at + size < chunk.length) this.#chunkAt = at + size
-    else {
-      this.#chunks.shift()
-      this.#chunkAt = 0
-    }
     if (ends) this.outputOpen = false
-    writer.data(this.id, chunk, at, at + size, ends)
+    writer.data(this.id, first, firstAt, firstAt + size, ends)
+    queue.drop(size)
+    this.#host.memory.queuedBytes -= size
     return size
   }
 

@@ -80,6 +80,10 @@ export class BodyCollecting implements ExchangeOwner, BodyReader, SpoolLogOwner 
     this.#exchange.fail('SPOOL_FAILED', why)
   }
 
+  spoolLost(why: string): void {
+    this.spoolFailed(why)
+  }
+
   // ExchangeOwner.
 
   answerDrained(): void {}

@@ -183,6 +183,11 @@ export class ReadAhead implements SpoolSink, SpoolLogOwner, Deadline {
     this.#refused = true
   }
 
+  /** Clients that do not take what they asked for are the first to go when memory is short. */
+  spoolLost(why: string): void {
+    this.spoolUnreadable(why)
+  }
+
   #finish(ending: Ending): void {
     if (this.#held && !this.#refused)
       this.#room.spool.count('response', this.#log.usedFile ? 'file' : 'memory')

@@ -11,6 +11,8 @@ export interface SpoolLogOwner {
   spoolRoom(): void
   /** Bytes could not go to the file, and why. They stay in memory and can be read; the log is full until they are. */
   spoolFailed(why: string): void
+  /** There was no memory for bytes just appended, or it had to give way to others, and why: the log is of no use any more, and to be closed. */
+  spoolLost(why: string): void
 }
 
 /** What is known of the bytes that will come. */
@@ -92,12 +94,13 @@ export class SpoolLog implements PressedLog {
   append(bytes: Uint8Array, start: number, end: number): void {
     if (this.#closed || start === end) return
     const { pressure } = this.#spool
+    if (this.yields && !pressure.mayYieldingTake(this)) return this.#lose()
     if (!this.#listed) {
       this.#listed = true
       pressure.begins(this)
     }
     const at = this.#tail.append(bytes, start, end)
-    if (at < end) this.#appendOwn(bytes, at, end)
+    if (at < end && !this.#appendOwn(bytes, at, end)) return
     pressure.took(this)
     if (this.#closed || !this.#isOver) return
     this.#spill(true)
@@ -124,6 +127,7 @@ export class SpoolLog implements PressedLog {
   /** Nothing before `at` will be read again. */
   forget(at: number): void {
     this.#forgotten = at
+    this.#spool.pressure.moved(this)
     this.#trim()
     if (this.#isOver) this.#spill(true)
     // With nothing of it left here it does no harm, whatever others have.
@@ -174,8 +178,16 @@ export class SpoolLog implements PressedLog {
     this.#lookForRoom()
   }
 
+  get yields(): boolean {
+    return this.#terms.kind === 'passing'
+  }
+
+  giveWay(): void {
+    this.#lose()
+  }
+
   giveUp(): void {
-    if (this.#terms.kind === 'passing') return
+    if (this.yields) return
     const why = this.#waitsForDisk ? 'server.spool.disk' : 'server.spool.memory_total'
     this.settle()
     this.#owner.spoolFailed(`${why} is used up`)
@@ -197,14 +209,20 @@ export class SpoolLog implements PressedLog {
     return this.#tail.size > this.#memoryBytes * (this.#writing ? BURST : 1)
   }
 
-  /** Memory of its own, since the arena has none: what has been read from a socket must go somewhere. */
-  #appendOwn(bytes: Uint8Array, start: number, end: number): void {
-    if (this.#terms.kind === 'patient' && !this.#spool.mayOverdraw(end - start)) {
-      this.settle()
-      return this.#owner.spoolFailed('server.spool.memory_total is used up')
+  /** Memory of its own, since the arena has none: what has been read from a socket must go somewhere. False: there is none to spare. */
+  #appendOwn(bytes: Uint8Array, start: number, end: number): boolean {
+    if (this.yields || !this.#spool.mayOverdraw(end - start)) {
+      this.#lose()
+      return false
     }
     this.#spool.takeMemory(end - start)
     this.#tail.appendOwn(bytes, start, end)
+    return true
+  }
+
+  #lose(): void {
+    this.settle()
+    this.#owner.spoolLost('server.spool.memory_total is used up')
   }
 
   /** Sends the tail to the file if nothing else is on its way. `must`: it waits or fails where there is no room, else it stays where it is. */

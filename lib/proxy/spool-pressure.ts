@@ -10,6 +10,10 @@ export interface PressedLog {
   diskRoom(): void
   /** It has waited for too long. */
   giveUp(): void
+  /** Whoever reads it is all that it waits for: it is of those that go first when there is no more memory. */
+  readonly yields: boolean
+  /** Lets go of what it has, and of whom that was for. */
+  giveWay(): void
 }
 
 /** What there is, for all logs of a thread. */
@@ -17,6 +21,8 @@ export interface PressedRoom {
   readonly memoryTotalBytes: number
   /** Memory that can still be taken. */
   readonly freeBytes: number
+  /** What is left is not for those that yield. */
+  readonly isNearlyOut: boolean
 }
 
 /** Below this share of free memory nobody takes more, and the oldest go to files; above the other one all is well. */
@@ -41,6 +47,8 @@ export class SpoolPressure {
   readonly #taking = new Set<PressedLog>()
   /** With bytes in memory that may go to a file, the oldest first. */
   readonly #inMemory = new Set<PressedLog>()
+  /** Those with bytes in memory that yield; first whose reader has taken nothing for longest. */
+  readonly #yielding = new Set<PressedLog>()
   /** In the order in which they were stopped, and since when. */
   readonly #waiting = new Map<PressedLog, number>()
   readonly #diskLine = new Map<PressedLog, number>()
@@ -71,21 +79,42 @@ export class SpoolPressure {
   /** It has taken memory. */
   took(log: PressedLog): void {
     this.#inMemory.add(log)
+    if (log.yields) this.#yielding.add(log)
     if (!this.#tight && this.#room.freeBytes >= this.#room.memoryTotalBytes * TIGHT_SHARE) return
     if (this.#tight) this.#hold(log)
     else this.#tighten()
     this.#evict()
   }
 
+  /** Its reader gets on. */
+  moved(log: PressedLog): void {
+    if (this.#yielding.delete(log)) this.#yielding.add(log)
+  }
+
+  /**
+   * May a log that yields take more? If there is next to nothing left, others have to give way first: those whose clients have taken nothing for
+   * longest, so that a client that takes its answer steadily keeps it.
+   */
+  mayYieldingTake(log: PressedLog): boolean {
+    if (!this.#room.isNearlyOut) return true
+    for (const other of this.#yielding) {
+      if (other !== log) other.giveWay()
+      if (!this.#room.isNearlyOut) return true
+    }
+    return false
+  }
+
   /** Nothing of it is in memory that could go to a file. */
   left(log: PressedLog): void {
     this.#inMemory.delete(log)
+    this.#yielding.delete(log)
     if (this.#waiting.size > 0) this.#relaxSoon()
   }
 
   /** What it has in memory is on its way to a file. */
   writes(log: PressedLog): void {
     this.#inMemory.delete(log)
+    this.#yielding.delete(log)
     this.#writing += 1
   }
 

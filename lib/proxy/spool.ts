@@ -12,6 +12,8 @@ const MIB = 1024 * 1024
 const SLABS = 64
 const MIN_SLAB = MIB / 4
 const MAX_SLAB = 16 * MIB
+/** The last of all memory: clients that do not take their answers get none of it. */
+const RESERVE_SHARE = 1 / 16
 /** What is read in the moment in which memory becomes short: a few dozen reads. */
 const OVERDRAFT = 8 * MIB
 
@@ -73,6 +75,11 @@ export class Spool implements ArenaBudget, SlotSource {
   get freeBytes(): number {
     const unused = this.#arena.heldBytes - this.#arena.usedBytes
     return this.#config.memoryTotalBytes - this.#cells.total(this.#row + AT.arena) + unused
+  }
+
+  /** What is left is for bodies that are of no use in part. */
+  get isNearlyOut(): boolean {
+    return this.freeBytes < this.#config.memoryTotalBytes * RESERVE_SHARE
   }
 
   // ArenaBudget.

@@ -59,7 +59,7 @@ const heartbeat = new Heartbeat(
   loopDelayMs => post({ type: 'pulse', loopDelayMs }),
   delayMs => {
     runtime.ticked(delayMs)
-    memory.ticked()
+    memory.ticked(runtime.bodiesWait)
   },
 )
 const drainLooks = new Periodic(timers, DRAIN_LOOK_MS, lookDrained)

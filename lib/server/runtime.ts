@@ -133,6 +133,11 @@ export class Runtime implements ListenerHooks, Closable {
     target.handler.handle(exchange)
   }
 
+  /** Bodies wait for memory. */
+  get bodiesWait(): boolean {
+    return this.#spool?.pressure.tight === true
+  }
+
   /** Told how late each tick of the thread came. */
   ticked(delayMs: number): void {
     this.#overload.ticked(delayMs)

@@ -3,26 +3,33 @@ import type { ThreadEnv } from '../base/thread-env.ts'
 import { threadCpuMs } from '../base/thread-run.ts'
 
 const LOOK_MS = 1000
+/** While bodies wait: what makes memory short comes fast. */
+const LOOK_WHEN_SHORT_MS = 200
 const KIB = 1024
 const MIB = KIB * KIB
 
 /** What a look sees of a thread, and what was before. */
 export interface ThreadLook {
-  readonly heldBytes: number
-  /** What it held after its last collection. */
+  /** Objects and buffers of the heap, the dead ones too. */
+  readonly usedBytes: number
+  /** What that was after the last collection. */
   readonly leastBytes: number
   readonly sinceCollectedMs: number
+  /** How long that took. */
+  readonly pauseMs: number
   /** CPU time since the last look, as a share of the time. */
   readonly busy: number
   readonly memoryShort: boolean
 }
 
 /** Worth a collection: so much more than after the last one. */
-const GROWN_BYTES = 8 * MIB
+const GROWN_BYTES = 4 * MIB
 /** A thread that does so little pauses for nobody. */
 const IDLE_SHARE = 0.1
 const EVERY_MS = 10_000
-const EVERY_WHEN_SHORT_MS = 2000
+const EVERY_WHEN_SHORT_MS = 1000
+/** Most of the time that goes into collections then: a large heap pauses long. */
+const PAUSE_SHARE = 1 / 20
 /** Worth a compaction, which takes some five times as long: so much of the old space is free between what is in use. */
 const SCATTERED_BYTES = 8 * MIB
 const COMPACT_EVERY_MS = 15_000
@@ -32,8 +39,9 @@ const COMPACT_EVERY_MS = 15_000
  * it for ever.
  */
 export function mayCollect(look: ThreadLook): boolean {
-  if (look.heldBytes - look.leastBytes < GROWN_BYTES) return false
-  if (look.memoryShort) return look.sinceCollectedMs >= EVERY_WHEN_SHORT_MS
+  if (look.usedBytes - look.leastBytes < GROWN_BYTES) return false
+  if (look.memoryShort)
+    return look.sinceCollectedMs >= Math.max(EVERY_WHEN_SHORT_MS, look.pauseMs / PAUSE_SHARE)
   return look.busy < IDLE_SHARE && look.sinceCollectedMs >= EVERY_MS
 }
 
@@ -69,8 +77,11 @@ export class ThreadMemory {
   #cpuMs = threadCpuMs()
   #lookedMs = 0
   #collectedMs = 0
+  #pauseMs = 0
   #compactedMs = Number.NEGATIVE_INFINITY
   #leftBytes = 0
+  /** What was in use at the last compaction: once much of it is gone, the next does better. */
+  #compactedBytes = 0
   #leastBytes = Number.POSITIVE_INFINITY
 
   /** `collector`: for tests. */
@@ -79,46 +90,51 @@ export class ThreadMemory {
     this.#collector = collector
   }
 
-  /** To be called at every tick of the thread. */
-  ticked(): void {
+  /** To be called at every tick of the thread. `bodiesWait`: for want of memory, so that garbage takes what they could have. */
+  ticked(bodiesWait: boolean): void {
     const nowMs = this.#env.clock.now()
     const elapsedMs = nowMs - this.#lookedMs
-    if (elapsedMs < LOOK_MS) return
+    if (elapsedMs < (bodiesWait ? LOOK_WHEN_SHORT_MS : LOOK_MS)) return
     this.#lookedMs = nowMs
-    const heldBytes = this.#look()
-    this.#leastBytes = Math.min(this.#leastBytes, heldBytes)
+    this.#tell()
+    const usedBytes = usedByHeap()
+    this.#leastBytes = Math.min(this.#leastBytes, usedBytes)
     const cpuMs = threadCpuMs()
     const busy = (cpuMs - this.#cpuMs) / elapsedMs
     this.#cpuMs = cpuMs
     const sinceCollectedMs = nowMs - this.#collectedMs
-    const memoryShort = this.#env.shared.memoryPercent() > 0
+    const memoryShort = bodiesWait || this.#env.shared.memoryPercent() > 0
     const leastBytes = this.#leastBytes
-    if (mayCollect({ heldBytes, leastBytes, sinceCollectedMs, busy, memoryShort })) this.#collect(nowMs)
-    else this.#compact(nowMs, busy)
+    const pauseMs = this.#pauseMs
+    if (mayCollect({ usedBytes, leastBytes, sinceCollectedMs, pauseMs, busy, memoryShort }))
+      this.#collect(nowMs)
+    else this.#compact(nowMs, busy, usedBytes)
   }
 
   #collect(nowMs: number): void {
     this.#collector.collect()
     this.#collectedMs = nowMs
-    this.#leastBytes = this.#look()
+    this.#pauseMs = this.#env.clock.now() - nowMs
+    this.#leastBytes = usedByHeap()
+    this.#tell()
   }
 
   /** At a look of its own: one pause may be over before the next begins. */
-  #compact(nowMs: number, busy: number): void {
+  #compact(nowMs: number, busy: number, usedBytes: number): void {
     const sinceCompactedMs = nowMs - this.#compactedMs
-    const look = { scatteredBytes: scatteredBytes(), leftBytes: this.#leftBytes, sinceCompactedMs, busy }
-    if (!mayCompact(look)) return
+    const leftBytes = usedBytes < this.#compactedBytes - GROWN_BYTES ? 0 : this.#leftBytes
+    if (!mayCompact({ scatteredBytes: scatteredBytes(), leftBytes, sinceCompactedMs, busy })) return
     this.#collector.compact()
     this.#leftBytes = scatteredBytes()
     this.#compactedMs = nowMs
-    this.#leastBytes = this.#look()
+    this.#leastBytes = usedByHeap()
+    this.#compactedBytes = this.#leastBytes
+    this.#tell()
   }
 
-  #look(): number {
+  #tell(): void {
     const { total_heap_size, external_memory } = getHeapStatistics()
-    const heldBytes = total_heap_size + external_memory
-    this.#env.shared.setHeldKib(this.#env.thread, Math.round(heldBytes / KIB))
-    return heldBytes
+    this.#env.shared.setHeldKib(this.#env.thread, Math.round((total_heap_size + external_memory) / KIB))
   }
 }
 
@@ -134,6 +150,12 @@ function ofThisThread(): Collector {
     collect: () => gc(),
     compact: () => void gc({ type: 'major', flavor: 'last-resort' }),
   }
+}
+
+/** Without the arenas, which are no garbage: they come and go by themselves, and would hide what does not. */
+function usedByHeap(): number {
+  const { heapUsed, arrayBuffers } = process.memoryUsage()
+  return heapUsed + arrayBuffers
 }
 
 function scatteredBytes(): number {
