@@ -68,7 +68,7 @@ export const EXCHANGE_BLOCK = defineBlock({
   shed: SHED_CAUSES.length * PRIORITIES.length,
 })
 
-/** Why a client's connection was refused. */
+/** Why a client's connection was refused, or an idle one closed for another: the listener's limit, or no descriptor. */
 export const REJECTIONS = ['limit', 'fd'] as const
 export type Rejection = (typeof REJECTIONS)[number]
 
@@ -88,6 +88,8 @@ export const LISTENER_BLOCK = defineBlock({
   active: 1,
   /** In the order of REJECTIONS. */
   rejected: REJECTIONS.length,
+  /** Idle connections closed to make room, in the order of REJECTIONS. */
+  evicted: REJECTIONS.length,
   /** Gauge: exchanges begun and not ended. */
   inflight: 1,
   /** In the order of PROTOCOL_ERRORS. */

@@ -151,6 +151,13 @@ const FRONT: readonly Family[] = [
     source: list('listener', listener.rejected, 'reason', REJECTIONS),
   },
   {
+    name: 'causeway_connections_evicted_total',
+    type: 'counter',
+    labels: ['listener', 'reason'],
+    help: 'Idle client connections closed to make room for others: at the limit, or for want of file descriptors.',
+    source: list('listener', listener.evicted, 'reason', REJECTIONS),
+  },
+  {
     name: 'causeway_protocol_errors_total',
     type: 'counter',
     labels: ['listener', 'kind'],

@@ -77,8 +77,3 @@ export class IdleList {
     return false
   }
 }
-
-/** The same for several lists: closes the one that has waited longest in any of them. */
-export function closeIdlestOf(lists: readonly IdleList[], whom: Idlers): boolean {
-  return lists.toSorted((a, b) => a.turn - b.turn).some(list => list.closeOldest(whom))
-}

@@ -9,6 +9,7 @@ import {
 import { protocolErrorIndex } from '../../metrics/protocol-errors.ts'
 import { acceptSockets } from '../base/accept-sockets.ts'
 import { HttpDate } from '../base/clock.ts'
+import type { Idlers } from '../base/descriptors.ts'
 import type { ThreadEnv } from '../base/thread-env.ts'
 import type { Address, ListenerConfig } from '../config/model.ts'
 import { type CidrSet, parseCidrs } from '../http/cidr.ts'
@@ -145,6 +146,13 @@ export class Listener implements EntranceHost {
     for (const connection of [...this.#connections]) connection.destroy('SHUTDOWN')
   }
 
+  /** Closes the connection that has been idle longest, to make room. False: none can be closed. */
+  evictIdlest(whom: Idlers, reason: Rejection): boolean {
+    if (!this.idle.closeOldest(whom)) return false
+    this.env.cells.add(this.#row + AT.evicted + REJECTIONS.indexOf(reason), 1)
+    return true
+  }
+
   /** Memory is short: those go first who take nothing of what waits for them. To be called once a second while that is so. */
   shedStalledStreams(): void {
     const nowMs = this.env.clock.now()
@@ -216,7 +224,7 @@ export class Listener implements EntranceHost {
   #accept(socket: Socket): void {
     const { cells } = this.env
     cells.add(this.#row + AT.connections, 1)
-    if (this.connectionsEverywhere >= this.config.limits.connections && !this.idle.closeOldest('all'))
+    if (this.connectionsEverywhere >= this.config.limits.connections && !this.evictIdlest('all', 'limit'))
       return this.#reject(socket, 'limit')
     const client = this.#factsOf(socket)
     if (client === undefined) return forget(socket)

@@ -202,7 +202,7 @@ export class ControlThread {
       threads: this.#threads,
       descriptors: maxWithFiles(this.#maxConnections),
       overload: () => this.#snapshot.server.overload,
-      pools: () => this.#rollout.pools,
+      rollout: this.#rollout,
     })
     this.#overview = this.#createOverview(reader)
   }

@@ -6,8 +6,9 @@ import type { Timers } from '../base/timers.ts'
 import type { OverloadConfig } from '../config/model.ts'
 import { AdaptiveWatch } from './adaptive-watch.ts'
 import { DescriptorWatch } from './descriptor-watch.ts'
+import { EvictionWatch } from './eviction-watch.ts'
 import { OverloadWatch } from './overload-watch.ts'
-import type { RunningPool } from './running-pool.ts'
+import type { Rollout } from './rollout.ts'
 
 export interface LoadKeepingParts {
   readonly clock: Clock
@@ -18,9 +19,9 @@ export interface LoadKeepingParts {
   readonly threads: number
   /** That the process may have open for its traffic. */
   readonly descriptors: number
+  readonly rollout: Pick<Rollout, 'pools' | 'placement'>
   /** Of the configuration that runs, or shall. */
   overload(): OverloadConfig
-  pools(): readonly RunningPool[]
 }
 
 /** What the control thread does each second about load: the process's own, and what the endpoints can bear. */
@@ -28,22 +29,27 @@ export class LoadKeeping {
   readonly #overload: OverloadWatch
   readonly #adaptive: AdaptiveWatch
   readonly #descriptors: DescriptorWatch
+  readonly #evictions: EvictionWatch
 
   constructor(parts: LoadKeepingParts) {
+    const { rollout } = parts
     this.#overload = new OverloadWatch({ ...parts, config: parts.overload })
-    this.#adaptive = new AdaptiveWatch(parts)
+    this.#adaptive = new AdaptiveWatch({ ...parts, pools: () => rollout.pools })
     this.#descriptors = new DescriptorWatch(parts)
+    this.#evictions = new EvictionWatch({ ...parts, listeners: () => rollout.placement?.listeners ?? [] })
   }
 
   start(): void {
     this.#overload.look()
     this.#adaptive.look()
     this.#descriptors.start()
+    this.#evictions.start()
   }
 
   stop(): void {
     this.#overload.stop()
     this.#adaptive.stop()
     this.#descriptors.stop()
+    this.#evictions.stop()
   }
 }

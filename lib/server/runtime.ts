@@ -7,7 +7,6 @@ import type { ThreadEnv } from '../base/thread-env.ts'
 import type { ListenerConfig, Priority, Snapshot } from '../config/model.ts'
 import { AccessRecorder } from '../front/access.ts'
 import { ClientMemory } from '../front/client-memory.ts'
-import { closeIdlestOf } from '../front/idle-list.ts'
 import { Listener, type ListenerHooks } from '../front/listener.ts'
 import { NO_TLS, type TlsState } from '../front/tls-state.ts'
 import type { TunnelFacts } from '../front/tunnel-facts.ts'
@@ -156,8 +155,8 @@ export class Runtime implements ListenerHooks, Closable {
   }
 
   closeIdlest(whom: Idlers): boolean {
-    const lists = this.#all().map(({ idle }) => idle)
-    return closeIdlestOf(lists, whom)
+    const longestFirst = this.#all().sort((a, b) => a.idle.turn - b.idle.turn)
+    return longestFirst.some(listener => listener.evictIdlest(whom, 'fd'))
   }
 
   finished(exchange: ExchangeFacts): void {

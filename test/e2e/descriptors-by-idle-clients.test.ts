@@ -91,6 +91,9 @@ t.test(
     t.equal(last.ended, undefined)
     for (let n = 0; n < world.most; n += 1) clients.push(await kept(world))
     t.equal(await rejected(world), 0, 'nobody is turned away')
+    t.ok((await world.running.metrics()).sum('causeway_connections_evicted_total', { reason: 'fd' }) > 2)
+    const told = await world.running.line('why clients come back', ({ closed }) => Number(closed) > 0)
+    t.match(told, { listener: 'web', reason: 'fd', help: /open files/ })
     await assertDone(t, world, clients)
   },
 )

@@ -121,6 +121,9 @@ t.test('at the limit the connection that has been idle longest makes room, whate
   t.equal((await busy.response()).status, 200, 'nothing that runs is cut')
   const metrics = await narrow.metrics()
   t.equal(metrics.sum('causeway_connections_rejected_total'), 0)
+  t.equal(metrics.sum('causeway_connections_evicted_total', { reason: 'limit' }), 2)
+  const told = await narrow.line('that they were closed', isEviction)
+  t.match(told, { listener: 'web', reason: 'limit', help: /limits\.connections/ })
   for (const client of [busy, third, ...newcomers]) client.destroy()
   await assertClean(t, narrow)
 })
@@ -142,6 +145,10 @@ t.test('whoever has not said yet what it speaks is the first to make room', asyn
   for (const client of clients) client.destroy()
   await assertClean(t, narrow)
 })
+
+function isEviction({ msg }: { readonly msg?: unknown }): boolean {
+  return msg === 'idle clients closed to make room for others'
+}
 
 /** A client that has had an answer and stays. */
 async function kept(port: number): Promise<RawClient> {
