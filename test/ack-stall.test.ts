@@ -108,6 +108,22 @@ t.test('where acting costs nothing, some stalls are enough', async t => {
   t.ok(stall.isActing(60))
 })
 
+t.test('behind TLS, where used connections stay, what was found is looked at again as well', async t => {
+  const world = new Process(t)
+  const config = configOf([443], { keepalive: { idleMs: undefined, max: 8 } })
+  const endpoints = config.endpoints.map(it => ({ ...it, protocol: 'https' as const }))
+  const endpoint = world.upstream(world.env(0), { ...config, endpoints }).endpointAt(0)
+  const stall = endpoint?.stall
+  if (stall === undefined) return t.fail('it learns')
+  feed(stall, true, repeat(8, STALL_MS), 0)
+  t.ok(endpoint?.leavesUsed(10), 'new ones are tried')
+  feed(stall, false, repeat(4, 0), 10)
+  t.notOk(endpoint?.leavesUsed(20))
+  t.notOk(endpoint?.leavesUsed(301_000))
+  feed(stall, true, repeat(3, STALL_MS), 301_000)
+  t.equal(stall.answered(true, STALL_MS, 301_003), 600_000, 'it is said again')
+})
+
 /** A world whose clock a test moves, and an app that pauses inside its answers. */
 async function pausingApp(t: Test) {
   const app = await RecordingUpstream.start(t)

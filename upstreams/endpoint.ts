@@ -136,8 +136,9 @@ export class Endpoint<C extends Pooled = Pooled> implements NamedLoad {
    * only tried, to find out.
    */
   leavesUsed(nowMs: number): boolean {
-    if (this.stall === undefined) return false
-    return this.#tls === undefined ? this.stall.isActing(nowMs) : this.stall.isTrying
+    // Asked first: that is what ends it when its time is over.
+    if (this.stall?.isActing(nowMs) !== true) return false
+    return this.#tls === undefined || this.stall.isTrying
   }
 
   /** For hash policies: stays the same over reloads. */
