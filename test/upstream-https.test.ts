@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { createServer as createHttpServer, type RequestListener, type ServerResponse } from 'node:http'
 import { createServer, type ServerOptions } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls'
@@ -6,6 +7,7 @@ import t, { type Test } from 'tap'
 import type { PemFile, UpstreamTls } from '../lib/config/tls-model.ts'
 import { readProxyHeader } from '../lib/wire/proxy-protocol.ts'
 import { type CertificateWish, type MadeCertificate, TestAuthority } from './support/certificates.ts'
+import { h2, submit } from './support/http2-app.ts'
 import { until } from './support/until.ts'
 import { configOf, Process, TestJob } from './support/upstream-world.ts'
 
@@ -207,6 +209,49 @@ t.test('connections over TLS are kept and used again', async t => {
   t.equal(connections, 1)
   upstream.retire()
 })
+
+t.test(
+  'a reload that changes how connections are made: one that runs a request carries no other',
+  async t => {
+    const held: ServerResponse[] = []
+    const listener: RequestListener = (request, answer) =>
+      request.url === '/held' ? held.push(answer) : answer.end()
+    const { certificate, key } = good
+    const apps = [
+      {
+        server: createServer({ cert: certificate, key }, listener),
+        before: configWith,
+        after: (port: number) => configWith(port, { tls: tls({ verify: false }) }),
+      },
+      {
+        server: createHttpServer(listener),
+        before: (port: number) => configOf([port]),
+        after: (port: number) => configOf([port], { proxyProtocol: 'v1' }),
+      },
+      {
+        server: createHttpServer(listener),
+        before: (port: number) => configOf([port]),
+        after: (port: number) => h2([port]),
+      },
+    ]
+    for (const { server, before, after } of apps) {
+      await new Promise<void>(done => server.listen(0, '127.0.0.1', done))
+      t.teardown(() => server.close())
+      const { port } = server.address() as AddressInfo
+      const world = new Process(t)
+      const env = world.env(0)
+      const upstream = world.upstream(env, before(port))
+      const job = submit(upstream, new TestJob('/held'))
+      const answer = await until('the request', () => held.pop())
+      const next = world.upstream(env, after(port), upstream)
+      upstream.retire(next)
+      answer.end()
+      t.equal(await job.end(), 200)
+      t.equal(world.resting(), 0)
+      next.retire()
+    }
+  },
+)
 
 t.test('a client certificate is shown', async t => {
   const mine = authority.issue({ names: ['causeway'] })

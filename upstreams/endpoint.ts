@@ -54,6 +54,8 @@ export class Endpoint<C extends Pooled = Pooled> implements NamedLoad {
   /** Kept by the transport that has them. */
   shared: SharedConnections | undefined = undefined
   #tls: EndpointTls | undefined = undefined
+  /** Counts how often the configuration has changed how connections are made. */
+  connectionEpoch = 0
   readonly keepalive = new KeepaliveLimit()
   /** undefined where the configuration says how connections are kept, or they are not kept at all. */
   stall: AckStall | undefined = undefined
@@ -110,6 +112,7 @@ export class Endpoint<C extends Pooled = Pooled> implements NamedLoad {
     if (config.protocol !== this.protocol || proxyProtocol !== this.proxyProtocol || !sameTls) {
       this.#dropConnections()
       this.#tls = undefined
+      this.connectionEpoch += 1
     }
     this.#tls ??= tls
     this.#learnStalls(config.protocol, proxyProtocol === undefined && keepalive.idleMs === undefined)

@@ -105,6 +105,8 @@ export interface EndpointConnection extends Pooled {
   readonly endpoint: PooledEndpoint
   /** Milliseconds that the app says it keeps an idle connection (Keep-Alive: timeout). */
   readonly promisedIdleMs: number | undefined
+  /** The endpoint's when it was made; if that is another by now, the configuration has connections made otherwise. */
+  readonly epoch: number
   /** Begins the next attempt on a connection from the pool; after a reload its upstream may be a newer one. */
   run(job: Job, owner: AttemptOwner): void
   /** Waits in the pool for at most this long. */

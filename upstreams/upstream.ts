@@ -337,7 +337,7 @@ export class Upstream implements AttemptOwner, WaitingRoomHost {
   #pool(client: EndpointConnection, job: Job, nowMs: number): void {
     const { idleMs, max } = this.config.keepalive
     const { endpoint } = client
-    if (endpoint.leavesUsed(nowMs)) return client.leave()
+    if (client.epoch !== endpoint.connectionEpoch || endpoint.leavesUsed(nowMs)) return client.leave()
     const restMs = idleMs ?? endpoint.keepalive.restMs(client.promisedIdleMs, nowMs)
     const keeps = restMs > 0 && !this.#isInTheWay(endpoint, job)
     if (keeps && endpoint.putIdle(client, max)) client.rest(restMs)

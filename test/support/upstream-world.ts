@@ -189,6 +189,11 @@ export class Process {
     return this.#endpointCells(ENDPOINT_BLOCK.at.abandonedNow)
   }
 
+  /** Connections that wait for a request now. */
+  resting(): number {
+    return this.#endpointCells(ENDPOINT_BLOCK.at.idle)
+  }
+
   /** Every gauge of every thread; all must be 0 in the end. */
   gauges(): number[] {
     return [0, 1].flatMap(thread => {

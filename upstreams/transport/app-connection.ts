@@ -38,6 +38,7 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
   dueMs = Number.POSITIVE_INFINITY
   slot: number | undefined = undefined
   readonly endpoint: PooledEndpoint
+  readonly epoch: number
   readonly #place: PooledPlace
   #owner: AttemptOwner
   readonly #env: ThreadEnv
@@ -45,8 +46,6 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
   readonly #stream: ByteStream
   readonly #answer: AnswerReader
   readonly #startMs: number
-  /** It began with the name of one client. */
-  readonly #named: boolean
   #state: State = 'connecting'
   #job: Job | undefined
   /** Attempts begun on this connection. */
@@ -74,7 +73,7 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
     this.#startMs = env.clock.now()
     const stallMs = owner.timeouts.responseMs
     const { proxyProtocol } = endpoint
-    this.#named = proxyProtocol !== undefined
+    this.epoch = endpoint.connectionEpoch
     const peer = endpoint.peer(proxyProtocol === undefined ? undefined : job.proxyHeader(proxyProtocol))
     this.#stream = ByteStream.connect(peer, this, env.timers, stallMs, () => this.#connected())
     env.timers.arm(this, owner.timeouts.connectMs)
@@ -283,7 +282,8 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
     if (job === undefined || head === undefined) return this.#stream.destroy()
     const whole = this.#allSent
     const ends = clean && isBodyCertain(head)
-    const reusable = ends && whole && head.keepAlive && this.#form.reusable && !this.#named
+    const unnamed = this.endpoint.proxyProtocol === undefined
+    const reusable = ends && whole && head.keepAlive && this.#form.reusable && unnamed
     const nowMs = this.#env.clock.now()
     if (this.#pause.isMissing) this.#paused(job.record.firstByteAtMs as number)
     job.record.upstreamEndAtMs = nowMs
