@@ -1,10 +1,11 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { buildIfOld } from './build.ts'
 import { ATTACKS, type Attack, leave } from './memory-attacks.ts'
+import { MemoryCgroup, MemoryContainer } from './memory-bounds.ts'
 import { freePorts } from './ports.ts'
 import { treeResidentKiB } from './proc-stat.ts'
 import { LOAD_CORE, PROXY_CORE, Processes } from './processes.ts'
@@ -12,12 +13,13 @@ import { questionTo } from './question.ts'
 
 // How much memory one data thread takes while clients hold what they can, and what comes back: `node test/bench/memory.ts`. `--only A,B` for some attacks;
 // `--rounds N` for the uploads; `--hold S` seconds that an attack lasts; `--disk 64MiB` for `server.spool.disk`; `--cgroup 256` puts it into a memory
-// cgroup of so many MiB (needs root); `--plain` leaves glibc's allocator as it is. Exits with 1 where a bound is broken.
+// cgroup of so many MiB (needs root); `--image NAME` runs that image in a container of podman with 256 MiB, or as `--cgroup` says; `--plain` leaves glibc's allocator as it is. Exits with 1 where a bound is broken.
 
 const MEMORY_TOTAL_MIB = 64
 /** What may come on top of `memory_total`, and what may be left after a pause. */
 const ABOVE_MIB = 30
 const LEFT_MIB = 20
+const CONTAINER_MIB = 256
 const PAUSE_MS = 30_000
 const LOOK_MS = 50
 const WARM_UP_PAGES = 2000
@@ -33,6 +35,7 @@ const { values } = parseArgs({
     hold: { type: 'string', default: '4' },
     disk: { type: 'string', default: '4GiB' },
     cgroup: { type: 'string' },
+    image: { type: 'string' },
     plain: { type: 'boolean', default: false },
   },
 })
@@ -66,34 +69,6 @@ upstream = "app"
 path = "/calm"
 upstream = "calm"
 `
-
-/** A memory cgroup with a limit of its own, version 1 or 2; whoever is in it is ended by the system beyond the limit. */
-class MemoryCgroup {
-  readonly #folder: string
-  readonly #events: string
-
-  constructor(mib: number) {
-    const isFirst = existsSync('/sys/fs/cgroup/memory')
-    this.#folder = `${isFirst ? '/sys/fs/cgroup/memory' : '/sys/fs/cgroup'}/causeway-bench-${process.pid}`
-    this.#events = join(this.#folder, isFirst ? 'memory.failcnt' : 'memory.events')
-    mkdirSync(this.#folder, { recursive: true })
-    const limit = isFirst ? 'memory.limit_in_bytes' : 'memory.max'
-    writeFileSync(join(this.#folder, limit), String(mib * 1024 * 1024))
-  }
-
-  take(pid: number): void {
-    writeFileSync(join(this.#folder, 'cgroup.procs'), String(pid))
-  }
-
-  /** How often the limit was met. */
-  get events(): string {
-    return readFileSync(this.#events, 'utf8').trim().replaceAll('\n', ', ')
-  }
-
-  remove(): void {
-    rmdirSync(this.#folder)
-  }
-}
 
 /** The most memory that a process had since it was made. */
 class PeakWatch {
@@ -177,8 +152,13 @@ async function visit(name: keyof typeof ATTACKS, folder: string, processes: Proc
   const [port = 0, adminPort = 0, appPort = 0, calmPort = 0] = await freePorts(4)
   const file = join(folder, `${name}.toml`)
   writeFileSync(file, config(port, adminPort, appPort, calmPort))
+  // The image runs as a user of its own.
+  chmodSync(folder, 0o755)
   const output = join(folder, `${name}.log`)
-  const cgroup = values.cgroup === undefined ? undefined : new MemoryCgroup(Number(values.cgroup))
+  const { image } = values
+  const mib = Number(values.cgroup ?? CONTAINER_MIB)
+  const container = image === undefined ? undefined : new MemoryContainer(image, mib, file)
+  const cgroup = values.cgroup === undefined || container !== undefined ? undefined : new MemoryCgroup(mib)
   const app = processes.start([process.execPath, 'test/bench/memory-app.ts', String(appPort)], {
     core: LOAD_CORE,
     output,
@@ -187,21 +167,24 @@ async function visit(name: keyof typeof ATTACKS, folder: string, processes: Proc
     core: LOAD_CORE,
     output,
   })
-  const command = [process.execPath, 'dist/cmd/causeway.js', 'run', '--config', file]
+  const command = container?.command ?? [process.execPath, 'dist/cmd/causeway.js', 'run', '--config', file]
   const causeway = processes.start(command, { core: PROXY_CORE, output, env: ENVIRONMENT })
-  if (causeway.pid === undefined) throw new Error('did not start')
-  cgroup?.take(causeway.pid)
+  const pid = container === undefined ? causeway.pid : await container.pid()
+  if (pid === undefined) throw new Error('did not start')
+  cgroup?.take(pid)
   await firstAnswer(port)
   const ask = questionTo(port, false)
   for (let page = 0; page < WARM_UP_PAGES; page += 1) await ask('/')
   await delay(2000)
   const uploads = name.startsWith('uploads')
   const clients = uploads ? CLIENTS.uploads : CLIENTS.readers
-  const found = await run(ATTACKS[name], clients, uploads ? rounds : 1, port, causeway.pid)
+  const found = await run(ATTACKS[name], clients, uploads ? rounds : 1, port, pid)
   const killed = causeway.exitCode !== null || causeway.signalCode !== null
   await processes.stop(causeway)
-  if (cgroup !== undefined)
-    say(`  cgroup of ${values.cgroup} MiB: ${killed ? 'KILLED' : 'alive'}, limit met: ${cgroup.events}`)
+  if (cgroup !== undefined || container !== undefined)
+    say(
+      `  ${mib} MiB: ${killed ? 'KILLED' : 'alive'}${cgroup === undefined ? '' : `, limit met: ${cgroup.events}`}`,
+    )
   cgroup?.remove()
   await processes.stop(app)
   await processes.stop(calm)
