@@ -86,6 +86,10 @@ export const LISTENER_BLOCK = defineBlock({
   connections: 1,
   /** Gauge: connections open now. */
   active: 1,
+  /** Gauge: of these, without a request. */
+  idle: 1,
+  /** How often a newcomer needed that another thread closes an idle one. */
+  wanted: 1,
   /** In the order of REJECTIONS. */
   rejected: REJECTIONS.length,
   /** Idle connections closed to make room, in the order of REJECTIONS. */

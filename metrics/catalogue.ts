@@ -383,7 +383,7 @@ export const CATALOGUE: readonly Family[] = [
 export const GAUGE_CELLS = {
   spool: [spool.memory, spool.arena, spool.disk, spool.promised, spool.files],
   static: [files.cacheBytes, files.heldBytes, files.heldFiles, files.names, files.names + 1],
-  listener: [listener.active, listener.inflight],
+  listener: [listener.active, listener.idle, listener.inflight],
   upstream: [upstream.queueDepth],
   endpoint: [endpoint.inflight, endpoint.idle, endpoint.active, endpoint.tunnels, endpoint.abandonedNow],
 } as const

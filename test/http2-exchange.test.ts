@@ -42,15 +42,16 @@ async function front(t: Test, route: (exchange: Exchange) => void, client: Parti
     limits: { streams: 100, headersBytes: 32_768, headerCount: 100, bodyBytes: 1_000_000 },
     timeouts: { bodyMs: 30_000, headerMs: 10_000, keepaliveMs: 60_000, writeMs: 60_000, minRateBytes: 0 },
   } as ListenerConfig
+  const env = threadEnv(clock)
   const host: ConnectionHost = {
-    env: threadEnv(clock),
+    env,
     config,
     headLimits: { headersBytes: 32_768, headerCount: 100, targetBytes: 8192 },
     trusted: parseCidrs([]),
     date: new HttpDate(clock),
     requestIds: new RequestIds(),
     memory,
-    idle: new IdleList(),
+    idle: new IdleList(env.cells, 0),
     resets: new ResetTable(),
     draining: false,
     route,

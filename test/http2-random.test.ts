@@ -57,8 +57,9 @@ class Echo implements BodyReader, ExchangeOwner {
 const clock = new HandClock()
 const open = new Set<unknown>()
 let running = 0
+const env = threadEnv(clock)
 const host: ConnectionHost = {
-  env: threadEnv(clock),
+  env,
   config: {
     limits: { streams: 100, headersBytes: 32_768, headerCount: 100, bodyBytes: BODY_LIMIT },
     timeouts: { bodyMs: 30_000, headerMs: 10_000, keepaliveMs: 60_000, writeMs: 60_000, minRateBytes: 0 },
@@ -68,7 +69,7 @@ const host: ConnectionHost = {
   date: new HttpDate(clock),
   requestIds: new RequestIds(),
   memory: new ClientMemory(),
-  idle: new IdleList(),
+  idle: new IdleList(env.cells, 0),
   resets: new ResetTable(),
   draining: false,
   route: exchange => void new Echo(exchange),

@@ -1,3 +1,4 @@
+import type { CellColumn } from '../base/cells.ts'
 import type { Idlers } from '../base/descriptors.ts'
 
 /** A connection that may wait between two requests. */
@@ -29,13 +30,22 @@ let turns = 0
 
 /** Connections of one listener without a request, the one that has been so longest first. Every step costs the same, however many there are. */
 export class IdleList {
+  readonly #cells: CellColumn
+  readonly #row: number
   #oldest: IdlePlace | undefined = undefined
   #newest: IdlePlace | undefined = undefined
+
+  /** `row`: the cell that counts them. */
+  constructor(cells: CellColumn, row: number) {
+    this.#cells = cells
+    this.#row = row
+  }
 
   /** It waits from now on. Hot. */
   add(place: IdlePlace): void {
     if (place.listed) return
     place.listed = true
+    this.#cells.add(this.#row, 1)
     turns += 1
     place.turn = turns
     place.before = this.#newest
@@ -49,6 +59,7 @@ export class IdleList {
   remove(place: IdlePlace): void {
     if (!place.listed) return
     place.listed = false
+    this.#cells.add(this.#row, -1)
     if (place.before === undefined) this.#oldest = place.after
     else place.before.after = place.after
     if (place.after === undefined) this.#newest = place.before

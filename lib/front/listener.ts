@@ -49,6 +49,8 @@ const AT = LISTENER_BLOCK.at
 const TARGET_BYTES = 8 * 1024
 /** Connections that the kernel completes while we are busy; it caps this at net.core.somaxconn. */
 const BACKLOG = 4096
+/** Connections beyond the limit that other threads are to make room for, at most. */
+const MOST_OWED = 4
 
 /** An address that this thread accepts on. Its settings change in place, so a reload closes nothing. */
 export class Listener implements EntranceHost {
@@ -56,7 +58,7 @@ export class Listener implements EntranceHost {
   readonly date: HttpDate
   readonly requestIds = new RequestIds()
   readonly memory: ClientMemory
-  readonly idle = new IdleList()
+  readonly idle: IdleList
   readonly resets = new ResetTable()
   config: ListenerConfig
   headLimits: HeadLimits
@@ -69,6 +71,8 @@ export class Listener implements EntranceHost {
   readonly #entrance = new Entrance(this)
   readonly #connections = new Set<ClientConnection>()
   #inflight = 0
+  /** Of `#wanted`: what this thread has done, or wants itself. */
+  #wantedBefore: number
 
   constructor(
     config: ListenerConfig,
@@ -82,6 +86,8 @@ export class Listener implements EntranceHost {
     this.headLimits = headLimitsOf(config)
     this.trusted = parseCidrs(config.trustedProxies)
     this.#row = placement.row
+    this.idle = new IdleList(env.cells, this.#row + AT.idle)
+    this.#wantedBefore = this.#wanted
     this.#hooks = hooks
     this.memory = hooks.memory
     const options = { allowHalfOpen: true, noDelay: true, pauseOnConnect: true }
@@ -151,6 +157,15 @@ export class Listener implements EntranceHost {
     if (!this.idle.closeOldest(whom)) return false
     this.env.cells.add(this.#row + AT.evicted + REJECTIONS.indexOf(reason), 1)
     return true
+  }
+
+  /** To be called from time to time: closes what newcomers of other threads need. One of this thread that has not asked yet is no worse than those. */
+  makeRoom(): void {
+    const wanted = this.#wanted
+    const excess = this.connectionsEverywhere - this.config.limits.connections
+    let left = Math.min(excess, wanted - this.#wantedBefore)
+    while (left > 0 && this.evictIdlest('served', 'limit')) left -= 1
+    this.#wantedBefore = wanted
   }
 
   /** Memory is short: those go first who take nothing of what waits for them. To be called once a second while that is so. */
@@ -224,8 +239,7 @@ export class Listener implements EntranceHost {
   #accept(socket: Socket): void {
     const { cells } = this.env
     cells.add(this.#row + AT.connections, 1)
-    if (this.connectionsEverywhere >= this.config.limits.connections && !this.evictIdlest('all', 'limit'))
-      return this.#reject(socket, 'limit')
+    if (!this.#hasRoom()) return this.#reject(socket, 'limit')
     const client = this.#factsOf(socket)
     if (client === undefined) return forget(socket)
     if (!this.env.descriptors.takeForClient()) return this.#reject(socket, 'fd')
@@ -235,6 +249,21 @@ export class Listener implements EntranceHost {
         ? new Opening(socket, client, this, this.#entrance)
         : new Http1Connection(socket, client, this),
     )
+  }
+
+  /** A newcomer may come in place of one that is idle in another thread: that one goes at its thread's next tick. */
+  #hasRoom(): boolean {
+    const excess = this.connectionsEverywhere - this.config.limits.connections
+    if (excess < 0 || this.evictIdlest('all', 'limit')) return true
+    const { cells } = this.env
+    if (excess >= Math.min(MOST_OWED, cells.total(this.#row + AT.idle))) return false
+    cells.add(this.#row + AT.wanted, 1)
+    this.#wantedBefore += 1
+    return true
+  }
+
+  get #wanted(): number {
+    return this.env.cells.total(this.#row + AT.wanted)
   }
 
   #reject(socket: Socket, reason: Rejection): void {

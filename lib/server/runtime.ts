@@ -141,6 +141,7 @@ export class Runtime implements ListenerHooks, Closable {
   ticked(delayMs: number): void {
     this.#overload.ticked(delayMs)
     this.#env.descriptors.look()
+    for (const { listener } of this.#listeners.values()) listener.makeRoom()
     const nowMs = this.#env.clock.now()
     this.#spool?.ticked(nowMs)
     this.memory.ticked(nowMs)

@@ -128,6 +128,36 @@ t.test('at the limit the connection that has been idle longest makes room, whate
   await assertClean(t, narrow)
 })
 
+t.test('at the limit an idle client of another thread makes room as well', async t => {
+  const most = 5
+  const narrow = await startCauseway(t, {
+    config: configText({
+      endpoints: [upstream.port],
+      workers: 2,
+      listener: `limits = { connections = ${most} }`,
+      upstream: 'max_inflight = 100',
+    }),
+  })
+  const active = (test: (count: number) => boolean) => narrow.metric('causeway_connections_active', {}, test)
+  const clients: RawClient[] = []
+  while (clients.length < most - 1) {
+    const busy = await RawClient.connect(narrow.port())
+    busy.send(get('/slot'))
+    clients.push(busy)
+  }
+  await until('their requests at the app', () => running === most - 1)
+  for (let n = 0; n < 24; n += 1) {
+    clients.push(await kept(narrow.port()))
+    await active(count => count <= most)
+  }
+  t.equal((await narrow.metrics()).sum('causeway_connections_rejected_total'), 0)
+  t.equal(clients.filter(({ ended }) => ended === undefined).length, most)
+  releaseAll()
+  for (const busy of clients.slice(0, most - 1)) t.equal((await busy.response()).status, 200)
+  for (const client of clients) client.destroy()
+  await assertClean(t, narrow)
+})
+
 t.test('whoever has not said yet what it speaks is the first to make room', async t => {
   const narrow = await startCauseway(t, {
     config: configText({
