@@ -36,14 +36,27 @@ t.test(
   'an access log that this user may not write is refused',
   { skip: process.geteuid?.() === 0 },
   async t => {
-    const folder = t.testdir({ sealed: {}, 'sealed.log': '' })
+    const folder = t.testdir({ sealed: {}, closed: {}, 'sealed.log': '' })
     chmodSync(`${folder}/sealed`, 0o500)
+    chmodSync(`${folder}/closed`, 0)
     chmodSync(`${folder}/sealed.log`, 0o400)
     const log = (path: string) => checked(folder, `[log]\naccess = "${path}"\n`)
     t.match(await log(`${folder}/sealed/access.log`), [/^error: .* cannot be written by this user/])
+    t.match(await log(`${folder}/closed/access.log`), [/^error: .* cannot be written by this user/])
     t.match(await log(`${folder}/sealed.log`), [/^error: .* cannot be written by this user/])
   },
 )
+
+t.test('an access log to which no path leads is refused, and ends no check', async t => {
+  const folder = t.testdir({ loop: t.fixture('symlink', 'loop') })
+  for (const path of ['loop', 'loop/access.log'])
+    t.match(await checked(folder, `[log]\naccess = "${folder}/${path}"\n`), [
+      /^error: the access log \S+ cannot be opened: its symbolic links lead nowhere$/,
+    ])
+  t.match(await checked(folder, `[log]\naccess = "${folder}/${'x'.repeat(300)}"\n`), [
+    /^error: the access log \S+ cannot be opened: its path is too long$/,
+  ])
+})
 
 t.test('a pipe as access log is not waited for', async t => {
   const folder = t.testdir()

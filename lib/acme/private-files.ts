@@ -53,7 +53,7 @@ export function createPrivate(path: string, text: string): boolean {
 export function removeDrafts(folder: string, nowMs: number): void {
   for (const name of readdirSync(folder).filter(name => DRAFT.test(name))) {
     const path = join(folder, name)
-    const { mtimeMs = nowMs } = statSync(path, { throwIfNoEntry: false }) ?? {}
+    const { mtimeMs = nowMs } = statOf(path) ?? {}
     if (nowMs - mtimeMs > DRAFT_LIFE_MS) rmSync(path, { force: true })
   }
 }

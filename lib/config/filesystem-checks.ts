@@ -1,5 +1,6 @@
 import { closeSync, constants, lstatSync, openSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
+import { whyUnreadable } from '../base/errno-words.ts'
 import { writeTrouble } from '../base/writable-folder.ts'
 import type { Address } from './model.ts'
 import type { Subject } from './references.ts'
@@ -19,9 +20,9 @@ function checkAccessLog({ settings, root, report }: Subject): void {
   if (access?.kind !== 'file') return
   const path = resolve(access.path)
   const at = placeOf(root, ['log', 'access'])
-  const fault = fileFault(path)
-  if (fault !== undefined) report.error(at, `the access log ${path} ${fault}`, 'name another file')
-  if (fault !== undefined || statOf(path) !== undefined) return
+  const file = lookAtFile(path)
+  if (file.state === 'faulty') report.error(at, `the access log ${path} ${file.fault}`, 'name another file')
+  if (file.state !== 'missing') return
   const folder = dirname(path)
   const trouble = writeTrouble(folder)
   if (trouble === undefined) return
@@ -30,18 +31,25 @@ function checkAccessLog({ settings, root, report }: Subject): void {
   else report.error(at, message, trouble.hint)
 }
 
-/** Undefined if it may be written, or is not there yet. Nothing is written, and a pipe without a reader is not waited for. */
-function fileFault(path: string): string | undefined {
-  const stats = statOf(path)
-  if (stats === undefined) return undefined
-  if (stats.isDirectory()) return 'is a folder'
-  if (!stats.isFile()) return undefined
+type LogFile = { readonly state: 'missing' | 'usable' } | { readonly state: 'faulty'; readonly fault: string }
+
+/** Nothing is written, and a pipe without a reader is not waited for. */
+function lookAtFile(path: string): LogFile {
   try {
-    closeSync(openSync(path, constants.O_WRONLY | constants.O_APPEND))
-    return undefined
-  } catch {
-    return `cannot be written by this user (uid ${process.geteuid?.() ?? 'unknown'})`
+    const stats = statSync(path, { throwIfNoEntry: false })
+    if (stats === undefined) return { state: 'missing' }
+    if (stats.isDirectory()) return { state: 'faulty', fault: 'is a folder' }
+    if (stats.isFile()) closeSync(openSync(path, constants.O_WRONLY | constants.O_APPEND))
+    return { state: 'usable' }
+  } catch (error) {
+    return { state: 'faulty', fault: faultOf(error as NodeJS.ErrnoException) }
   }
+}
+
+function faultOf(error: NodeJS.ErrnoException): string {
+  return error.code === 'EACCES' || error.code === 'EPERM'
+    ? `cannot be written by this user (uid ${process.geteuid?.() ?? 'unknown'})`
+    : `cannot be opened: ${whyUnreadable(error)}`
 }
 
 function checkSocket({ root, report }: Subject, at: Path, address: Address): void {
@@ -56,8 +64,4 @@ function checkSocket({ root, report }: Subject, at: Path, address: Address): voi
     if (trouble !== undefined && !trouble.full)
       report.error(place, `the folder of the socket, ${folder}, ${trouble.what}`, trouble.hint)
   }
-}
-
-function statOf(path: string) {
-  return statSync(path, { throwIfNoEntry: false })
 }
