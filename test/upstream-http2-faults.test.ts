@@ -321,6 +321,23 @@ t.test('a head larger than the endpoint takes is not sent: 431, and the connecti
 })
 
 t.test(
+  'a request that is given up in the moment in which its connection is there leaves nothing',
+  async t => {
+    const app = await new Http2App(createServer({ settings: { maxHeaderListSize: 4096 } }), echo).listen(t)
+    const { upstream, world } = start(t, h2([app.port]))
+    const [refused, other] = [new TestJob('/'), new TestJob('/')]
+    refused.more = ['x-large', 'x'.repeat(5000)]
+    // As two requests of one client whose connection the first one's answer ends.
+    refused.afterwards = () => other.leave()
+    for (const job of [refused, other]) submit(upstream, job)
+    t.equal(await refused.end(), 'UPSTREAM_HEAD_TOO_LARGE')
+    t.equal(await submit(upstream, new TestJob('/')).end(), 200)
+    await until('its connection to rest', () => world.resting() === 1)
+    t.ok(world.gauges().every(gauge => gauge === 0))
+  },
+)
+
+t.test(
   'an endpoint that closes each connection before it takes a request gets a handful of them',
   async t => {
     const app = await RawHttp2Server.start(t)

@@ -108,10 +108,13 @@ export class Http2Attempt implements Attempt, Deadline {
     this.#fail(code, kind, detail)
   }
 
-  /** False if the connection takes no request any more. */
+  /** False if the connection takes no request any more. What was given up meanwhile has no need of it. */
   begin(session: Http2Session): boolean {
     const job = this.#job
-    if (job === undefined) return true
+    if (job === undefined) {
+      session.ended(this)
+      return true
+    }
     const fields = job.http2Fields(session.scheme)
     this.#written = session.written
     const stream = session.open(fields, job.bodyFraming === 'none', this.#abort.signal)
