@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
@@ -289,6 +289,25 @@ t.test('reconcile', async t => {
     t.equal(bench.prober.status(KEY)?.health.state, 'new', 'still')
     t.equal((await bench.result(2)).ok, true, 'probed at once by the new rule')
     t.match(bench.changes[1], { health: { state: 'up' } })
+  })
+
+  await t.test('new rules that come while a probe is under way are tried right after it', async t => {
+    const bench = new Bench(t)
+    bench.serves = true
+    const held: ServerResponse[] = []
+    const paths: string[] = []
+    const address = await serve(t, ({ url }, response) => {
+      paths.push(String(url))
+      if (held.push(response) > 1) response.end()
+    })
+    bench.prober.reconcile([target(address)])
+    await until('the first probe', () => held.length === 1)
+    bench.prober.reconcile([target(address, { path: '/new' })])
+    held[0]?.end()
+    await bench.result(1)
+    bench.advance(200)
+    await bench.result(2)
+    t.same(paths, ['/healthz', '/new'])
   })
 
   await t.test('an endpoint with another address starts anew', async t => {

@@ -59,7 +59,7 @@ export class Watch implements Deadline {
   #durationMs: number | undefined
   /** Traffic has failed there, and no probe has passed since. */
   #suspected = false
-  /** Asked for while a probe was under way, which may have begun before the trouble. */
+  /** Asked for while a probe was under way, which may have begun before the trouble, or goes by old rules. */
   #again = false
   #stopped = false
   readonly #patience: Patience
@@ -93,6 +93,7 @@ export class Watch implements Deadline {
   retarget(target: ProbeTarget): void {
     this.#target = target
     if (this.#running === undefined) this.expired()
+    else this.#again = true
   }
 
   /** Something failed there, or is waited for: probes now, or as soon as the last probe is not that fresh any more. */
