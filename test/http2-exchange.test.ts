@@ -14,7 +14,7 @@ import { FieldList } from '../lib/http/field-list.ts'
 import { RequestIds } from '../lib/http/request-ids.ts'
 import { Http2Client } from './support/http2-client.ts'
 import { requestBlock } from './support/http2-fields.ts'
-import { data, FLAG, headers, SETTING, windowUpdate } from './support/http2-frames.ts'
+import { data, FLAG, headers, SETTING, TYPE, windowUpdate } from './support/http2-frames.ts'
 import { RawHttp2Client } from './support/raw-http2-client.ts'
 import { HandClock, threadEnv } from './support/static-site.ts'
 import { until } from './support/until.ts'
@@ -222,3 +222,96 @@ t.test(
     await until('the exchange to be given up', () => gone)
   },
 )
+
+t.test('a client that leaves with a whole answer unsent leaves no memory behind', async t => {
+  const { port, memory, ended } = await front(t, exchange => {
+    exchange.attach({ answerDrained: () => {}, clientGone: () => {} })
+    exchange.begin({ ...HEAD, length: 60_000 })
+    exchange.write(Buffer.alloc(60_000), 0, 60_000)
+    exchange.end()
+  })
+  const client = await RawHttp2Client.connect(port)
+  client.get('/')
+  client.get('/')
+  await until('both answers to be over', () => ended.length === 2)
+  await until('what the window of the connection lets go', () => client.dataBytes === 65_535)
+  t.ok(memory.slotBytes > 0, 'the rest waits for it')
+  client.reset()
+  await until('its memory to come free', () => memory.slotBytes === 0 && memory.usedBytes === 0)
+})
+
+/** Answers with so many bytes, at the pace of the client; `given` is told of each piece. */
+function download(exchange: Exchange, length: number, given: (bytes: number) => void): void {
+  let left = length
+  const more = () => {
+    while (left > 0) {
+      const room = exchange.room(Math.min(left, 65_536))
+      if (room === 0) return
+      left -= room
+      given(room)
+      const goOn = exchange.write(Buffer.alloc(room), 0, room)
+      exchange.flush()
+      if (!goOn) break
+    }
+    if (left === 0) exchange.end()
+  }
+  exchange.attach({
+    answerDrained: more,
+    clientGone: () => {
+      left = -1
+    },
+  })
+  exchange.begin({ ...HEAD, length })
+  more()
+}
+
+const WIDE = [[SETTING.initialWindowSize, 0x7fffffff]] as const
+const WIDER = windowUpdate(0, 0x7fffffff - 65_535)
+
+t.test('a short answer does not wait for long ones on the same connection', async t => {
+  let given = 0
+  let before = 0
+  const { port, ended } = await front(t, exchange => {
+    if (exchange.request.target !== '/short') return download(exchange, 500_000_000, size => (given += size))
+    before = given
+    download(exchange, 10_000, () => {})
+  })
+  const client = await RawHttp2Client.connect(port, WIDE)
+  t.teardown(() => client.reset())
+  client.send(WIDER)
+  for (let i = 0; i < 4; i += 1) client.get('/long')
+  await until('the long answers to run', () => given > 2_000_000)
+  client.get('/short')
+  await until('the end of the short one', () => ended.length === 1)
+  t.ok(given - before < 1_000_000, `${given - before} bytes of others were given meanwhile`)
+})
+
+t.test('many answers on one connection leave in frames as large as those of one alone', async t => {
+  const { port, ended } = await front(t, exchange => download(exchange, 300_000, () => {}))
+  const client = await RawHttp2Client.connect(port, WIDE)
+  t.teardown(() => client.reset())
+  client.send(WIDER)
+  for (let i = 0; i < 100; i += 1) client.get('/')
+  await until('all of them', () => ended.length === 100 && client.dataBytes === 30_000_000)
+  const frames = client.seen.get(TYPE.data) ?? 0
+  t.ok(frames < 3000, `${frames} frames of DATA`)
+})
+
+t.test('answers that wait for their own windows take no room from others', async t => {
+  const { port, ended } = await front(t, exchange => {
+    if (exchange.request.target === '/long') return download(exchange, 1_000_000, () => {})
+    exchange.attach({ answerDrained: () => {}, clientGone: () => {} })
+    exchange.begin({ ...HEAD, length: 60_000 })
+    exchange.write(Buffer.alloc(60_000), 0, 60_000)
+    exchange.end()
+  })
+  const client = await RawHttp2Client.connect(port, [[SETTING.initialWindowSize, 0]])
+  t.teardown(() => client.reset())
+  client.send(WIDER)
+  for (let i = 0; i < 4; i += 1) client.get('/deaf')
+  await until('four answers to wait', () => ended.length === 4)
+  client.send(windowUpdate(client.get('/long'), 2_000_000))
+  await until('the other one', () => client.dataBytes === 1_000_000)
+  const frames = client.seen.get(TYPE.data) ?? 0
+  t.ok(frames < 200, `${frames} frames of DATA`)
+})

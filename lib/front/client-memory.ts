@@ -10,7 +10,7 @@ const LEAST_BYTES = 192 * 1024
 /** Bodies that wait for their app came byte by byte over the wire, each within its window: they are refused only beyond so much in all. */
 const BODIES_BYTES = 64 * 1024 * 1024
 const SLAB_BYTES = 1024 * 1024
-/** DATA of one connection's answers that may wait for the end of a turn: one turn writes no more. */
+/** DATA of one connection's answers that may wait to be sent: one turn writes no more. */
 const QUEUE_BYTES = 128 * 1024
 
 /**
@@ -61,7 +61,7 @@ export class ClientMemory implements ArenaBudget, SlotSource {
 /** One connection's part of the account. */
 export class ConnectionMemory {
   usedBytes = 0
-  /** DATA of answers that has been given and has not left, on all streams. Counted as used only once it waits for a window. */
+  /** DATA of answers, on all streams, that was given and has not left. What was found to wait for a window is counted as used instead. */
   queuedBytes = 0
   readonly #all: ClientMemory
   #closed = false
@@ -82,7 +82,7 @@ export class ConnectionMemory {
     return this.#all
   }
 
-  /** More DATA need not be given in this turn: it would not leave with it. */
+  /** More DATA need not be given: it would not leave with the next turn. */
   get isQueueFull(): boolean {
     return this.queuedBytes >= QUEUE_BYTES
   }

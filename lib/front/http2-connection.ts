@@ -13,7 +13,7 @@ import { ConnectionMemory } from './client-memory.ts'
 import type { ClientConnection, ConnectionHost } from './connection-host.ts'
 import { FloodBudget } from './flood-budget.ts'
 import { Http2Exchange } from './http2-exchange.ts'
-import { greeting } from './http2-greeting.ts'
+import { greeting, readableHeads } from './http2-greeting.ts'
 import { Http2Receiver, type ReceiverOwner } from './http2-receiver.ts'
 import { answerRefused, isHead } from './http2-refusal.ts'
 import { Http2Sender } from './http2-sender.ts'
@@ -32,14 +32,10 @@ const LOOK_MS = 1000
 const QUIET_LOOK_MS = 5000
 /** How long a client may take to close after our goodbye, and how long one that has half-closed may go without a byte of answer to write. */
 const LINGER_MS = 5000
-/** A head beyond its limits is answered with 431, as long as it does not go beyond that many times: then its stream is reset unread. */
-const SLACK = 2
 /** What an open stream costs besides its head. */
 const STREAM_BYTES = 2048
 /** How long a stream's client may take nothing of it while memory is short. */
 const SHED_MS = 2000
-/** Pseudo-fields, which `header_count` does not count. */
-const PSEUDO_FIELDS = 5
 
 /** A client's HTTP/2 connection: many exchanges at a time, each a stream. */
 export class Http2Connection
@@ -83,20 +79,14 @@ export class Http2Connection
     this.#budget = new FloodBudget(now, host.resets.of(client, now))
     this.#idleSinceMs = now
     this.#mostStreams = limits.streams
+    const headLimits = readableHeads(limits)
     const isGone = socket.destroyed
     this.#stream = ByteStream.accept(socket, this, env.timers, timeouts.writeMs)
     this.#sender = new Http2Sender(this.#stream)
     this.#watch = new StreamWatch(this.#streams, this.#sender, this.#stream, now)
-    this.#receiver = new Http2Receiver(this, {
-      sender: this.#sender,
-      streams: this.#streams,
-      budget: this.#budget,
-      headLimits: {
-        maxBytes: SLACK * limits.headersBytes,
-        maxPairs: SLACK * limits.headerCount + PSEUDO_FIELDS,
-      },
-    })
-    this.#sender.control(greeting(limits.streams, SLACK * limits.headersBytes))
+    const parts = { sender: this.#sender, streams: this.#streams, budget: this.#budget, headLimits }
+    this.#receiver = new Http2Receiver(this, parts)
+    this.#sender.control(greeting(limits.streams, headLimits.maxBytes))
     env.timers.arm(this, LOOK_MS)
     host.idle.add(this.#place)
     // Told once whoever made this knows it.
@@ -172,6 +162,8 @@ export class Http2Connection
     this.#receiver.stop()
     for (const exchange of this.#exchanges) exchange.lost('CLIENT_GONE', error?.message)
     this.#phase = 'closed'
+    // Some of those whose exchanges have ended still had to deliver.
+    for (const stream of this.#streams.all()) this.#streams.end(stream)
     this.memory.close()
     this.host.idle.remove(this.#place)
     this.host.env.timers.disarm(this)
@@ -200,7 +192,7 @@ export class Http2Connection
   }
 
   room(stream: Http2Stream): number {
-    return this.memory.isQueueFull ? 0 : this.#sender.room(stream)
+    return this.#sender.room(stream)
   }
 
   // StreamHost.
@@ -209,15 +201,19 @@ export class Http2Connection
     this.#sender.ready(stream)
   }
 
+  streamInLine(stream: Http2Stream): void {
+    this.#sender.queueUp(stream)
+  }
+
   streamReset(stream: Http2Stream, code: number): void {
     this.#sender.control(resetFrame(stream.id, code))
     this.#streams.drop(stream, code)
-    this.#endIfDone()
+    this.#streamGone(stream)
   }
 
   streamDone(stream: Http2Stream): void {
     this.#streams.end(stream)
-    this.#endIfDone()
+    this.#streamGone(stream)
   }
 
   streamGranted(stream: Http2Stream, bytes: number): void {
@@ -254,7 +250,7 @@ export class Http2Connection
 
   resetArrived(stream: Http2Stream): void {
     this.#streams.end(stream, CODE.cancel)
-    this.#endIfDone()
+    this.#streamGone(stream)
   }
 
   streamFault(stream: Http2Stream | number, code: number): void {
@@ -360,6 +356,11 @@ export class Http2Connection
     this.#sender.control(goawayFrame(this.#streams.highest, CODE.noError))
     this.#endIfDone()
     if (!this.#is('closed')) this.host.env.timers.arm(this, LOOK_MS)
+  }
+
+  #streamGone(stream: Http2Stream): void {
+    this.#sender.forget(stream)
+    this.#endIfDone()
   }
 
   #endIfDone(): void {

@@ -318,9 +318,13 @@ export class Http2Exchange implements Exchange, StreamOwner {
     else this.fail('INTERNAL', 'a field of HTTP/1.1')
   }
 
-  /** With nothing queued a little is taken whatever the windows say: that it leaves is how its owner learns that they are open. */
+  /**
+   * With nothing queued a little is taken whatever the windows say: that it leaves is how its owner learns that they are open. Nothing while others
+   * have yet to send what they were given.
+   */
   #roomFor(wanted: number): number {
-    const { queued } = this.stream
+    const { queued, isCrowded } = this.stream
+    if (isCrowded) return 0
     const least = queued === 0 ? PROBE_BYTES : 0
     return Math.min(wanted, Math.max(least, this.#wire.room(this.stream) - queued))
   }

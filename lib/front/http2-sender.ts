@@ -42,6 +42,8 @@ export class Http2Sender implements StreamWriter, TurnTaker {
   #ready: Http2Stream[] = []
   /** Those that wait for the connection's window. */
   #starved: Http2Stream[] = []
+  /** Those that wait until others have sent what they were given, in the order in which they came. */
+  readonly #line = new Set<Http2Stream>()
   #due = false
   /** Writes are over at once: the client reads, and there is no TLS. */
   #isSwift = true
@@ -66,6 +68,17 @@ export class Http2Sender implements StreamWriter, TurnTaker {
     this.#schedule()
   }
 
+  /** The stream is to be told when it can be given something: so much waits for the next turn that more would not leave with it. */
+  queueUp(stream: Http2Stream): void {
+    this.#line.add(stream)
+  }
+
+  /** The stream is gone, and what it was given. */
+  forget(stream: Http2Stream): void {
+    this.#line.delete(stream)
+    if (this.#line.size > 0) this.#schedule()
+  }
+
   /** The client takes more on the whole connection. */
   widen(bytes: number): void {
     this.window += bytes
@@ -88,7 +101,7 @@ export class Http2Sender implements StreamWriter, TurnTaker {
 
   /** The socket takes bytes again. */
   drained(): void {
-    if (this.#control !== '' || this.#ready.length > 0) this.#schedule()
+    if (this.#control !== '' || this.#ready.length > 0 || this.#line.size > 0) this.#schedule()
   }
 
   turnEnds(): void {
@@ -149,11 +162,21 @@ export class Http2Sender implements StreamWriter, TurnTaker {
     this.#goOn(turn, at)
   }
 
-  /** Tells those that had their turn, and keeps the others. */
+  /** Tells those that waited for room, then those that had their turn, and keeps the others. */
   #goOn(turn: readonly Http2Stream[], done: number): void {
     for (let i = done; i < turn.length; i += 1) this.#ready.push(turn[i] as Http2Stream)
+    if (this.#line.size > 0) this.#callLine()
     for (let i = 0; i < done; i += 1) (turn[i] as Http2Stream).afterSending()
     if (this.#ready.length > 0 && !this.#stream.backedUp) this.#schedule()
+  }
+
+  /** Before those that have just sent something: they would leave no room. */
+  #callLine(): void {
+    for (const stream of this.#line) {
+      if (stream.isCrowded) return
+      this.#line.delete(stream)
+      stream.roomCame()
+    }
   }
 
   #putControl(): void {

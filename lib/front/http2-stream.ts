@@ -29,6 +29,8 @@ export interface StreamHost {
   readonly memory: ConnectionMemory
   /** There is something to send. */
   streamReady(stream: Http2Stream): void
+  /** It is to be told when others have sent what they were given. */
+  streamInLine(stream: Http2Stream): void
   /** Tells the client, if it has not been told by the client; then the stream is gone. */
   streamReset(stream: Http2Stream, code: number): void
   /** Both sides have ended. */
@@ -146,9 +148,18 @@ export class Http2Stream {
     return this.#given(end - start)
   }
 
-  /** `streamDrained` is told when all that was given has left. */
+  /** There is so much to send on the whole connection that it should be given no more. */
+  get isCrowded(): boolean {
+    return this.#host.memory.isQueueFull
+  }
+
+  /** `streamDrained` is told when all that was given has left; with nothing given, when there is room. */
   waitUntilSent(): void {
     if (this.closed || this.#ended) return
+    if (this.queued === 0) {
+      this.flush()
+      return this.#host.streamInLine(this)
+    }
     this.#waiting = true
     this.#lowWater = 0
     this.#host.streamReady(this)
@@ -238,7 +249,7 @@ export class Http2Stream {
   gone(code: number): void {
     this.hold(-this.#held)
     this.closed = true
-    this.#host.memory.queuedBytes -= this.queued
+    this.#host.memory.queuedBytes -= this.queued - this.#blocked
     this.#queue.clear()
     this.#head = undefined
     this.#interims = undefined
@@ -253,6 +264,7 @@ export class Http2Stream {
       if (this.#blocked === 0) this.owner.letGoOfHead()
       this.#queue.detach()
       this.hold(blocked - this.#blocked)
+      this.#host.memory.queuedBytes -= blocked - this.#blocked
       this.#blocked = blocked
     }
     return sent
@@ -269,6 +281,11 @@ export class Http2Stream {
     }
     if (this.#ended && this.outputOpen) this.#sendEnd(writer)
     return 'done'
+  }
+
+  /** Its turn has come: there is room on the connection. */
+  roomCame(): void {
+    this.owner.streamDrained()
   }
 
   /** Behind a turn of sending, when nothing is written any more: tells who waits. */

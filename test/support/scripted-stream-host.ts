@@ -7,6 +7,7 @@ const nothing = () => undefined
 export const scriptedStreamHost: StreamHost = {
   memory: new ConnectionMemory(new ClientMemory()),
   streamReady: nothing,
+  streamInLine: nothing,
   streamReset: nothing,
   streamDone: nothing,
   streamGranted: nothing,
