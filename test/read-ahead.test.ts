@@ -10,7 +10,7 @@ import type { ResponseHead } from '../lib/http/message.ts'
 import { Forwarding } from '../lib/proxy/forwarding.ts'
 import { Spool } from '../lib/proxy/spool.ts'
 import { SPOOL_BLOCK, SPOOL_OUTCOMES } from '../lib/proxy/spool-measures.ts'
-import type { Attempt } from '../upstreams/job.ts'
+import { CountingAttempt } from './support/counting-attempt.ts'
 import { FakeClock } from './support/fake-clock.ts'
 import { type RecordedRequest, RecordingExchange } from './support/recording-exchange.ts'
 import { until } from './support/until.ts'
@@ -20,24 +20,6 @@ const MIB = KIB * KIB
 /** Longer than an app waits for a client before its answer is taken ahead. */
 const LONG_MS = 500
 const hash = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
-
-/** An app's side that counts how often it was told to go on. */
-class CountingAttempt implements Attempt {
-  resumed = 0
-  cancelled = 0
-
-  sendBody(): boolean {
-    return true
-  }
-  endBody(): void {}
-  flushBody(): void {}
-  resumeAnswer(): void {
-    this.resumed += 1
-  }
-  cancel(): void {
-    this.cancelled += 1
-  }
-}
 
 interface Setup {
   readonly maxBytes?: number
