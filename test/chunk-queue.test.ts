@@ -1,7 +1,7 @@
 import { randomBytes, randomInt } from 'node:crypto'
 import t from 'tap'
 import { ChunkQueue } from '../lib/front/chunk-queue.ts'
-import { ClientMemory } from '../lib/front/client-memory.ts'
+import { ClientMemory, ConnectionMemory } from '../lib/front/client-memory.ts'
 
 const KIB = 1024
 
@@ -57,4 +57,15 @@ t.test('what waits long keeps no more memory than its own', async t => {
   queue.detach()
   t.equal(queue.first.buffer.byteLength, 11)
   t.equal(queue.first.toString(), 'a few bytes')
+})
+
+t.test('answers that wait, however many, leave the memory of bodies alone', async t => {
+  const memory = new ClientMemory()
+  const queue = new ChunkQueue(new ConnectionMemory(memory).slots)
+  for (let i = 0; i < 1100; i += 1) queue.pushCopy(Buffer.alloc(60 * KIB), 0, 60 * KIB)
+  const slot = memory.takeSlot(60 * KIB)
+  t.equal(slot?.bytes.length, 64 * KIB)
+  if (slot !== undefined) memory.giveSlot(slot)
+  queue.clear()
+  t.equal(memory.slotBytes, 0)
 })

@@ -13,28 +13,16 @@ const SLAB_BYTES = 1024 * 1024
 /** DATA of one connection's answers that may wait to be sent: one turn writes no more. */
 const QUEUE_BYTES = 128 * 1024
 
-/**
- * The account of what the clients of one thread make it hold: decoded heads, bodies that wait for their app, answers that wait for their client's
- * window. Each connection may hold a part of what is left (Choudhury and Hahne, "Dynamic queue length thresholds", IEEE/ACM ToN 1998): one
- * client alone has much, many at once have little each, and together they stay within the bound.
- */
-export class ClientMemory implements ArenaBudget, SlotSource {
-  usedBytes = 0
+/** Slots for what waits, so that thousands of pieces leave neither garbage nor holes in the allocator's memory. */
+class SlotStock implements ArenaBudget, SlotSource {
   readonly slabBytes = SLAB_BYTES
-  /** Bodies wait in it: thousands of them leave neither garbage nor holes in the allocator's memory. */
   readonly #arena = new Arena(this)
 
-  /** Most that one connection may hold now. */
-  get shareBytes(): number {
-    return Math.max(LEAST_BYTES, (THREAD_BYTES - this.usedBytes) * SHARE)
-  }
-
-  /** Bytes of the slots that bodies have taken. */
-  get slotBytes(): number {
+  /** Bytes of the slots that were taken. */
+  get usedBytes(): number {
     return this.#arena.usedBytes
   }
 
-  /** To be called at every tick of the thread. */
   ticked(nowMs: number): void {
     this.#arena.trim(nowMs)
   }
@@ -58,6 +46,44 @@ export class ClientMemory implements ArenaBudget, SlotSource {
   }
 }
 
+/**
+ * The account of what the clients of one thread make it hold: decoded heads, bodies that wait for their app, answers that wait for their client's
+ * window. Each connection may hold a part of what is left (Choudhury and Hahne, "Dynamic queue length thresholds", IEEE/ACM ToN 1998): one
+ * client alone has much, many at once have little each, and together they stay within the bound.
+ */
+export class ClientMemory implements SlotSource {
+  usedBytes = 0
+  readonly #bodies = new SlotStock()
+  /** Of answers on their way. Apart: where they find no slot they do without, bodies of requests are refused. */
+  readonly answers = new SlotStock()
+
+  /** Most that one connection may hold now. */
+  get shareBytes(): number {
+    return Math.max(LEAST_BYTES, (THREAD_BYTES - this.usedBytes) * SHARE)
+  }
+
+  /** Bytes of all slots that were taken. */
+  get slotBytes(): number {
+    return this.#bodies.usedBytes + this.answers.usedBytes
+  }
+
+  /** To be called at every tick of the thread. */
+  ticked(nowMs: number): void {
+    this.#bodies.ticked(nowMs)
+    this.answers.ticked(nowMs)
+  }
+
+  // SlotSource, for bodies of requests.
+
+  takeSlot(size: number): Slot | undefined {
+    return this.#bodies.takeSlot(size)
+  }
+
+  giveSlot(slot: Slot): void {
+    this.#bodies.giveSlot(slot)
+  }
+}
+
 /** One connection's part of the account. */
 export class ConnectionMemory {
   usedBytes = 0
@@ -77,9 +103,9 @@ export class ConnectionMemory {
     this.#all.usedBytes += bytes
   }
 
-  /** Memory that is given back as soon as it has served. */
+  /** For answers on their way. */
   get slots(): SlotSource {
-    return this.#all
+    return this.#all.answers
   }
 
   /** More DATA need not be given: it would not leave with the next turn. */
