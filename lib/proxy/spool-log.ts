@@ -296,6 +296,7 @@ export class SpoolLog implements PressedLog {
       this.#spool.giveDisk(0, this.#promised)
       this.#promised = 0
       this.#broken = true
+      this.#spool.pressure.stays(this)
       this.#owner.spoolFailed(`server.spool.folder: ${error.message}`)
     }
     this.#trim()

@@ -118,6 +118,11 @@ export class SpoolPressure {
     this.#writing += 1
   }
 
+  /** What was on its way to a file stays in memory. */
+  stays(log: PressedLog): void {
+    if (log.yields) this.#yielding.add(log)
+  }
+
   written(): void {
     this.#writing -= 1
     if (this.#tight || this.#waiting.size > 0) this.#relaxSoon()
