@@ -17,6 +17,7 @@ import { Ejection } from '../lib/server/ejection.ts'
 import { Heartbeat } from '../lib/server/heartbeat.ts'
 import { LineSplitter } from '../lib/server/line-splitter.ts'
 import { type ReloadResult, Reloads } from '../lib/server/reloads.ts'
+import { SpoolWatch } from '../lib/server/spool-watch.ts'
 import { FakeClock } from './support/fake-clock.ts'
 
 t.test('Backoff', async t => {
@@ -258,6 +259,46 @@ t.test('Reloads', async t => {
     t.equal(await second, await third)
     t.same(reloads.counts, { success: 1, failure: 1 })
     t.equal(reloads.last?.generation, 2)
+  })
+})
+
+t.test('SpoolWatch', async t => {
+  t.test('a folder that does not answer says nothing about the one that takes its place', async t => {
+    const clock = new FakeClock()
+    const timers = new Timers(clock)
+    const events: string[] = []
+    const log = (_facts: object, event: string) => void events.push(event)
+    const unanswered: (() => void)[] = []
+    let folder = '/gone'
+    const watch = new SpoolWatch({
+      timers,
+      log: { debug: log, info: log, warn: log, error: log, fatal: log },
+      folder: () => folder,
+      attempt: (tried, done) => {
+        if (tried === '/gone') unanswered.push(() => done(undefined))
+        else done(undefined)
+      },
+    })
+    const pass = (ms: number) => {
+      for (let passedMs = 0; passedMs < ms; passedMs += 50) {
+        clock.pass(50)
+        timers.advance()
+      }
+    }
+    watch.look()
+    pass(10_100)
+    t.match(watch.problem, /\/gone does not answer/)
+    folder = '/here'
+    watch.look()
+    t.equal(watch.problem, undefined)
+    pass(30_100)
+    t.equal(watch.problem, undefined, 'nor later')
+    for (const answer of unanswered) answer()
+    t.same(events, [
+      'spool folder cannot be used: uploads that do not fit into memory get a 503',
+      'spool folder can be written again',
+    ])
+    watch.stop()
   })
 })
 

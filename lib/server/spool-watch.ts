@@ -19,6 +19,8 @@ export interface SpoolWatchOptions {
   readonly log: ServerLog
   /** The folder of the running configuration. */
   folder(): string
+  /** For tests; else a file in the folder, and a byte in it. */
+  readonly attempt?: (folder: string, done: (error: NodeJS.ErrnoException | undefined) => void) => void
 }
 
 /**
@@ -29,7 +31,8 @@ export class SpoolWatch {
   readonly #options: SpoolWatchOptions
   readonly #looks: Periodic
   #trouble: WriteTrouble | undefined = undefined
-  #trying = false
+  /** The folder of the try that has not ended: one that does not answer says nothing about another. */
+  #trying: string | undefined = undefined
   #stopped = false
 
   constructor(options: SpoolWatchOptions) {
@@ -51,12 +54,13 @@ export class SpoolWatch {
   }
 
   #try(): void {
-    if (this.#trying) return
-    this.#trying = true
-    const file = new SpoolFile(this.#folder)
-    file.write([ONE_BYTE], 0, error => {
-      file.close()
-      this.#trying = false
+    const folder = this.#folder
+    if (this.#trying === folder) return
+    this.#trying = folder
+    const { attempt = writeByte } = this.#options
+    attempt(folder, error => {
+      if (this.#trying !== folder) return
+      this.#trying = undefined
       this.#found(error && writeTroubleOf(error))
     })
   }
@@ -71,7 +75,7 @@ export class SpoolWatch {
   }
 
   #due(): void {
-    if (this.#trying) this.#found(SILENT)
+    if (this.#trying === this.#folder) this.#found(SILENT)
     this.#try()
   }
 
@@ -89,4 +93,12 @@ export class SpoolWatch {
         'spool folder cannot be used: uploads that do not fit into memory get a 503',
       )
   }
+}
+
+function writeByte(folder: string, done: (error: NodeJS.ErrnoException | undefined) => void): void {
+  const file = new SpoolFile(folder)
+  file.write([ONE_BYTE], 0, error => {
+    file.close()
+    done(error)
+  })
 }
