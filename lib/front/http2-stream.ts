@@ -14,7 +14,7 @@ export interface StreamOwner {
   streamTrailers(pairs: readonly string[]): void
   /** The client has sent all it had to send. */
   streamEnded(): void
-  /** The client takes bytes again, after it was said to be slow. */
+  /** There is room for bytes again, after the owner was told to wait. */
   streamDrained(): void
   /** What it has to send may take long: of the request's head only what is still needed is to be kept. */
   letGoOfHead(): void

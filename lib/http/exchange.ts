@@ -62,8 +62,8 @@ export interface Exchange {
    */
   offer(bytes: Uint8Array, start: number, end: number): number
   /**
-   * How many of `wanted` bytes are worth having ready for `write`: no more than the client's windows let go, and a little. 0: none, until `owner.answerDrained`. So what
-   * can be read again need not wait in memory for a client that takes nothing.
+   * How many of `wanted` bytes are worth having ready for `write`: no more than the client's windows let go, and a little; none while other answers fill the connection.
+   * 0: none, until `owner.answerDrained`. So what can be read again need not wait in memory for a client that takes nothing.
    */
   room(wanted: number): number
   /** The same for text of latin1 characters. */
