@@ -1,5 +1,6 @@
 import { createServer } from 'node:http2'
 import t, { type Test } from 'tap'
+import { SharedState } from '../lib/base/shared-state.ts'
 import { Timers } from '../lib/base/timers.ts'
 import { FakeClock } from './support/fake-clock.ts'
 import { echo, Http2App, h2, start, submit } from './support/http2-app.ts'
@@ -116,4 +117,22 @@ t.test('a large body has its connection to itself; small requests share one', as
   upload.attempt?.sendBody(Buffer.alloc(10), 0, 10)
   upload.attempt?.endBody()
   t.equal(await upload.end(), 200)
+})
+
+t.test('a connection that was left keeps its descriptor until it is closed', async t => {
+  const { app, world, upstream, pass } = await slowWorld(t)
+  const { descriptors } = new SharedState(world.shared)
+  const job = submit(upstream, new TestJob('/'))
+  const line = await app.line()
+  line.fields(await line.request(1), [[':status', '200']], END_STREAM)
+  t.equal(await job.end(), 200)
+  // Its app does not close its side.
+  const { socket } = line
+  socket.allowHalfOpen = true
+  const ended = new Promise(done => socket.once('end', done))
+  upstream.retire()
+  await ended
+  t.equal(descriptors.taken, 1)
+  pass(1100)
+  await until('it to be given back', () => descriptors.taken === 0)
 })

@@ -79,3 +79,9 @@ export class ClosingSocket implements Deadline {
     this.#socket.destroy()
   }
 }
+
+/** Calls `done` when the socket is closed: at once if it is, or was never there. */
+export function onceClosed(socket: Socket | undefined, done: () => void): void {
+  if (socket === undefined || socket.closed) done()
+  else socket.once('close', done)
+}

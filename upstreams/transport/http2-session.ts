@@ -7,7 +7,7 @@ import { SocketOpening } from '../../lib/base/peer-socket.ts'
 import type { ThreadEnv } from '../../lib/base/thread-env.ts'
 import type { Deadline } from '../../lib/base/timers.ts'
 import type { AttemptFailure, PooledEndpoint } from '../job.ts'
-import { ClosingSocket } from './closing.ts'
+import { ClosingSocket, onceClosed } from './closing.ts'
 import type { Http2Attempt } from './http2-attempt.ts'
 import { SESSION_OPTIONS } from './http2-options.ts'
 import type { Http2Sessions } from './http2-sessions.ts'
@@ -37,6 +37,7 @@ const MOST_WINDOW_BYTES = 2 ** 30
 
 /** Fields of a head, where the endpoint does not say what it takes: servers on nghttp2 close the connection beyond it. */
 const USUAL_LIST_BYTES = 64 * 1024
+
 /** One HTTP/2 connection to an endpoint, and the attempts on it. */
 export class Http2Session implements Deadline, WatchedSession {
   dueMs = Number.POSITIVE_INFINITY
@@ -392,7 +393,7 @@ export class Http2Session implements Deadline, WatchedSession {
     if (this.#resting) this.#endpoint.countResting(-1)
     else this.#endpoint.countActive(-1)
     this.#resting = false
-    this.#env.descriptors.give()
+    onceClosed(this.#socket, () => this.#env.descriptors.give())
     this.#all.forget(this)
   }
 }
