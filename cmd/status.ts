@@ -32,6 +32,7 @@ function read(body: string): StatusDocument {
     certificates: [],
     certificate_problems: [],
     log_problems: [],
+    endpoint_problem: null,
   }
   return { ...later, ...JSON.parse(body) } as StatusDocument
 }
@@ -62,6 +63,7 @@ function describe(it: StatusDocument): string {
     ...it.certificates.map(describeCertificate),
     ...it.certificate_problems.map(problem => `certificate: ${problem}`),
     ...it.log_problems,
+    ...(it.endpoint_problem === null ? [] : [it.endpoint_problem]),
     ...it.upstreams.flatMap(describeUpstream),
     ...it.tunnels.map(describeTunnel),
     ...it.routes.filter(route => route.closed).map(({ name }) => `route ${name}  closed for maintenance`),

@@ -13,6 +13,7 @@ t.test('every problem has its line, whatever the verdict names', async t => {
       'log /var/log/<access>: no space is left on the device; 9 lines lost so far',
     ],
     certificate_problems: ['listener "web": site.pem is empty'],
+    endpoint_problem: 'endpoints not taken, those before stay: too many',
     spool: { ...SPOOL, problem: '/var/spool cannot be written' },
   })
   const [, problems = ''] = /<h2>Problems.*?<pre>(.*?)<\/pre>/s.exec(html) ?? []
@@ -20,6 +21,7 @@ t.test('every problem has its line, whatever the verdict names', async t => {
     'listener &quot;web&quot;: site.pem is empty',
     'log stdout: whoever reads it is too slow; 7 lines lost so far',
     'log /var/log/&lt;access&gt;: no space is left on the device; 9 lines lost so far',
+    'endpoints not taken, those before stay: too many',
     '/var/spool cannot be written',
   ])
 })

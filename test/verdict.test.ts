@@ -80,6 +80,11 @@ t.test('the most serious thing is said, with its cause', async t => {
       'uploads that do not fit into memory get a 503: server.spool.folder /x does not exist',
     ],
     [
+      { endpoint_problem: 'endpoints not taken, those before stay: too many', last_reload: refused },
+      'doubtful',
+      'endpoints not taken, those before stay: too many',
+    ],
+    [
       { routes: routes(['shop'], ['api']) },
       'doubtful',
       'closed for maintenance: route shop; for the rest, all is well: every endpoint is up',

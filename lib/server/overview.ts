@@ -70,6 +70,7 @@ export class Overview {
       tunnels: (upstream, endpoint) => tunnels.get(`${upstream}\n${endpoint}`) ?? 0,
       spool: this.#spool(),
       certificates: this.#parts.certificates.facts,
+      endpointProblem: rollout.endpointProblem,
       certificateProblems: this.#parts.certificates.problems,
       logProblems: this.#parts.logs.problems,
     })

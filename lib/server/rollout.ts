@@ -89,6 +89,11 @@ export class Rollout {
     return this.#base
   }
 
+  /** Why endpoints of names and files are not those that they should be; undefined if they are. */
+  get endpointProblem(): string | undefined {
+    return this.#full && `endpoints not taken, those before stay: ${this.#full}`
+  }
+
   /** True for an endpoint that gets no traffic because of a deploy. */
   isQuiet(upstream: string, endpoint: string): boolean {
     const quiet = [...this.#quiet.values()]

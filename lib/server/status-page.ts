@@ -56,8 +56,14 @@ function warningsText({ warnings }: StatusDocument): string {
 
 /** What is wrong now and belongs to no upstream: the verdict names one thing only. */
 function problemsText(status: StatusDocument): string {
-  const { certificate_problems: certificates, log_problems: logs, spool } = status
-  const problems = [...certificates, ...logs, ...(spool.problem === null ? [] : [spool.problem])]
+  const {
+    certificate_problems: certificates,
+    log_problems: logs,
+    endpoint_problem: endpoints,
+    spool,
+  } = status
+  const single = [endpoints, spool.problem].filter(problem => problem !== null)
+  const problems = [...certificates, ...logs, ...single]
   if (problems.length === 0) return ''
   return `<section><h2>Problems <span>at the moment</span></h2><pre>${text(problems.join('\n'))}</pre></section>`
 }

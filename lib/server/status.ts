@@ -35,6 +35,8 @@ export interface StatusFacts {
   readonly spool: SpoolFacts
   readonly certificates: readonly CertificateFacts[]
   /** What is wrong with their files, one sentence each. */
+  /** See Rollout. */
+  readonly endpointProblem: string | undefined
   readonly certificateProblems: readonly string[]
   readonly logProblems: readonly string[]
 }
@@ -69,6 +71,8 @@ export interface StatusDocument {
   readonly certificate_problems: readonly string[]
   /** Logs that cannot be written, or whose lines are being lost. */
   readonly log_problems: readonly string[]
+  /** Null while the endpoints are those that names and files stand for; else why the ones before stay. */
+  readonly endpoint_problem: string | null
   readonly workers: readonly WorkerStatus[]
   /** Of the running configuration: taken, but somebody should look. */
   readonly warnings: readonly string[]
@@ -173,6 +177,7 @@ export function statusDocument(facts: StatusFacts): StatusDocument {
     certificates: facts.certificates.map(it => certificateStatus(it, facts.nowWallMs)),
     certificate_problems: facts.certificateProblems,
     log_problems: facts.logProblems,
+    endpoint_problem: facts.endpointProblem ?? null,
     workers: facts.managed,
     warnings: facts.warnings,
     last_reload: facts.reload ?? null,

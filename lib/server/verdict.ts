@@ -36,6 +36,7 @@ function worstOf(status: StatusDocument): Verdict {
   if (notUp.length > 0) return { kind: 'doubtful', sentence: notUpText(notUp, upstreams) }
   const problem = upstreams.flatMap(it => (it.problems ?? []).map(text => `upstream ${it.name}: ${text}`))[0]
   if (problem !== undefined) return { kind: 'doubtful', sentence: problem }
+  if (status.endpoint_problem !== null) return { kind: 'doubtful', sentence: status.endpoint_problem }
   const broken = status.certificate_problems[0]
   if (broken !== undefined)
     return {

@@ -2,6 +2,7 @@ import { copyFileSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync
 import { join } from 'node:path'
 import { connect } from 'node:tls'
 import t from 'tap'
+import type { StatusDocument } from '../../lib/server/status.ts'
 import { assertClean, startCauseway } from '../support/causeway.ts'
 import { type MadeCertificate, TestAuthority } from '../support/certificates.ts'
 import { configText } from '../support/config-text.ts'
@@ -163,6 +164,9 @@ t.test('certificates are taken although there is no place for the endpoints that
   writeFileSync(`${file}.new`, many.join(''))
   renameSync(`${file}.new`, file)
   await crowded.line('the want of places', ({ msg }) => msg === 'endpoints not taken')
+  const problem = async () =>
+    ((await (await fetch(`${crowded.adminUrl}/status`)).json()) as StatusDocument).endpoint_problem
+  t.match(await problem(), /^endpoints not taken, those before stay: no .* left, at many/)
   t.match(await shown('web', crowded), /first\.test/)
   put(second)
   await until('the other certificate', async () => /second\.test/.test(await shown('web', crowded)))
@@ -175,6 +179,7 @@ t.test('certificates are taken although there is no place for the endpoints that
   writeFileSync(`${file}.new`, `127.0.0.1:${app.port}\n`)
   renameSync(`${file}.new`, file)
   await crowded.line('that it is over', ({ msg }) => msg === 'endpoints taken again')
+  t.equal(await problem(), null)
   await assertClean(t, crowded)
 })
 

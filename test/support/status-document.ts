@@ -31,6 +31,7 @@ export function statusOf(changes: Partial<StatusDocument>): StatusDocument {
     certificates: [],
     certificate_problems: [],
     log_problems: [],
+    endpoint_problem: null,
     workers: [],
     warnings: [],
     last_reload: null,
