@@ -301,3 +301,14 @@ t.test(
     t.equal(bench.events.length, 2)
   },
 )
+
+t.test('that answers stall is not shown any more once a reload has turned the finding out off', async t => {
+  const bench = new HealthBench(t)
+  const learns = { keepalive: { idleMs: undefined, max: 8 } }
+  bench.place([1], learns)
+  bench.board.stalls('app', full(1), 300_000)
+  bench.place([1], { ...learns, balance: 'hash' })
+  t.match(bench.status, [{ note: /40 ms late/ }], 'another change means nothing')
+  bench.place([1], { keepalive: { idleMs: 5000, max: 8 } })
+  t.match(bench.status, [{ note: undefined }])
+})

@@ -99,6 +99,14 @@ export function newEntry(
   }
 }
 
+/** Another configuration has it, too. What was found of its answers counts no more where it is asked otherwise, or the finding out is turned off. */
+export function reconfigure(entry: EndpointEntry, pool: UpstreamConfig, config: EndpointConfig): void {
+  if (config.protocol !== entry.config.protocol || pool.keepalive.idleMs !== undefined)
+    entry.stallsUntilMs = Number.NEGATIVE_INFINITY
+  entry.config = config
+  entry.pool = pool
+}
+
 /** What the shared words and the entry say of an endpoint. */
 export function endpointStatus(
   entry: EndpointEntry,

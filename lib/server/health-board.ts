@@ -17,6 +17,7 @@ import {
   nameOf,
   newEntry,
   ownerOf,
+  reconfigure,
   resultOf,
   takeCheck,
 } from './endpoint-entry.ts'
@@ -233,8 +234,7 @@ export class HealthBoard {
   ): EndpointEntry {
     const known = this.#entries.get(key)
     if (known !== undefined && known.slot === slot) {
-      known.config = config
-      known.pool = upstream
+      reconfigure(known, upstream, config)
       return known
     }
     const entry = newEntry(upstream, config, upstreamSlot, slot, this.#options.clock.wall())
