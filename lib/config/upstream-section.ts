@@ -125,7 +125,7 @@ export const keepaliveSection = {
   idleMs: wordOr(
     'auto',
     duration(
-      'How long an unused connection is kept: less than the app keeps it. `"auto"` learns that from the app; requests that must not be repeated (POST) then take new connections. It also learns where answers on used connections come 40 ms late (small writes of the app that wait for a delayed acknowledgement), and uses none there.',
+      'How long an unused connection is kept: less than the app keeps it. `"auto"` learns that from the app; requests that must not be repeated (POST) then take new connections. It also learns where answers on used connections come 40 ms late (small writes of the app that wait for a delayed acknowledgement), and uses none there (over TLS and HTTP/2 it does all the same).',
       undefined,
       { min: '10ms', max: '1d' },
     ),
