@@ -191,8 +191,8 @@ export class Http2Connection
     this.#countReset()
   }
 
-  room(stream: Http2Stream): number {
-    return this.#sender.room(stream)
+  room(stream: Http2Stream): number | undefined {
+    return this.#sender.isBackedUp || this.memory.isQueueFull ? undefined : this.#sender.room(stream)
   }
 
   // StreamHost.

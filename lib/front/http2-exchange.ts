@@ -323,10 +323,11 @@ export class Http2Exchange implements Exchange, StreamOwner {
    * have yet to send what they were given.
    */
   #roomFor(wanted: number): number {
-    const { queued, isCrowded } = this.stream
-    if (isCrowded) return 0
+    const room = this.#wire.room(this.stream)
+    if (room === undefined) return 0
+    const { queued } = this.stream
     const least = queued === 0 ? PROBE_BYTES : 0
-    return Math.min(wanted, Math.max(least, this.#wire.room(this.stream) - queued))
+    return Math.min(wanted, Math.max(least, room - queued))
   }
 
   #put(bytes: Buffer): boolean {

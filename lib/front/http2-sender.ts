@@ -68,7 +68,7 @@ export class Http2Sender implements StreamWriter, TurnTaker {
     this.#schedule()
   }
 
-  /** The stream is to be told when it can be given something: so much waits for the next turn that more would not leave with it. */
+  /** The stream is to be told when it can be given something: the socket takes nothing now, or so much waits for the next turn that more would not leave with it. */
   queueUp(stream: Http2Stream): void {
     this.#line.add(stream)
   }
@@ -93,9 +93,14 @@ export class Http2Sender implements StreamWriter, TurnTaker {
     return this.#starved.length > 0
   }
 
-  /** Bytes of DATA that could leave on this stream now. */
+  /** The socket takes nothing now. */
+  get isBackedUp(): boolean {
+    return this.#stream.backedUp
+  }
+
+  /** Bytes of DATA that the windows let leave on this stream. */
   room(stream: Http2Stream): number {
-    if (this.isStarved || this.#stream.backedUp) return 0
+    if (this.isStarved) return 0
     return Math.min(stream.sendWindow, this.window, HIGH_WATER)
   }
 
@@ -106,7 +111,7 @@ export class Http2Sender implements StreamWriter, TurnTaker {
 
   turnEnds(): void {
     this.#due = false
-    if (!this.#stream.closed && !this.#stream.backedUp) this.#send()
+    if (!this.#stream.closed && !this.isBackedUp) this.#send()
   }
 
   /** Writes the frames that belong to no answer, whatever the socket says: nothing follows. */
@@ -167,13 +172,13 @@ export class Http2Sender implements StreamWriter, TurnTaker {
     for (let i = done; i < turn.length; i += 1) this.#ready.push(turn[i] as Http2Stream)
     if (this.#line.size > 0) this.#callLine()
     for (let i = 0; i < done; i += 1) (turn[i] as Http2Stream).afterSending()
-    if (this.#ready.length > 0 && !this.#stream.backedUp) this.#schedule()
+    if (this.#ready.length > 0 && !this.isBackedUp) this.#schedule()
   }
 
   /** Before those that have just sent something: they would leave no room. */
   #callLine(): void {
     for (const stream of this.#line) {
-      if (stream.isCrowded) return
+      if (this.isBackedUp || stream.isCrowded) return
       this.#line.delete(stream)
       stream.roomCame()
     }

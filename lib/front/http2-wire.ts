@@ -18,8 +18,8 @@ export interface Http2Wire {
   readonly running: number
   /** What the client did has cost its stream. */
   misled(): void
-  /** Bytes of DATA that could leave on this stream now. */
-  room(stream: Http2Stream): number
+  /** Bytes of DATA that the windows let leave on this stream; undefined while the connection has enough to send, or its socket takes nothing. */
+  room(stream: Http2Stream): number | undefined
 }
 
 /** What came with a request. */
