@@ -24,6 +24,7 @@ class Bench {
       diskRoom: () => this.calls.push(`room ${name}`),
       giveUp: () => this.calls.push(`give up ${name}`),
       yields: false,
+      isTaken: false,
       giveWay: () => this.calls.push(`give way ${name}`),
       ...on,
     }
@@ -235,3 +236,21 @@ t.test(
     t.same(bench.asked(), [], 'neither what is on its way to a file, nor an upload')
   },
 )
+
+t.test('those of which nothing was ever taken give way before one whose reader gets on', async t => {
+  const bench = new Bench()
+  const gone = (name: string): Partial<PressedLog> => ({
+    yields: true,
+    giveWay: () => bench.calls.push(`give way ${name}`),
+  })
+  const steady = bench.log('steady', { ...gone('steady'), isTaken: true })
+  const [first, newest] = ['first', 'newest'].map(name => bench.log(name, gone(name))) as [
+    PressedLog,
+    PressedLog,
+  ]
+  for (const log of [steady, first, newest]) bench.pressure.took(log)
+  bench.asked()
+  bench.room.isNearlyOut = true
+  t.notOk(bench.pressure.mayYieldingTake(newest))
+  t.same(bench.asked(), ['give way first', 'give way steady'])
+})

@@ -126,8 +126,10 @@ export class SpoolLog implements PressedLog {
 
   /** Nothing before `at` will be read again. */
   forget(at: number): void {
-    this.#forgotten = at
-    this.#spool.pressure.moved(this)
+    if (at > this.#forgotten) {
+      this.#forgotten = at
+      this.#spool.pressure.moved(this)
+    }
     this.#trim()
     if (this.#isOver) this.#spill(true)
     // With nothing of it left here it does no harm, whatever others have.
@@ -180,6 +182,10 @@ export class SpoolLog implements PressedLog {
 
   get yields(): boolean {
     return this.#terms.kind === 'passing'
+  }
+
+  get isTaken(): boolean {
+    return this.#forgotten > 0
   }
 
   giveWay(): void {

@@ -12,6 +12,8 @@ export interface PressedLog {
   giveUp(): void
   /** Whoever reads it is all that it waits for: it is of those that go first when there is no more memory. */
   readonly yields: boolean
+  /** Whoever reads it has taken some of it. */
+  readonly isTaken: boolean
   /** Lets go of what it has, and of whom that was for. */
   giveWay(): void
 }
@@ -47,8 +49,10 @@ export class SpoolPressure {
   readonly #taking = new Set<PressedLog>()
   /** With bytes in memory that may go to a file, the oldest first. */
   readonly #inMemory = new Set<PressedLog>()
-  /** Those with bytes in memory that yield; first whose reader has taken nothing for longest. */
-  readonly #yielding = new Set<PressedLog>()
+  /** Those with bytes in memory that yield, and of which nothing has been taken yet; the oldest first. */
+  readonly #untaken = new Set<PressedLog>()
+  /** The others that yield; first of which nothing has been taken for longest. */
+  readonly #taken = new Set<PressedLog>()
   /** In the order in which they were stopped, and since when. */
   readonly #waiting = new Map<PressedLog, number>()
   readonly #diskLine = new Map<PressedLog, number>()
@@ -79,7 +83,7 @@ export class SpoolPressure {
   /** It has taken memory. */
   took(log: PressedLog): void {
     this.#inMemory.add(log)
-    if (log.yields) this.#yielding.add(log)
+    this.stays(log)
     if (!this.#tight && this.#room.freeBytes >= this.#room.memoryTotalBytes * TIGHT_SHARE) return
     if (this.#tight) this.#hold(log)
     else this.#tighten()
@@ -88,39 +92,34 @@ export class SpoolPressure {
 
   /** Its reader gets on. */
   moved(log: PressedLog): void {
-    if (this.#yielding.delete(log)) this.#yielding.add(log)
+    if (this.#forgetYielding(log)) this.#taken.add(log)
   }
 
   /**
-   * May a log that yields take more? If there is next to nothing left, others have to give way first: those whose clients have taken nothing for
-   * longest, so that a client that takes its answer steadily keeps it.
+   * May a log that yields take more? If there is next to nothing left, others have to give way first: those whose clients have taken nothing at all, then
+   * those that have taken nothing for longest. So a client that takes its answer steadily keeps it, however many come that do not.
    */
   mayYieldingTake(log: PressedLog): boolean {
-    if (!this.#room.isNearlyOut) return true
-    for (const other of this.#yielding) {
-      if (other !== log) other.giveWay()
-      if (!this.#room.isNearlyOut) return true
-    }
-    return false
+    return this.#giveWayTo(log, this.#untaken) || this.#giveWayTo(log, this.#taken)
   }
 
   /** Nothing of it is in memory that could go to a file. */
   left(log: PressedLog): void {
     this.#inMemory.delete(log)
-    this.#yielding.delete(log)
+    this.#forgetYielding(log)
     if (this.#waiting.size > 0) this.#relaxSoon()
   }
 
   /** What it has in memory is on its way to a file. */
   writes(log: PressedLog): void {
     this.#inMemory.delete(log)
-    this.#yielding.delete(log)
+    this.#forgetYielding(log)
     this.#writing += 1
   }
 
-  /** What was on its way to a file stays in memory. */
+  /** What it has is in memory, even if it was on its way to a file. */
   stays(log: PressedLog): void {
-    if (log.yields) this.#yielding.add(log)
+    if (log.yields) (log.isTaken ? this.#taken : this.#untaken).add(log)
   }
 
   written(): void {
@@ -174,6 +173,19 @@ export class SpoolPressure {
     this.#giveUp(this.#diskLine)
     this.#giveUp(this.#waiting)
     this.#relax()
+  }
+
+  #giveWayTo(log: PressedLog, others: ReadonlySet<PressedLog>): boolean {
+    if (!this.#room.isNearlyOut) return true
+    for (const other of others) {
+      if (other !== log) other.giveWay()
+      if (!this.#room.isNearlyOut) return true
+    }
+    return false
+  }
+
+  #forgetYielding(log: PressedLog): boolean {
+    return this.#untaken.delete(log) || this.#taken.delete(log)
   }
 
   #tighten(): void {
