@@ -111,8 +111,8 @@ t.test(
     half.send(big.subarray(3 * MIB))
     await world.assertRefused(t, half, '/half', /^server\.spool\.folder: ENOSPC/)
     // What was refused has given back its room.
-  disk.fill()
-  await running.line('who looks after it to say so', ({ problem }) => problem === 'has no room left')
+    disk.fill()
+    await running.line('who looks after it to say so', ({ problem }) => problem === 'has no room left')
     t.match(await world.problem(), /has no room left$/)
     world.release()
     await world.assertServed(t, whole, '/whole')
