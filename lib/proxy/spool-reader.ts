@@ -1,4 +1,4 @@
-import { returnReadBuffer, takeReadBuffer } from './read-buffers.ts'
+import { ReadBuffers } from '../base/read-buffers.ts'
 import type { SpoolLog } from './spool-log.ts'
 
 /** Who takes what a reader brings. */
@@ -12,6 +12,9 @@ export interface SpoolSink {
   /** The file cannot be read. Nothing more will come. */
   spoolUnreadable(why: string): void
 }
+
+/** More reads of spool files at a time would wait for the disk anyhow. */
+const BUFFERS = new ReadBuffers(8)
 
 /** Brings a log's bytes in their order, at the pace of who takes them: from memory at once, from the file one read at a time. */
 export class SpoolReader {
@@ -67,12 +70,12 @@ export class SpoolReader {
   }
 
   #readFile(): void {
-    takeReadBuffer(buffer => {
+    BUFFERS.take(buffer => {
       // Who waited for the buffer may have been stopped meanwhile, or its bytes have gone.
-      if (this.#state === 'stopped') return returnReadBuffer(buffer)
+      if (this.#state === 'stopped') return BUFFERS.giveBack(buffer)
       this.#log.readFile(this.#at, buffer, (count, error) => {
         this.#read(buffer, count, error)
-        returnReadBuffer(buffer)
+        BUFFERS.giveBack(buffer)
       })
     })
   }

@@ -22,11 +22,10 @@ export class MemoryTransfer implements Paced {
     this.#pace = pace
   }
 
-  /** Goes on; also to be called when the client has taken what it was given. */
+  /** Goes on; also to be called when the client takes bytes again. */
   resume(): void {
-    while (!this.#stopped && this.#at < this.#end) {
-      const wanted = this.#exchange.room(Math.min(CHUNK_BYTES, this.#end - this.#at))
-      if (wanted === 0) return
+    while (!this.#stopped) {
+      const wanted = Math.min(CHUNK_BYTES, this.#end - this.#at)
       const count = this.#pace === undefined ? wanted : this.#pace.take(wanted, this)
       if (count === 0 || !this.#send(count)) return
     }
@@ -40,13 +39,13 @@ export class MemoryTransfer implements Paced {
 
   /** True if the next may follow at once. */
   #send(count: number): boolean {
-    const start = this.#at
-    this.#at += count
-    const goOn = this.#exchange.write(this.#body, start, this.#at)
+    const end = this.#at + count
+    this.#at = this.#exchange.offer(this.#body, this.#at, end)
+    this.#pace?.giveBack(end - this.#at)
     if (this.#stopped) return false
     if (this.#at < this.#end) {
       this.#exchange.flush()
-      return goOn
+      return this.#at === end
     }
     this.stop()
     this.#exchange.end()

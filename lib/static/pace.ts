@@ -45,6 +45,11 @@ export class Pace implements Deadline {
     return granted
   }
 
+  /** So many of the bytes taken last did not go. */
+  giveBack(bytes: number): void {
+    this.#taken -= bytes
+  }
+
   stop(): void {
     this.#sender = undefined
     this.#env.timers.disarm(this)

@@ -1,4 +1,5 @@
 import { read } from 'node:fs'
+import { READ_BYTES, ReadBuffers } from '../base/read-buffers.ts'
 import type { Exchange } from '../http/exchange.ts'
 import type { ByteRange } from '../http/range.ts'
 import type { Pace, Paced } from './pace.ts'
@@ -9,10 +10,11 @@ export interface SentFile {
   close(): void
 }
 
-const CHUNK_BYTES = 64 * 1024
-/** Buffers kept for the next read: a transfer that waits for its client holds none. */
-const MAX_SPARE = 16
-const spare: Buffer[] = []
+/** As many reads of files as run at a time in a thread: a transfer that waits for its client, or for its turn, holds no memory. */
+const BUFFERS = new ReadBuffers(16)
+
+/** idle: waits for its client. waiting: for a buffer. */
+type State = 'idle' | 'waiting' | 'reading' | 'closed'
 
 /**
  * Sends bytes of an open file at the pace of its client, one read at a time. The descriptor is closed exactly
@@ -24,8 +26,8 @@ export class Transfer implements Paced {
   readonly #end: number
   readonly #pace: Pace | undefined
   #at: number
-  #reading: Buffer | undefined
-  #closed = false
+  #state: State = 'idle'
+  #buffer: Buffer | undefined = undefined
 
   /** The answer has begun and promises just these bytes. Takes the descriptor over. */
   constructor(exchange: Exchange, file: SentFile, range: ByteRange, pace: Pace | undefined) {
@@ -36,53 +38,72 @@ export class Transfer implements Paced {
     this.#pace = pace
   }
 
-  /** Reads on; also to be called when the client has taken what it was given. */
+  /** Reads on; also to be called when the client takes bytes again. */
   resume(): void {
-    if (this.#reading !== undefined || this.#closed || this.#at >= this.#end) return
-    const wanted = this.#exchange.room(Math.min(CHUNK_BYTES, this.#end - this.#at))
-    if (wanted === 0) return
-    const count = this.#pace === undefined ? wanted : this.#pace.take(wanted, this)
-    if (count === 0) return
-    const buffer = spare.pop() ?? Buffer.allocUnsafeSlow(CHUNK_BYTES)
-    this.#reading = buffer
-    read(this.#file.fd, buffer, 0, count, this.#at, this.#read)
+    if (this.#state !== 'idle' || this.#room() === 0) return
+    this.#state = 'waiting'
+    BUFFERS.take(this.#begin)
   }
 
   /** The client has gone. */
   stop(): void {
-    if (this.#closed) return
-    this.#closed = true
+    if (this.#state === 'closed') return
+    const reading = this.#state === 'reading'
+    this.#state = 'closed'
     this.#pace?.stop()
-    if (this.#reading === undefined) this.#file.close()
+    if (!reading) this.#file.close()
+  }
+
+  #room(): number {
+    return this.#exchange.room(Math.min(READ_BYTES, this.#end - this.#at))
+  }
+
+  readonly #begin = (buffer: Buffer): void => {
+    if (this.#state === 'closed') return BUFFERS.giveBack(buffer)
+    // Others may have filled the connection in the meantime.
+    const wanted = this.#room()
+    const count = wanted === 0 || this.#pace === undefined ? wanted : this.#pace.take(wanted, this)
+    if (count === 0) {
+      this.#state = 'idle'
+      return BUFFERS.giveBack(buffer)
+    }
+    this.#state = 'reading'
+    this.#buffer = buffer
+    read(this.#file.fd, buffer, 0, count, this.#at, this.#read)
   }
 
   readonly #read = (error: Error | null, count: number): void => {
-    const buffer = this.#reading as Buffer
-    this.#reading = undefined
-    if (this.#closed) {
-      this.#file.close()
-    } else if (error !== null) {
-      this.#fail(error.message)
-    } else if (count === 0) {
+    const buffer = this.#buffer as Buffer
+    this.#buffer = undefined
+    if (this.#state === 'closed') this.#file.close()
+    else {
+      this.#state = 'idle'
+      if (error !== null) this.#fail(error.message)
       // The length was promised: only a cut tells the client that the rest is missing.
-      this.#fail('the file shrank while it was sent')
-    } else {
-      this.#send(buffer, count)
+      else if (count === 0) this.#fail('the file shrank while it was sent')
+      else this.#send(buffer, count)
     }
-    if (spare.length < MAX_SPARE) spare.push(buffer)
+    BUFFERS.giveBack(buffer)
   }
 
+  /** What the client does not take is read again when it does. */
   #send(buffer: Buffer, count: number): void {
-    this.#at += count
-    const goOn = this.#exchange.write(buffer, 0, count)
-    if (this.#closed) return
+    const taken = this.#exchange.offer(buffer, 0, count)
+    this.#at += taken
+    this.#pace?.giveBack(count - taken)
+    if (this.#is('closed')) return
     if (this.#at >= this.#end) {
       this.stop()
       this.#exchange.end()
       return
     }
     this.#exchange.flush()
-    if (goOn) this.resume()
+    if (taken === count) this.resume()
+  }
+
+  /** Asked where what was called may have changed it. */
+  #is(state: State): boolean {
+    return this.#state === state
   }
 
   #fail(detail: string): void {
