@@ -61,10 +61,12 @@ t.test('a file that shrinks while it is sent is cut, never ended short', async t
   const answer = new TestSite(root).start({ target: '/a.bin', window: CHUNK })
   await stalled(answer, CHUNK)
   truncateSync(join(root, 'a.bin'), CHUNK + 5)
-  answer.drain()
-  await stalled(answer, CHUNK + 5)
-  answer.drain()
-  await answer.done
+  // What had been read by then may still be sent.
+  await until('the end', () => {
+    answer.drain()
+    return answer.ended
+  })
+  t.ok(answer.body.equals(LARGE.subarray(0, answer.body.length)))
   t.equal(answer.failure, 'INTERNAL')
   t.notOk(answer.complete)
   t.match(answer.record.detail, /shrank/)

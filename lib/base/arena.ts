@@ -28,6 +28,13 @@ const SMALL_IN_LARGE = LARGE_SLOT / SMALL_SLOT
 /** An empty slab is kept for so long: load comes in waves, and new memory costs a page fault every 4 KiB. */
 const KEEP_MS = 2000
 
+let mapped = 0
+
+/** Bytes of all slabs of this thread. */
+export function mappedBytes(): number {
+  return mapped
+}
+
 /**
  * Memory for what waits, cut into slots of two sizes. Nothing is allocated for a body, so nothing is left behind in the allocator when
  * thousands of them have gone: a slab is mapped when it is first needed and unmapped when it has been empty for a while.
@@ -140,6 +147,7 @@ export class Slab {
    */
   constructor(size: number) {
     this.#size = size
+    mapped += size
     this.#buffer = new ArrayBuffer(size, { maxByteLength: size })
     for (let at = size - LARGE_SLOT; at >= 0; at -= LARGE_SLOT)
       this.#free.push({ bytes: Buffer.from(this.#buffer, at, LARGE_SLOT), slab: this, cutFrom: undefined })
@@ -185,6 +193,7 @@ export class Slab {
   /** Nobody has any of it any more. */
   unmap(): void {
     this.#buffer.transferToFixedLength(0)
+    mapped -= this.#size
     this.#size = 0
   }
 

@@ -1,4 +1,5 @@
 import { getHeapSpaceStatistics, getHeapStatistics, setFlagsFromString } from 'node:v8'
+import { mappedBytes } from '../base/arena.ts'
 import type { ThreadEnv } from '../base/thread-env.ts'
 import { threadCpuMs } from '../base/thread-run.ts'
 
@@ -152,10 +153,13 @@ function ofThisThread(): Collector {
   }
 }
 
-/** Without the arenas, which are no garbage: they come and go by themselves, and would hide what does not. */
+/**
+ * Without the arenas, which are no garbage: they come and go by themselves, and would hide what does not. Not by `process.memoryUsage`, which opens a file and throws
+ * where no descriptor is left.
+ */
 function usedByHeap(): number {
-  const { heapUsed, arrayBuffers } = process.memoryUsage()
-  return heapUsed + arrayBuffers
+  const { used_heap_size, external_memory } = getHeapStatistics()
+  return used_heap_size + external_memory - mappedBytes()
 }
 
 function scatteredBytes(): number {
