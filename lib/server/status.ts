@@ -34,9 +34,9 @@ export interface StatusFacts {
   tunnels(upstream: string, endpoint: string): number
   readonly spool: SpoolFacts
   readonly certificates: readonly CertificateFacts[]
-  /** What is wrong with their files, one sentence each. */
   /** See Rollout. */
   readonly endpointProblem: string | undefined
+  /** What is wrong with the files of certificates, one sentence each. */
   readonly certificateProblems: readonly string[]
   readonly logProblems: readonly string[]
 }
