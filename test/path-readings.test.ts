@@ -14,6 +14,9 @@ function readingsOf(path: string): Set<string> {
 
 const reads = (path: string, as: string) => readingsOf(path).has(as)
 
+/** True for what has too many readings: it is 400 even where all of them find the same. */
+const isRefused = (path: string) => agreedBy(path, () => true) === DISAGREED
+
 t.test('every known reader of a path is among its readings', async t => {
   for (const [path, as, who] of [
     ['/api/../x', '/api/../x', 'gunicorn, uWSGI, uvicorn, hypercorn, daphne: as it comes'],
@@ -132,9 +135,9 @@ t.test('no order of decoding, merging and resolving escapes the readings', async
           decoded = true
         }
       }
-      const all = readingsOf(path)
-      return all.size >= 32 || all.has(seen)
+      return isRefused(path) || reads(path, seen)
     }),
-    { numRuns: 3000 },
+    // The example is refused for its readings, of which fewer differ than there are.
+    { numRuns: 3000, examples: [['//%2e;v%2f/%2e', [0, 3, 1]]] },
   )
 })
