@@ -2,7 +2,7 @@ import { request } from 'node:http'
 import { loadAdmin, loadConfig } from '../lib/config/load.ts'
 import type { AdminConfig } from '../lib/config/model.ts'
 import { formatProblems } from '../lib/config/problem.ts'
-import { addressText } from '../lib/server/address-text.ts'
+import { addressText } from '../lib/server/shared/address-text.ts'
 import { EXIT } from './exit.ts'
 
 /** What the running process answered. */

@@ -1,9 +1,9 @@
 import { loadConfig } from '../lib/config/load.ts'
 import type { Snapshot } from '../lib/config/model.ts'
 import { countText, formatProblems, type Problem, Report } from '../lib/config/problem.ts'
-import { checkListening, type Held } from '../lib/server/address-check.ts'
-import type { LoadedWell } from '../lib/server/reloader.ts'
-import type { StatusDocument } from '../lib/server/status.ts'
+import type { StatusDocument } from '../lib/server/admin/status.ts'
+import type { LoadedWell } from '../lib/server/rollout/reloader.ts'
+import { checkListening, type Held } from '../lib/server/shared/address-check.ts'
 import { askAdmin } from './admin-client.ts'
 
 /** What `causeway check` was called with. */

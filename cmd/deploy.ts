@@ -1,4 +1,4 @@
-import type { DeployAnswer } from '../lib/server/verbs.ts'
+import type { DeployAnswer } from '../lib/server/admin/verbs.ts'
 import { askAdmin, orFail } from './admin-client.ts'
 import type { CommandArgs } from './command-args.ts'
 import { EXIT } from './exit.ts'

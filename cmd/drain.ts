@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import type { DrainAnswer } from '../lib/server/verbs.ts'
+import type { DrainAnswer } from '../lib/server/admin/verbs.ts'
 import { askAdmin, orFail } from './admin-client.ts'
 import type { CommandArgs } from './command-args.ts'
 import { EXIT } from './exit.ts'

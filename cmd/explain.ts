@@ -1,6 +1,10 @@
 import { loadConfig } from '../lib/config/load.ts'
 import { formatProblems } from '../lib/config/problem.ts'
-import { type Explanation, explain as explainQuestion, readQuestion } from '../lib/server/explanation.ts'
+import {
+  type Explanation,
+  explain as explainQuestion,
+  readQuestion,
+} from '../lib/server/admin/explanation.ts'
 import type { CommandArgs } from './command-args.ts'
 import { EXIT } from './exit.ts'
 

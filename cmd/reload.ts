@@ -1,4 +1,4 @@
-import type { ReloadResult } from '../lib/server/reloads.ts'
+import type { ReloadResult } from '../lib/server/rollout/reloads.ts'
 import { askAdmin, orFail, unexpected } from './admin-client.ts'
 import type { CommandArgs } from './command-args.ts'
 import { EXIT } from './exit.ts'

@@ -4,8 +4,8 @@ import type {
   StatusDocument,
   TunnelStatus,
   UpstreamStatus,
-} from '../lib/server/status.ts'
-import { verdictOf } from '../lib/server/verdict.ts'
+} from '../lib/server/admin/status.ts'
+import { verdictOf } from '../lib/server/admin/verdict.ts'
 import { askAdmin, orFail, unexpected } from './admin-client.ts'
 import type { CommandArgs } from './command-args.ts'
 import { EXIT } from './exit.ts'

@@ -1,5 +1,5 @@
 import { parseDuration } from '../lib/base/units.ts'
-import type { EndpointRow, UpstreamStatus } from '../lib/server/status.ts'
+import type { EndpointRow, UpstreamStatus } from '../lib/server/admin/status.ts'
 import { type AdminAnswer, askAdmin, unexpectedAnswer } from './admin-client.ts'
 import { EXIT } from './exit.ts'
 

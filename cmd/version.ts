@@ -1,4 +1,4 @@
-import { releaseVersion } from '../lib/server/release.ts'
+import { releaseVersion } from '../lib/server/shared/release.ts'
 import type { CommandArgs } from './command-args.ts'
 import { EXIT } from './exit.ts'
 

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import type { KeyPair } from '../lib/base/key-pair.ts'
 import { keyPairOf, readAuthorities, readKeyPair } from '../lib/base/key-pair.ts'
-import { pairsFor } from '../lib/front/tls-contexts.ts'
+import { pairsFor } from '../lib/front/tls/tls-contexts.ts'
 import { TestAuthority } from './support/certificates.ts'
 
 const folder = t.testdir({ 'nothing.pem': 'nothing' })

@@ -1,7 +1,7 @@
 import { randomBytes, randomInt } from 'node:crypto'
 import t from 'tap'
-import { ChunkQueue } from '../lib/front/chunk-queue.ts'
-import { ClientMemory, ConnectionMemory } from '../lib/front/client-memory.ts'
+import { ClientMemory, ConnectionMemory } from '../lib/front/connection/client-memory.ts'
+import { ChunkQueue } from '../lib/front/http2/chunk-queue.ts'
 
 const KIB = 1024
 

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { loadConfig } from '../lib/config/load.ts'
 import { formatProblems } from '../lib/config/problem.ts'
-import { explain, readQuestion } from '../lib/server/explanation.ts'
+import { explain, readQuestion } from '../lib/server/admin/explanation.ts'
 
 const SITE = `
 [listeners.edge]

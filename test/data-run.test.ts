@@ -1,6 +1,6 @@
 import t from 'tap'
-import { DataRun } from '../lib/front/data-run.ts'
-import { Http2Stream, NOBODY } from '../lib/front/http2-stream.ts'
+import { DataRun } from '../lib/front/http2/data-run.ts'
+import { Http2Stream, NOBODY } from '../lib/front/http2/http2-stream.ts'
 import { scriptedStreamHost } from './support/scripted-stream-host.ts'
 
 /** A stream that notes what its owner hears. */

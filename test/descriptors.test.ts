@@ -1,9 +1,9 @@
 import { execFileSync } from 'node:child_process'
 import t from 'tap'
 import type { Snapshot } from '../lib/config/model.ts'
-import { maxConnections, maxWithFiles, scarceDescriptors } from '../lib/server/descriptors.ts'
+import { maxConnections, maxWithFiles, scarceDescriptors } from '../lib/server/shared/descriptors.ts'
 
-const MODULE = new URL('../lib/server/descriptors.ts', import.meta.url).href
+const MODULE = new URL('../lib/server/shared/descriptors.ts', import.meta.url).href
 
 /** What a process whose limit of open files is `limit` would allow. */
 function allowedUnder(limit: number, threads = 1): number {

@@ -1,7 +1,7 @@
 import t, { type Test } from 'tap'
 import { CellColumn, CellReader, createCellMemory } from '../lib/base/cells.ts'
 import { Timers } from '../lib/base/timers.ts'
-import { EvictionWatch } from '../lib/server/eviction-watch.ts'
+import { EvictionWatch } from '../lib/server/load/eviction-watch.ts'
 import { LISTENER_BLOCK, REJECTIONS, type Rejection } from '../metrics/blocks.ts'
 import type { PlacedListener } from '../metrics/placement.ts'
 import { FakeClock } from './support/fake-clock.ts'

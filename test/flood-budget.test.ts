@@ -1,6 +1,6 @@
 import t from 'tap'
-import { FloodBudget } from '../lib/front/flood-budget.ts'
-import { ResetTable } from '../lib/front/reset-table.ts'
+import { ResetTable } from '../lib/front/connection/reset-table.ts'
+import { FloodBudget } from '../lib/front/http2/flood-budget.ts'
 
 t.test('a browser that leaves a page may reset all it has asked for', async t => {
   const budget = new FloodBudget(0)

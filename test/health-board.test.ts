@@ -1,8 +1,8 @@
 import t from 'tap'
 import { STATE } from '../lib/base/shared-state.ts'
 import { turnOf } from '../lib/base/turn.ts'
-import { queueStatus } from '../lib/server/queue-status.ts'
-import { rampPercent } from '../lib/server/slow-start.ts'
+import { queueStatus } from '../lib/server/admin/queue-status.ts'
+import { rampPercent } from '../lib/server/health/slow-start.ts'
 import { full, HEALTH, HealthBench, UPSTREAM_SLOT } from './support/health-bench.ts'
 import { configOf, PASSIVE } from './support/upstream-world.ts'
 

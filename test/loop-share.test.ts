@@ -1,5 +1,5 @@
 import t from 'tap'
-import { busyShare } from '../lib/server/loop-share.ts'
+import { busyShare } from '../lib/server/threads/loop-share.ts'
 
 const reading = (idle: number, active: number) => ({ idle, active, utilization: active / (idle + active) })
 

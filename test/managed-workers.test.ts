@@ -5,9 +5,9 @@ import { systemClock } from '../lib/base/clock.ts'
 import { Timers } from '../lib/base/timers.ts'
 import { loadConfig } from '../lib/config/load.ts'
 import type { Snapshot } from '../lib/config/model.ts'
-import { ManagedWorkers } from '../lib/server/managed-workers.ts'
-import { OrphanGuard } from '../lib/server/orphan-guard.ts'
-import { WorkerProcess } from '../lib/server/worker-process.ts'
+import { ManagedWorkers } from '../lib/server/workers/managed-workers.ts'
+import { OrphanGuard } from '../lib/server/workers/orphan-guard.ts'
+import { WorkerProcess } from '../lib/server/workers/worker-process.ts'
 import { until } from './support/until.ts'
 
 /** Listens where it is told to, says so, and goes when it is asked. */

@@ -6,8 +6,8 @@ import { Timers } from '../lib/base/timers.ts'
 import { endpointList, parseWrittenEndpoint } from '../lib/config/endpoints-file.ts'
 import { loadConfig } from '../lib/config/load.ts'
 import type { Snapshot, UpstreamConfig } from '../lib/config/model.ts'
-import { Membership } from '../lib/server/membership.ts'
-import { configuredText, type EndpointSource } from '../lib/server/overlay.ts'
+import { Membership } from '../lib/server/rollout/membership.ts'
+import { configuredText, type EndpointSource } from '../lib/server/rollout/overlay.ts'
 import { until } from './support/until.ts'
 
 async function snapshotOf(

@@ -2,7 +2,7 @@ import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import t from 'tap'
-import { orphanWarnings } from '../lib/server/orphan-warning.ts'
+import { orphanWarnings } from '../lib/server/workers/orphan-warning.ts'
 import { boundCommand } from './support/bound-command.ts'
 import { until, within } from './support/until.ts'
 

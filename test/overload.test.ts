@@ -3,15 +3,15 @@ import { CellColumn, createCellMemory } from '../lib/base/cells.ts'
 import { Descriptors } from '../lib/base/descriptors.ts'
 import { createSharedState, SharedState } from '../lib/base/shared-state.ts'
 import { Timers } from '../lib/base/timers.ts'
-import { afterTick, CALM, type LoopPressure } from '../lib/server/loop-pressure.ts'
+import { afterTick, CALM, type LoopPressure } from '../lib/server/data/loop-pressure.ts'
+import { Overload } from '../lib/server/data/overload.ts'
 import {
   afterLook,
   type MemoryLook,
   type MemoryPressure,
   NEVER_SHORT,
-} from '../lib/server/memory-pressure.ts'
-import { Overload } from '../lib/server/overload.ts'
-import { OverloadWatch } from '../lib/server/overload-watch.ts'
+} from '../lib/server/load/memory-pressure.ts'
+import { OverloadWatch } from '../lib/server/load/overload-watch.ts'
 import { FakeClock } from './support/fake-clock.ts'
 import { RecordingExchange } from './support/recording-exchange.ts'
 

@@ -3,8 +3,8 @@ import { CellColumn, createCellMemory, DEFAULT_ROWS } from '../lib/base/cells.ts
 import { createSharedState, MAX_ENDPOINTS, SharedState, STATE } from '../lib/base/shared-state.ts'
 import { loadConfig } from '../lib/config/load.ts'
 import type { EndpointConfig, Snapshot } from '../lib/config/model.ts'
-import { PlaceMemory } from '../lib/server/place-memory.ts'
-import { type Placement, PlacementFull, Placer } from '../lib/server/placement.ts'
+import { PlaceMemory } from '../lib/server/shared/place-memory.ts'
+import { type Placement, PlacementFull, Placer } from '../lib/server/shared/placement.ts'
 import { EXCHANGE_BLOCK, LISTENER_BLOCK } from '../metrics/blocks.ts'
 import { ENDPOINT_BLOCK, UPSTREAM_BLOCK } from '../upstreams/measures.ts'
 

@@ -1,6 +1,6 @@
 import t from 'tap'
-import type { StatusDocument } from '../lib/server/status.ts'
-import { statusPage } from '../lib/server/status-page.ts'
+import type { StatusDocument } from '../lib/server/admin/status.ts'
+import { statusPage } from '../lib/server/admin/status-page.ts'
 import { SPOOL, statusOf } from './support/status-document.ts'
 
 const pageOf = (changes: Partial<StatusDocument>) => statusPage(statusOf(changes)).html

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { mayCollect, mayCompact, type ThreadLook } from '../lib/server/thread-memory.ts'
+import { mayCollect, mayCompact, type ThreadLook } from '../lib/server/shared/thread-memory.ts'
 
 const MIB = 1024 * 1024
 const look = (changes: Partial<ThreadLook>): ThreadLook => ({

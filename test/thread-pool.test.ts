@@ -4,8 +4,8 @@ import { systemClock } from '../lib/base/clock.ts'
 import { createLineRing } from '../lib/base/line-ring.ts'
 import { createSharedState, SharedState } from '../lib/base/shared-state.ts'
 import { Timers } from '../lib/base/timers.ts'
-import type { SnapshotMessage } from '../lib/server/messages.ts'
-import { ThreadPool } from '../lib/server/thread-pool.ts'
+import type { SnapshotMessage } from '../lib/server/shared/messages.ts'
+import { ThreadPool } from '../lib/server/threads/thread-pool.ts'
 import { until } from './support/until.ts'
 
 interface Ended {

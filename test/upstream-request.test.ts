@@ -1,6 +1,6 @@
 import t from 'tap'
-import { refuseAdmin } from '../lib/server/admin-guard.ts'
-import { readUpstreamRequest } from '../lib/server/upstream-request.ts'
+import { refuseAdmin } from '../lib/server/admin/admin-guard.ts'
+import { readUpstreamRequest } from '../lib/server/admin/upstream-request.ts'
 
 t.test('what an operator may ask of the upstreams', async t => {
   const cases: [string, string, object][] = [

@@ -1,8 +1,8 @@
 import t from 'tap'
-import type { EndpointState } from '../lib/server/endpoint-entry.ts'
-import type { ReloadResult } from '../lib/server/reloads.ts'
-import type { RouteStatus, StatusDocument, UpstreamStatus } from '../lib/server/status.ts'
-import { verdictOf } from '../lib/server/verdict.ts'
+import type { RouteStatus, StatusDocument, UpstreamStatus } from '../lib/server/admin/status.ts'
+import { verdictOf } from '../lib/server/admin/verdict.ts'
+import type { EndpointState } from '../lib/server/health/endpoint-entry.ts'
+import type { ReloadResult } from '../lib/server/rollout/reloads.ts'
 import { SPOOL, statusOf } from './support/status-document.ts'
 
 function upstream(name: string, ...states: EndpointState[]): UpstreamStatus {

@@ -1,7 +1,7 @@
 import { PassThrough } from 'node:stream'
 import t from 'tap'
 import { Timers } from '../lib/base/timers.ts'
-import { WorkerOutput } from '../lib/server/worker-output.ts'
+import { WorkerOutput } from '../lib/server/workers/worker-output.ts'
 import { FakeClock } from './support/fake-clock.ts'
 import { until } from './support/until.ts'
 

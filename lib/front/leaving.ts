@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import type { Deadline } from '../base/timers.ts'
-import type { ClientConnection, ConnectionHost } from './connection-host.ts'
+import type { ClientConnection, ConnectionHost } from './connection/connection-host.ts'
 
 /** How long a client that has had its last word may take to close. */
 const LINGER_MS = 5000

@@ -3,8 +3,8 @@ import type { ErrorCode } from '../base/errors.ts'
 import { readIntoShared } from '../base/shared-read.ts'
 import type { Deadline } from '../base/timers.ts'
 import type { ClientFacts } from '../http/exchange.ts'
-import type { ClientConnection, ConnectionHost } from './connection-host.ts'
-import { IdlePlace, type MayIdle } from './idle-list.ts'
+import type { ClientConnection, ConnectionHost } from './connection/connection-host.ts'
+import { IdlePlace, type MayIdle } from './connection/idle-list.ts'
 
 /** Most bytes that may be looked at before it is known what a connection speaks. */
 const MAX_BYTES = 80 * 1024

@@ -1,7 +1,7 @@
 import { request } from 'node:http'
 import { connect } from 'node:net'
 import t from 'tap'
-import type { StatusDocument } from '../../lib/server/status.ts'
+import type { StatusDocument } from '../../lib/server/admin/status.ts'
 import { assertClean, startCauseway } from '../support/causeway.ts'
 import { configText } from '../support/config-text.ts'
 import { RecordingUpstream } from '../support/recording-upstream.ts'

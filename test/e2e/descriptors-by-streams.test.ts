@@ -1,7 +1,7 @@
 import { truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import type { StatusDocument } from '../../lib/server/status.ts'
+import type { StatusDocument } from '../../lib/server/admin/status.ts'
 import { assertClean, type Running, startCauseway } from '../support/causeway.ts'
 import { type ConfigParts, configText } from '../support/config-text.ts'
 import { SETTING } from '../support/http2-frames.ts'

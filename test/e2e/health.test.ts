@@ -1,6 +1,6 @@
 import t from 'tap'
-import type { EndpointStatus } from '../../lib/server/endpoint-entry.ts'
-import type { StatusDocument } from '../../lib/server/status.ts'
+import type { StatusDocument } from '../../lib/server/admin/status.ts'
+import type { EndpointStatus } from '../../lib/server/health/endpoint-entry.ts'
 import { assertClean, type Running, startCauseway } from '../support/causeway.ts'
 import { configText } from '../support/config-text.ts'
 import { ask, get, post } from '../support/raw-client.ts'

@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import type { StatusDocument } from '../../lib/server/status.ts'
+import type { StatusDocument } from '../../lib/server/admin/status.ts'
 import { assertClean, type Running, startCauseway } from '../support/causeway.ts'
 import { configText } from '../support/config-text.ts'
 import { ask, get, RawClient } from '../support/raw-client.ts'

@@ -2,7 +2,7 @@ import { copyFileSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync
 import { join } from 'node:path'
 import { connect } from 'node:tls'
 import t from 'tap'
-import type { StatusDocument } from '../../lib/server/status.ts'
+import type { StatusDocument } from '../../lib/server/admin/status.ts'
 import { assertClean, startCauseway } from '../support/causeway.ts'
 import { type MadeCertificate, TestAuthority } from '../support/certificates.ts'
 import { configText } from '../support/config-text.ts'

@@ -1,5 +1,5 @@
-import { ClientMemory, ConnectionMemory } from '../../lib/front/client-memory.ts'
-import type { StreamHost } from '../../lib/front/http2-stream.ts'
+import { ClientMemory, ConnectionMemory } from '../../lib/front/connection/client-memory.ts'
+import type { StreamHost } from '../../lib/front/http2/http2-stream.ts'
 
 const nothing = () => undefined
 

@@ -1,6 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { SharedState } from '../../lib/base/shared-state.ts'
-import type { DataThreadInit, FromDataThread, ToDataThread } from '../../lib/server/messages.ts'
+import type { DataThreadInit, FromDataThread, ToDataThread } from '../../lib/server/shared/messages.ts'
 
 // Sits in a data thread's place and misbehaves on demand: `drain` makes it throw, generation HANG makes it hang.
 

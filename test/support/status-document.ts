@@ -1,4 +1,4 @@
-import type { StatusDocument } from '../../lib/server/status.ts'
+import type { StatusDocument } from '../../lib/server/admin/status.ts'
 
 /** A spool that nothing waits in. */
 export const SPOOL: StatusDocument['spool'] = {

@@ -1,0 +1,136 @@
+import { Arena, type ArenaBudget, type Slot } from '../../base/arena.ts'
+import type { SlotSource } from '../../proxy/slot-chain.ts'
+
+/** What all clients of one thread may make it hold before they are held to their shares. */
+const THREAD_BYTES = 8 * 1024 * 1024
+/** Part of what is left of it that one connection may have. */
+const SHARE = 1 / 8
+/** What every connection may have, whatever the others hold: one stalled download and a page's worth of requests. */
+const LEAST_BYTES = 192 * 1024
+/** Bodies that wait for their app came byte by byte over the wire, each within its window: they are refused only beyond so much in all. */
+const BODIES_BYTES = 64 * 1024 * 1024
+const SLAB_BYTES = 1024 * 1024
+/** DATA of one connection's answers that may wait to be sent: one turn writes no more. */
+const QUEUE_BYTES = 128 * 1024
+
+/** Slots for what waits, so that thousands of pieces leave neither garbage nor holes in the allocator's memory. */
+class SlotStock implements ArenaBudget, SlotSource {
+  readonly slabBytes = SLAB_BYTES
+  readonly #arena = new Arena(this)
+
+  /** Bytes of the slots that were taken. */
+  get usedBytes(): number {
+    return this.#arena.usedBytes
+  }
+
+  ticked(nowMs: number): void {
+    this.#arena.trim(nowMs)
+  }
+
+  // ArenaBudget.
+
+  takeSlab(bytes: number): boolean {
+    return this.#arena.heldBytes + bytes <= BODIES_BYTES
+  }
+
+  giveSlab(): void {}
+
+  // SlotSource.
+
+  takeSlot(size: number): Slot | undefined {
+    return this.#arena.take(size)
+  }
+
+  giveSlot(slot: Slot): void {
+    this.#arena.give(slot)
+  }
+}
+
+/**
+ * The account of what the clients of one thread make it hold: decoded heads, bodies that wait for their app, answers that wait for their client's
+ * window. Each connection may hold a part of what is left (Choudhury and Hahne, "Dynamic queue length thresholds", IEEE/ACM ToN 1998): one
+ * client alone has much, many at once have little each, and together they stay within the bound.
+ */
+export class ClientMemory implements SlotSource {
+  usedBytes = 0
+  readonly #bodies = new SlotStock()
+  /** Of answers on their way. Apart: where they find no slot they do without, bodies of requests are refused. */
+  readonly answers = new SlotStock()
+
+  /** Most that one connection may hold now. */
+  get shareBytes(): number {
+    return Math.max(LEAST_BYTES, (THREAD_BYTES - this.usedBytes) * SHARE)
+  }
+
+  /** Bytes of all slots that were taken. */
+  get slotBytes(): number {
+    return this.#bodies.usedBytes + this.answers.usedBytes
+  }
+
+  /** To be called at every tick of the thread. */
+  ticked(nowMs: number): void {
+    this.#bodies.ticked(nowMs)
+    this.answers.ticked(nowMs)
+  }
+
+  // SlotSource, for bodies of requests.
+
+  takeSlot(size: number): Slot | undefined {
+    return this.#bodies.takeSlot(size)
+  }
+
+  giveSlot(slot: Slot): void {
+    this.#bodies.giveSlot(slot)
+  }
+}
+
+/** One connection's part of the account. */
+export class ConnectionMemory {
+  usedBytes = 0
+  /** DATA of answers, on all streams, that was given and has not left. What was found to wait for a window is counted as used instead. */
+  queuedBytes = 0
+  readonly #all: ClientMemory
+  #closed = false
+
+  constructor(all: ClientMemory) {
+    this.#all = all
+  }
+
+  /** So many bytes more are held; fewer, if negative. Hot. */
+  add(bytes: number): void {
+    if (this.#closed) return
+    this.usedBytes += bytes
+    this.#all.usedBytes += bytes
+  }
+
+  /** For answers on their way. */
+  get slots(): SlotSource {
+    return this.#all.answers
+  }
+
+  /** More DATA need not be given: it would not leave with the next turn. */
+  get isQueueFull(): boolean {
+    return this.queuedBytes >= QUEUE_BYTES
+  }
+
+  /** The connection is gone, and with it all that it held. */
+  close(): void {
+    this.add(-this.usedBytes)
+    this.#closed = true
+  }
+
+  /** May a request begin that needs so many bytes? */
+  admits(bytes: number): boolean {
+    return this.usedBytes + bytes <= this.#all.shareBytes
+  }
+
+  /** May so many bytes more of a body wait for their app? */
+  admitsBody(bytes: number): boolean {
+    return this.usedBytes + bytes <= LEAST_BYTES || this.#all.usedBytes + bytes <= BODIES_BYTES
+  }
+
+  /** It holds all that it may: answers stay with their apps. */
+  get isFull(): boolean {
+    return this.usedBytes >= this.#all.shareBytes
+  }
+}

@@ -1,0 +1,96 @@
+import type { ByteStream, ByteStreamOwner } from '../../base/byte-stream.ts'
+import type { BodyReader, ClientTunnel } from '../../http/exchange.ts'
+import type { Http1Exchange } from './http1-exchange.ts'
+
+/** A client's connection once HTTP on it is over, as its connection hands it over. */
+export interface HandedOver {
+  readonly stream: ByteStream
+  /** Hears of the socket's end, behind the exchange. */
+  readonly connection: ByteStreamOwner
+  /** What the client sent behind its request. */
+  readonly early: Buffer | undefined
+  /** The client has half-closed already. */
+  readonly inputEnded: boolean
+}
+
+/**
+ * A client's connection after the switch to another protocol: it owns the socket until the exchange ends, looks into nothing, and counts.
+ * Silence is watched by whoever opened the tunnel, a client that takes nothing by the stream.
+ */
+export class Http1Tunnel implements ClientTunnel, ByteStreamOwner {
+  readonly #exchange: Http1Exchange
+  readonly #reader: BodyReader
+  #stream: ByteStream | undefined = undefined
+  #connection: ByteStreamOwner | undefined = undefined
+  #outputEnded = false
+
+  constructor(exchange: Http1Exchange, reader: BodyReader) {
+    this.#exchange = exchange
+    this.#reader = reader
+  }
+
+  /** Delivers what came before. */
+  start({ stream, connection, early, inputEnded }: HandedOver): void {
+    this.#stream = stream
+    this.#connection = connection
+    if (early !== undefined) this.#deliver(early, early.length)
+    if (inputEnded) this.#reader.bodyEnd()
+  }
+
+  // ClientTunnel.
+
+  write(bytes: Buffer): boolean {
+    if (this.#stream === undefined) return true
+    this.#exchange.record.bytesOut += bytes.length
+    this.#stream.writeKept(bytes)
+    return !this.#stream.backedUp
+  }
+
+  endOutput(): void {
+    this.#outputEnded = true
+    this.#stream?.end()
+  }
+
+  pause(): void {
+    this.#stream?.pause()
+  }
+
+  resume(): void {
+    this.#stream?.resume()
+  }
+
+  // ByteStreamOwner.
+
+  streamBytes(bytes: Buffer, end: number): void {
+    this.#deliver(bytes, end)
+  }
+
+  streamEnded(): void {
+    this.#reader.bodyEnd()
+  }
+
+  streamDrained(): void {
+    this.#exchange.drained()
+  }
+
+  streamStalled(): void {
+    this.#exchange.lost('CLIENT_TIMEOUT', 'takes no more from the tunnel')
+    this.#stream?.destroy()
+  }
+
+  streamClosed(error: Error | undefined): void {
+    this.#stream = undefined
+    // Once the app has ended, how the client takes its leave is its own affair.
+    if (this.#outputEnded) {
+      this.#reader.bodyEnd()
+      this.#exchange.end()
+    } else this.#exchange.lost('CLIENT_GONE', error?.message)
+    this.#connection?.streamClosed(error)
+  }
+
+  #deliver(bytes: Buffer, end: number): void {
+    this.#exchange.record.bytesIn += end
+    this.#reader.bodyBytes(bytes, 0, end)
+    this.#reader.bodyFlush()
+  }
+}
