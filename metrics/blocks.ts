@@ -46,7 +46,7 @@ export const PRIORITIES: readonly Priority[] = ['high', 'normal', 'low']
 export const ABORT_PHASES = ['request', 'queue', 'upstream', 'response'] as const
 export type AbortPhase = (typeof ABORT_PHASES)[number]
 
-/** Cells of one listener and route together: what its exchanges came to. Written by lib/front/access.ts. */
+/** Cells of one listener and route together: what its exchanges came to. Written by lib/front/access/access.ts. */
 export const EXCHANGE_BLOCK = defineBlock({
   /** METHODS by CODES: the cells of one method stand together. */
   requests: METHODS.length * CODES.length,

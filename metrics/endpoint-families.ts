@@ -15,7 +15,7 @@ export const ENDPOINT_FAMILIES: readonly Family[] = [
     type: 'gauge',
     labels: SERVER,
     help: 'Slots taken at the server now, by all data threads.',
-    source: { kind: 'read', read: view => endpointGauge(view, ({ slot }) => view.shared.inflight(slot)) },
+    source: { kind: 'read', read: view => endpointGauge(view, ({ index }) => view.shared.inflight(index)) },
   },
   {
     name: 'causeway_upstream_connections',
@@ -31,7 +31,7 @@ export const ENDPOINT_FAMILIES: readonly Family[] = [
     help: '1 in rotation, else 0.',
     source: {
       kind: 'read',
-      read: view => endpointGauge(view, ({ slot }) => (view.shared.state(slot) === 0 ? 1 : 0)),
+      read: view => endpointGauge(view, ({ index }) => (view.shared.state(index) === 0 ? 1 : 0)),
     },
   },
   {
@@ -56,7 +56,7 @@ export const ENDPOINT_FAMILIES: readonly Family[] = [
     type: 'gauge',
     labels: SERVER,
     help: 'Share of its weight that the server gets by now: below 1 while it starts slowly.',
-    source: { kind: 'read', read: view => endpointGauge(view, ({ slot }) => view.shared.ramp(slot) / 100) },
+    source: { kind: 'read', read: view => endpointGauge(view, ({ index }) => view.shared.ramp(index) / 100) },
   },
   {
     name: 'causeway_upstream_concurrency_limit',
@@ -100,7 +100,7 @@ function endpointGauge(view: View, gaugeOf: (endpoint: ShelvedEndpoint) => numbe
 }
 
 function learnedLimits(view: View): Sample[] {
-  return endpointGauge(view, ({ slot }) => view.shared.learned(slot)).filter(({ value }) => value > 0)
+  return endpointGauge(view, ({ index }) => view.shared.learned(index)).filter(({ value }) => value > 0)
 }
 
 /** What cannot be reached is down, whoever has found it out. */
@@ -111,8 +111,8 @@ function isIn(bits: number, state: (typeof STATES)[number]): boolean {
 }
 
 function serverStates({ live, shared }: View): Sample[] {
-  return live.endpoint.flatMap(({ labels, slot }) => {
-    const bits = shared.state(slot)
+  return live.endpoint.flatMap(({ labels, index }) => {
+    const bits = shared.state(index)
     return STATES.map(state => ({
       labels: { state },
       sharedLabels: labels,
@@ -124,7 +124,7 @@ function serverStates({ live, shared }: View): Sample[] {
 function serverCounts({ live, shared }: View): Sample[] {
   const bitsOf = Map.groupBy(live.endpoint, endpoint => endpoint.upstream)
   return live.upstream.flatMap(({ labels, upstream }) => {
-    const bits = (bitsOf.get(upstream) ?? []).map(endpoint => shared.state(endpoint.slot))
+    const bits = (bitsOf.get(upstream) ?? []).map(endpoint => shared.state(endpoint.index))
     return STATES.map(state => ({
       labels: { state },
       sharedLabels: labels,

@@ -1,6 +1,6 @@
 /**
  * Which cells and shared words belong to which name of the running configuration. Made by the control thread with every snapshot,
- * from the same rows and slots that the data threads are handed.
+ * from the same rows and indexes that the data threads are handed.
  */
 export interface Placement {
   readonly spool: PlacedPart
@@ -42,7 +42,7 @@ export interface PlacedEndpoint {
   /** First row of its ENDPOINT_BLOCK. */
   readonly row: number
   /** Its words in SharedState. */
-  readonly slot: number
+  readonly index: number
   readonly weight: number
 }
 

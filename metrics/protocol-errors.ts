@@ -72,7 +72,7 @@ const INDEX: ReadonlyMap<string, number> = new Map(
   [
     ...Object.entries(KINDS),
     ...HELLO_DETAILS.map(detail => [detail, 'tls'] as const),
-    // Not of the bytes: of what a path may mean (lib/server/runtime.ts).
+    // Not of the bytes: of what a path may mean (lib/server/data/runtime.ts).
     ['path-readings', 'target'] as const,
     ...[...PROXY_DETAILS, 'proxy-peer'].map(detail => [detail, 'proxy_header'] as const),
   ].map(([detail, kind]) => [detail, PROTOCOL_ERRORS.indexOf(kind)]),

@@ -32,7 +32,7 @@ export interface ShelvedUpstream extends Placed {
 
 export interface ShelvedEndpoint extends ShelvedUpstream {
   readonly server: string
-  readonly slot: number
+  readonly index: number
   readonly weight: number
 }
 
@@ -208,8 +208,8 @@ const NAMELESS = 'forgotten:'
 
 function endpointsOf(placement: Placement): ShelvedEndpoint[] {
   return placement.upstreams.flatMap(({ name: upstream, endpoints }) =>
-    endpoints.map(({ name: server, row, slot, weight }) => {
-      return { labels: { upstream, server }, row, upstream, server, slot, weight }
+    endpoints.map(({ name: server, row, index, weight }) => {
+      return { labels: { upstream, server }, row, upstream, server, index, weight }
     }),
   )
 }

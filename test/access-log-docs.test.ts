@@ -5,7 +5,7 @@ import t from 'tap'
 
 /** Keys as the maker of lines writes them: in the text itself, by `optional()`, and for configured names. */
 function keysWritten(): string[] {
-  const source = readFileSync('lib/front/access-line.ts', 'utf8').replaceAll(/\/\*\*.*?\*\//gs, '')
+  const source = readFileSync('lib/front/access/access-line.ts', 'utf8').replaceAll(/\/\*\*.*?\*\//gs, '')
   const patterns = [/[{,]"([a-z_]+)":/g, /optional\('([a-z_]+)'/g, /new NameTexts\('([a-z_]+)'\)/g]
   const keys = patterns.flatMap(pattern => [...source.matchAll(pattern)].map(([, key = '']) => key))
   return [...new Set(keys)].toSorted()

@@ -93,7 +93,7 @@ t.test('an endpoint with a knee is held near it, for an hour of overload', async
 })
 
 const ROW = 0
-const SLOT = 3
+const INDEX = 3
 
 class Bench {
   readonly clock = new FakeClock()
@@ -102,7 +102,7 @@ class Bench {
   readonly cells: CellColumn
   readonly watch: AdaptiveWatch
   config: UpstreamConfig
-  endpoints = [{ row: ROW, slot: SLOT }]
+  endpoints = [{ row: ROW, index: INDEX }]
 
   constructor(adaptive: Partial<AdaptiveConfig>, maxInflight = 0) {
     const memory = createCellMemory(1, 4 * ENDPOINT_BLOCK.size)
@@ -112,7 +112,7 @@ class Bench {
       timers: this.timers,
       shared: this.shared,
       cells: new CellReader(memory),
-      pools: () => [{ config: this.config, place: { slot: 0, row: 0, endpoints: this.endpoints } }],
+      pools: () => [{ config: this.config, place: { index: 0, row: 0, endpoints: this.endpoints } }],
     })
     this.watch.look()
   }
@@ -121,8 +121,8 @@ class Bench {
   second(answers: number, meanMs: number, running = 0): void {
     this.cells.add(ROW + ENDPOINT_BLOCK.at.firstBytes, answers)
     this.cells.add(ROW + ENDPOINT_BLOCK.at.firstByteSum, (answers * meanMs) / 1000)
-    while (this.shared.inflight(SLOT) < running) this.shared.acquire(SLOT, 0, 0)
-    while (this.shared.inflight(SLOT) > running) this.shared.release(SLOT, 0)
+    while (this.shared.inflight(INDEX) < running) this.shared.acquire(INDEX, 0, 0)
+    while (this.shared.inflight(INDEX) > running) this.shared.release(INDEX, 0)
     this.clock.pass(1050)
     this.timers.advance()
   }
@@ -132,7 +132,7 @@ class Bench {
   }
 
   get limits(): { learned: number; limit: number } {
-    return { learned: this.shared.learned(SLOT), limit: this.shared.limit(SLOT) }
+    return { learned: this.shared.learned(INDEX), limit: this.shared.limit(INDEX) }
   }
 }
 

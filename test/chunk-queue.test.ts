@@ -35,18 +35,18 @@ t.test('bytes come out as they went in, whatever the sizes and however long they
   }
   while (queue.size > 0) got.push(taken(queue, 16 * KIB))
   t.ok(Buffer.concat(got).equals(Buffer.concat(given)))
-  t.equal(memory.slotBytes, 0, 'all slots are given back')
+  t.equal(memory.extentBytes, 0, 'all extents are given back')
 })
 
-t.test('large copies lie in slots, and clearing gives them back', async t => {
+t.test('large copies lie in extents, and clearing gives them back', async t => {
   const memory = new ClientMemory()
   const queue = new ChunkQueue(memory)
   for (let i = 0; i < 5; i += 1) queue.pushCopy(randomBytes(40 * KIB), 0, 40 * KIB)
-  t.equal(memory.slotBytes, 5 * 64 * KIB)
+  t.equal(memory.extentBytes, 5 * 64 * KIB)
   queue.drop(queue.first.length)
-  t.equal(memory.slotBytes, 4 * 64 * KIB)
+  t.equal(memory.extentBytes, 4 * 64 * KIB)
   queue.clear()
-  t.equal(memory.slotBytes, 0)
+  t.equal(memory.extentBytes, 0)
   t.equal(queue.size, 0)
 })
 
@@ -61,11 +61,11 @@ t.test('what waits long keeps no more memory than its own', async t => {
 
 t.test('answers that wait, however many, leave the memory of bodies alone', async t => {
   const memory = new ClientMemory()
-  const queue = new ChunkQueue(new ConnectionMemory(memory).slots)
+  const queue = new ChunkQueue(new ConnectionMemory(memory).extents)
   for (let i = 0; i < 1100; i += 1) queue.pushCopy(Buffer.alloc(60 * KIB), 0, 60 * KIB)
-  const slot = memory.takeSlot(60 * KIB)
-  t.equal(slot?.bytes.length, 64 * KIB)
-  if (slot !== undefined) memory.giveSlot(slot)
+  const extent = memory.takeExtent(60 * KIB)
+  t.equal(extent?.bytes.length, 64 * KIB)
+  if (extent !== undefined) memory.giveExtent(extent)
   queue.clear()
-  t.equal(memory.slotBytes, 0)
+  t.equal(memory.extentBytes, 0)
 })

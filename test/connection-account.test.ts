@@ -59,7 +59,7 @@ t.test('a question that comes before the wait is not missed', async t => {
   await within('no wait', two.connections.untilAsked(5, 1, ticket))
 })
 
-t.test('a slot that passes to another address takes no wish along', async t => {
+t.test('an index that passes to another address takes no wish along', async t => {
   const [one] = views()
   one.connections.want(5, 0)
   one.forget(5)

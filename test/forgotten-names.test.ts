@@ -99,7 +99,7 @@ t.test(
     for (let n = 0; n < 2000; n += 1) {
       const placement = bench.place(withMore(`n${n}`))
       for (const { row } of placement.exchanges) rows.add(row)
-      for (const { slot } of placement.upstreams) pools.add(slot)
+      for (const { index } of placement.upstreams) pools.add(index)
       inherited += bench.total(rowOf(placement, `n${n}`)) + bench.total(upstreamOf(placement, `n${n}`).row)
       for (const { row } of [...placement.exchanges, ...placement.upstreams])
         bench.columns[n % 2]?.add(row, 1)
@@ -141,22 +141,22 @@ t.test('a place is passed on by no thread that still has the old name', async t 
 t.test('an upstream keeps its places while a request runs at one of its endpoints, or waits', async t => {
   for (const busy of ['runs', 'waits']) {
     const bench = new Bench()
-    const { row, slot, endpoints } = upstreamOf(bench.place(withMore('old')), 'old')
-    if (busy === 'runs') bench.shared.acquire(endpoints[0]?.slot as number, 1, 0)
-    else bench.shared.enterQueue(slot, 1, 10)
+    const { row, index, endpoints } = upstreamOf(bench.place(withMore('old')), 'old')
+    if (busy === 'runs') bench.shared.acquire(endpoints[0]?.index as number, 1, 0)
+    else bench.shared.enterQueue(index, 1, 10)
     const others = { rows: new Set<number>(), slots: new Set<number>() }
     for (let n = 0; n < 500; n += 1) {
       const placed = upstreamOf(bench.place(withMore(`n${n}`)), `n${n}`)
       if (busy === 'runs') others.rows.add(placed.row)
-      others.slots.add(placed.slot)
+      others.slots.add(placed.index)
     }
     t.notOk(others.rows.has(row))
-    t.notOk(others.slots.has(slot))
-    if (busy === 'runs') bench.shared.release(endpoints[0]?.slot as number, 1)
-    else bench.shared.leaveQueue(slot, 1)
+    t.notOk(others.slots.has(index))
+    if (busy === 'runs') bench.shared.release(endpoints[0]?.index as number, 1)
+    else bench.shared.leaveQueue(index, 1)
     for (let n = 0; n < 500; n += 1)
-      others.slots.add(upstreamOf(bench.place(withMore(`m${n}`)), `m${n}`).slot)
-    t.ok(others.slots.has(slot))
+      others.slots.add(upstreamOf(bench.place(withMore(`m${n}`)), `m${n}`).index)
+    t.ok(others.slots.has(index))
   }
 })
 

@@ -176,10 +176,10 @@ t.test('a body that nobody has asked for is let go with its exchange', async t =
   t.teardown(() => client.destroy())
   const stream = client.stream()
   client.send(headers(stream, requestBlock('POST', '/'), FLAG.endHeaders), data(stream, Buffer.alloc(9000)))
-  await until('the body to be held', () => memory.slotBytes >= 9000)
+  await until('the body to be held', () => memory.extentBytes >= 9000)
   client.destroy()
   await until('the end of the exchange', () => ended.length === 1)
-  t.equal(memory.slotBytes, 0)
+  t.equal(memory.extentBytes, 0)
   t.equal(memory.usedBytes, 0)
 })
 
@@ -235,9 +235,9 @@ t.test('a client that leaves with a whole answer unsent leaves no memory behind'
   client.get('/')
   await until('both answers to be over', () => ended.length === 2)
   await until('what the window of the connection lets go', () => client.dataBytes === 65_535)
-  t.ok(memory.slotBytes > 0, 'the rest waits for it')
+  t.ok(memory.extentBytes > 0, 'the rest waits for it')
   client.reset()
-  await until('its memory to come free', () => memory.slotBytes === 0 && memory.usedBytes === 0)
+  await until('its memory to come free', () => memory.extentBytes === 0 && memory.usedBytes === 0)
 })
 
 /** Answers with so many bytes, at the pace of the client; `given` is told of each piece. */

@@ -84,11 +84,11 @@ class Bench {
         {
           name: 'app',
           row: this.row('upstream:app', UPSTREAM_BLOCK.size),
-          endpoints: endpoints.map((name, slot) => ({
+          endpoints: endpoints.map((name, index) => ({
             name,
             row: this.endpointRow(name),
-            slot,
-            weight: slot + 1,
+            index,
+            weight: index + 1,
           })),
         },
       ],

@@ -63,8 +63,8 @@ class Bench {
   }
 
   get #place() {
-    const endpoints = this.upstream.endpoints.map((_, i) => ({ slot: i, row: i * ENDPOINT_BLOCK.size }))
-    return { slot: 0, row: 0, endpoints }
+    const endpoints = this.upstream.endpoints.map((_, i) => ({ index: i, row: i * ENDPOINT_BLOCK.size }))
+    return { index: 0, row: 0, endpoints }
   }
 }
 

@@ -104,7 +104,7 @@ t.test('a worker that got another address keeps its counters but not its health'
   const first = placer.place(withEndpoints([worker(4001)])).upstreams[0]?.endpoints[0]
   const second = placer.place(withEndpoints([worker(4002)])).upstreams[0]?.endpoints[0]
   t.equal(second?.row, first?.row)
-  t.not(second?.slot, first?.slot)
+  t.not(second?.index, first?.index)
 })
 
 t.test('when all rows are taken the configuration is refused with a word on what to do', async t => {
@@ -123,11 +123,11 @@ t.test(
     const slots = new Set<number>()
     let inherited = 0
     for (let i = 0; i < 12_000; i += 1) {
-      const { row, slot } = endpointOf(place(withEndpoints([endpointAt('app:8000', hostOf(i))]), 1000))
+      const { row, index } = endpointOf(place(withEndpoints([endpointAt('app:8000', hostOf(i))]), 1000))
       rows.add(row)
-      slots.add(slot)
-      if (shared.state(slot) !== 0) inherited += 1
-      shared.setState(slot, STATE.down, true)
+      slots.add(index)
+      if (shared.state(index) !== 0) inherited += 1
+      shared.setState(index, STATE.down, true)
     }
     t.equal(rows.size, 1)
     t.equal(slots.size, MAX_ENDPOINTS)
@@ -154,20 +154,20 @@ t.test('a slot is another’s only after a minute, when nothing runs there and e
   const more = withEndpoints([...rest, endpointAt('new', '192.0.2.1')])
   const start = () => {
     const made = makePlacer(DEFAULT_ROWS)
-    return { ...made, slot: endpointOf(made.place(withEndpoints(all))).slot }
+    return { ...made, index: endpointOf(made.place(withEndpoints(all))).index }
   }
   const early = start()
   early.place(withEndpoints(rest))
   t.throws(() => early.place(more, 59_000), PlacementFull)
-  t.equal(endpointOf(early.place(more, 1000), MAX_ENDPOINTS - 1).slot, early.slot)
+  t.equal(endpointOf(early.place(more, 1000), MAX_ENDPOINTS - 1).index, early.index)
   const busy = start()
-  busy.shared.acquire(busy.slot, 1, 0)
+  busy.shared.acquire(busy.index, 1, 0)
   busy.place(withEndpoints(rest))
   t.throws(() => busy.place(more, 3_600_000), PlacementFull)
-  busy.shared.release(busy.slot, 1)
-  t.equal(endpointOf(busy.place(more), MAX_ENDPOINTS - 1).slot, busy.slot)
+  busy.shared.release(busy.index, 1)
+  t.equal(endpointOf(busy.place(more), MAX_ENDPOINTS - 1).index, busy.index)
   const ejected = start()
-  ejected.shared.setState(ejected.slot, STATE.ejected, true)
+  ejected.shared.setState(ejected.index, STATE.ejected, true)
   ejected.place(withEndpoints(rest))
   t.throws(() => ejected.place(more, 3_600_000), PlacementFull)
   const stuck = start()
@@ -175,14 +175,14 @@ t.test('a slot is another’s only after a minute, when nothing runs there and e
   t.throws(() => stuck.place(more, 3_600_000, true), PlacementFull)
 })
 
-t.test('an endpoint that comes back in time finds its slot as it was', async t => {
+t.test('an endpoint that comes back in time finds its index as it was', async t => {
   const { place } = makePlacer(DEFAULT_ROWS)
   const two = [endpointAt('a', '10.0.0.1'), endpointAt('b', '10.0.0.2')]
-  const { slot } = endpointOf(place(withEndpoints(two)))
+  const { index } = endpointOf(place(withEndpoints(two)))
   place(withEndpoints(two.slice(1)))
-  t.equal(endpointOf(place(withEndpoints(two), 600_000)).slot, slot)
+  t.equal(endpointOf(place(withEndpoints(two), 600_000)).index, index)
   place(withEndpoints(two), 600_000)
-  t.equal(endpointOf(place(withEndpoints(two), 600_000)).slot, slot, 'and is not counted as gone any more')
+  t.equal(endpointOf(place(withEndpoints(two), 600_000)).index, index, 'and is not counted as gone any more')
 })
 
 t.test('a placement that is refused leaves nothing behind', async t => {

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { closeSync, ftruncateSync, readdirSync, readlinkSync, statSync } from 'node:fs'
 import t, { type Test } from 'tap'
-import { LARGE_SLOT, SMALL_SLOT } from '../lib/base/arena.ts'
+import { LARGE_EXTENT, SMALL_EXTENT } from '../lib/base/arena.ts'
 import { CellColumn, createCellMemory } from '../lib/base/cells.ts'
 import { Spool } from '../lib/proxy/spool.ts'
 import { openAndUnlink } from '../lib/proxy/spool-file.ts'
@@ -143,7 +143,7 @@ t.test('a body that fits into memory touches no file', async t => {
   t.equal(sink.empty, 1, 'read in the same turn')
   t.equal(hash(sink.bytes), hash(bytes))
   t.ok(
-    bench.memory >= bytes.length && bench.memory <= bytes.length + LARGE_SLOT,
+    bench.memory >= bytes.length && bench.memory <= bytes.length + LARGE_EXTENT,
     `counted as ${bench.memory}`,
   )
   log.close()
@@ -161,10 +161,10 @@ t.test('a body of nothing is in memory, and takes none', async t => {
   t.equal(bench.memory, 0)
 })
 
-t.test('a small body takes a small slot', async t => {
+t.test('a small body takes a small extent', async t => {
   const bench = new Bench(t)
   bench.log().append(randomBytes(12), 2, 12)
-  t.equal(bench.memory, SMALL_SLOT)
+  t.equal(bench.memory, SMALL_EXTENT)
 })
 
 t.test('a larger one goes to a file that has no name, and can be read as often as one likes', async t => {

@@ -5,7 +5,7 @@ import { FakeClock } from './support/fake-clock.ts'
 
 class Alarm implements Deadline {
   dueMs = Number.POSITIVE_INFINITY
-  slot: number | undefined = undefined
+  tick: number | undefined = undefined
   readonly rang: number[] = []
   readonly #clock: FakeClock
 
@@ -201,7 +201,7 @@ t.test('a pause of the whole machine makes nobody late: deadlines go on where th
   const fired: string[] = []
   const named = (name: string) => ({
     dueMs: Number.POSITIVE_INFINITY,
-    slot: undefined,
+    tick: undefined,
     expired: () => void fired.push(name),
   })
   const tick = (ms: number, worksMs: number) => {

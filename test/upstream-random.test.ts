@@ -127,7 +127,7 @@ t.test(
 
     const staying = jobs.filter(({ hasLeft }) => !hasLeft)
     await within('the end of all requests', Promise.all(staying.map(job => job.end())))
-    await until('all slots to be free', () => ports.every((_, slot) => shared.inflight(slot) === 0))
+    await until('all slots to be free', () => ports.every((_, index) => shared.inflight(index) === 0))
     t.same(new Set(staying.map(({ ends }) => ends)), new Set([1]), 'each ends once')
     t.notOk(
       jobs.some(({ hasLeft, ends }) => hasLeft && ends > 0),
@@ -146,7 +146,7 @@ t.test(
     for (const upstream of present) upstream.retire()
     const { connections, descriptors } = shared
     await until('all connections to be given back', () =>
-      ports.every((_, slot) => connections.open(slot) === 0),
+      ports.every((_, index) => connections.open(index) === 0),
     )
     t.equal(descriptors.taken, 0)
   },

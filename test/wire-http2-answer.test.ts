@@ -1,6 +1,6 @@
 import t from 'tap'
 import { dropFromTrailers } from '../lib/http/hop-by-hop.ts'
-import { readHttp2Answer, readHttp2Trailers } from '../lib/wire/http2-answer.ts'
+import { readHttp2Answer, readHttp2Trailers } from '../lib/wire/http2-response-head.ts'
 
 const OK = [':status', '200'] as const
 

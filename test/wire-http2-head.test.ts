@@ -180,9 +180,9 @@ t.test('an extended CONNECT is a request to switch, with a key of ours (RFC 8441
   const head = read([...TUNNEL, ['sec-websocket-key', 'theirs']], false)
   t.ok(head instanceof Http2Request)
   if (!(head instanceof Http2Request)) return
-  t.match(head, { method: 'GET', target: '/chat', framing: 'none', tunnel: true })
+  t.match(head, { method: 'GET', target: '/chat', framing: 'none', webSocket: true })
   t.equal(websocketKey(head), KEY)
-  t.notMatch(read(FIRST), { tunnel: true })
+  t.notMatch(read(FIRST), { webSocket: true })
 })
 
 t.test('trailers may be anything that could be dropped', async t => {
@@ -254,7 +254,7 @@ t.test(
         const again = parseRequestHead(text, { ...LIMITS, headersBytes: 8192, headerCount: 40 })
         if (again === undefined || 'refused' in again) return false
         const wanted = pairs.filter(([name]) => !name.startsWith(':') && name !== 'cookie').length
-        const own = head.tunnel ? 2 : 0
+        const own = head.webSocket ? 2 : 0
         const cookies = pairs.some(([name]) => name === 'cookie') ? 1 : 0
         const added = host === '' ? 0 : 1
         return again.size === text.length && again.fields.count === wanted + own + cookies + added

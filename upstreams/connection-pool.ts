@@ -25,7 +25,7 @@ export interface Pooled {
  */
 export class ConnectionPool<C extends Pooled> implements PlaceKeeper {
   readonly #env: ThreadEnv
-  readonly #slot: number
+  readonly #index: number
   readonly #row: number
   /** Last in, first out: the busiest sockets stay warm, the others run out. */
   readonly #idle: C[] = []
@@ -39,10 +39,10 @@ export class ConnectionPool<C extends Pooled> implements PlaceKeeper {
   #listening = false
   #retired = false
 
-  /** `slot`, `row`: of the endpoint. */
-  constructor(env: ThreadEnv, slot: number, row: number) {
+  /** `index`, `row`: of the endpoint. */
+  constructor(env: ThreadEnv, index: number, row: number) {
     this.#env = env
-    this.#slot = slot
+    this.#index = index
     this.#row = row
   }
 
@@ -97,11 +97,11 @@ export class ConnectionPool<C extends Pooled> implements PlaceKeeper {
   /** Takes a place for a new connection; false if all are taken. `openPlace` follows. */
   reserve(): boolean {
     const { shared, thread } = this.#env
-    if (shared.connections.take(this.#slot, thread, this.#most)) {
+    if (shared.connections.take(this.#index, thread, this.#most)) {
       this.#askedAtMs = undefined
       return true
     }
-    return this.#othersAreStuck && shared.connections.take(this.#slot, thread, 0)
+    return this.#othersAreStuck && shared.connections.take(this.#index, thread, 0)
   }
 
   /** The place that was reserved, and a descriptor for it; undefined, and the place is free again, if there is none. `siblings`: see Descriptors.takeFor. */
@@ -115,9 +115,9 @@ export class ConnectionPool<C extends Pooled> implements PlaceKeeper {
   makeRoom(): void {
     if (this.#makingRoom > 0 || this.#closeOldest('making room')) return
     const { shared, thread, clock } = this.#env
-    if (!shared.connections.isWanted(this.#slot)) this.#askedAtMs = undefined
+    if (!shared.connections.isWanted(this.#index)) this.#askedAtMs = undefined
     this.#askedAtMs ??= clock.now()
-    shared.connections.want(this.#slot, thread)
+    shared.connections.want(this.#index, thread)
   }
 
   /** Closes the connection that has rested longest, at once; false if none does. */
@@ -134,7 +134,7 @@ export class ConnectionPool<C extends Pooled> implements PlaceKeeper {
     this.#retired = true
     this.closeIdle()
     const { shared, thread } = this.#env
-    if (this.#listening) shared.connections.ask(this.#slot, thread)
+    if (this.#listening) shared.connections.ask(this.#index, thread)
   }
 
   // PlaceKeeper.
@@ -150,24 +150,24 @@ export class ConnectionPool<C extends Pooled> implements PlaceKeeper {
   }
 
   get #open(): number {
-    return this.#env.shared.connections.open(this.#slot)
+    return this.#env.shared.connections.open(this.#index)
   }
 
   get #othersAreStuck(): boolean {
     const { shared, clock } = this.#env
     if (this.#askedAtMs === undefined || clock.now() - this.#askedAtMs < MUTE_MS) return false
-    return shared.connections.isWanted(this.#slot)
+    return shared.connections.isWanted(this.#index)
   }
 
   /** There are too many, or another thread needs its place. */
   get #isUnwanted(): boolean {
     if (!this.isFull) return false
-    return this.#open > this.#most || this.#env.shared.connections.takeWanted(this.#slot)
+    return this.#open > this.#most || this.#env.shared.connections.takeWanted(this.#index)
   }
 
   #free(): void {
     const { shared, thread } = this.#env
-    shared.connections.give(this.#slot, thread)
+    shared.connections.give(this.#index, thread)
     if (this.#most > 0) this.#placeFreed()
   }
 
@@ -188,9 +188,9 @@ export class ConnectionPool<C extends Pooled> implements PlaceKeeper {
     const { shared, thread } = this.#env
     this.#listening = true
     while (this.#idle.length > 0) {
-      const ticket = shared.connections.ticket(this.#slot, thread)
+      const ticket = shared.connections.ticket(this.#index, thread)
       if (this.#isUnwanted) this.#closeOldest('making room')
-      await shared.connections.untilAsked(this.#slot, thread, ticket)
+      await shared.connections.untilAsked(this.#index, thread, ticket)
     }
     this.#listening = false
   }

@@ -43,7 +43,7 @@ export interface SharedConnections {
 export class Endpoint<C extends Pooled = Pooled> implements NamedLoad {
   readonly name: string
   readonly address: Address
-  readonly slot: number
+  readonly index: number
   readonly row: number
   /** What the policies see: less than configured while it starts slowly. */
   weight: number
@@ -79,7 +79,7 @@ export class Endpoint<C extends Pooled = Pooled> implements NamedLoad {
 
   constructor(
     config: EndpointConfig,
-    placement: { readonly slot: number; readonly row: number },
+    placement: { readonly index: number; readonly row: number },
     env: ThreadEnv,
   ) {
     this.name = config.name
@@ -88,12 +88,12 @@ export class Endpoint<C extends Pooled = Pooled> implements NamedLoad {
     this.#configuredWeight = config.weight
     this.backup = config.backup
     this.protocol = config.protocol
-    this.slot = placement.slot
+    this.index = placement.index
     this.row = placement.row
     this.#names = new HostLookup(env.clock)
     this.#env = env
     this.#latency = new PeakEwma(env.clock.now())
-    this.#pool = new ConnectionPool(env, placement.slot, placement.row)
+    this.#pool = new ConnectionPool(env, placement.index, placement.row)
   }
 
   /**
@@ -158,7 +158,7 @@ export class Endpoint<C extends Pooled = Pooled> implements NamedLoad {
   }
 
   get inflight(): number {
-    return this.#env.shared.inflight(this.slot)
+    return this.#env.shared.inflight(this.index)
   }
 
   get latencyMs(): number {
@@ -167,12 +167,12 @@ export class Endpoint<C extends Pooled = Pooled> implements NamedLoad {
 
   /** STATE bits; 0 is ready. */
   get state(): number {
-    return this.#env.shared.state(this.slot)
+    return this.#env.shared.state(this.index)
   }
 
   /** How far it has come with starting slowly. To be called before a picker is built: there weights are constant. */
   takeRamp(): void {
-    this.#ramp = this.#env.shared.ramp(this.slot)
+    this.#ramp = this.#env.shared.ramp(this.index)
     this.weight = (this.#configuredWeight * this.#ramp) / 100
   }
 
@@ -182,7 +182,7 @@ export class Endpoint<C extends Pooled = Pooled> implements NamedLoad {
    */
   isDoubtful(): boolean {
     const { clock, shared } = this.#env
-    if (shared.failures(this.slot) === 0 && shared.badAnswers(this.slot) === 0) {
+    if (shared.failures(this.index) === 0 && shared.badAnswers(this.index) === 0) {
       this.#doubtedAtMs = undefined
       return false
     }
@@ -204,7 +204,7 @@ export class Endpoint<C extends Pooled = Pooled> implements NamedLoad {
     const reuses = this.#pool.hasIdle && this.mayReuse(needs)
     if (!reuses && !this.#pool.hasRoom) return this.#lacksPlace(max)
     const { shared, thread, cells } = this.#env
-    if (!shared.acquire(this.slot, thread, this.#slots(max))) return false
+    if (!shared.acquire(this.index, thread, this.#slots(max))) return false
     cells.add(this.row + AT.inflight, 1)
     if (reuses) this.#chosen = this.#pool.take()
     else if (!this.shares(needs) && !this.#pool.reserve()) {
@@ -250,13 +250,13 @@ export class Endpoint<C extends Pooled = Pooled> implements NamedLoad {
 
   /** 0: no cap. */
   #slots(max: number): number {
-    const learned = this.#env.shared.limit(this.slot)
+    const learned = this.#env.shared.limit(this.index)
     const most = learned > 0 && (max === 0 || learned < max) ? learned : max
     return this.#ramp === 100 ? most : rampedSlots(most, this.#ramp)
   }
 
   release(): void {
-    this.#env.shared.release(this.slot, this.#env.thread)
+    this.#env.shared.release(this.index, this.#env.thread)
     this.#env.cells.add(this.row + AT.inflight, -1)
   }
 

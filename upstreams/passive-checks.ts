@@ -22,7 +22,7 @@ const SUSPECT_MS = 250
 export class PassiveChecks {
   readonly #config: PassiveConfig
   /** The upstream's words. */
-  readonly #slot: number
+  readonly #index: number
   readonly #env: ThreadEnv
   readonly #endpoints: readonly PooledEndpoint[]
   readonly #observer: PassiveObserver
@@ -31,13 +31,13 @@ export class PassiveChecks {
 
   constructor(
     config: PassiveConfig,
-    slot: number,
+    index: number,
     env: ThreadEnv,
     endpoints: readonly PooledEndpoint[],
     observer: PassiveObserver,
   ) {
     this.#config = config
-    this.#slot = slot
+    this.#index = index
     this.#env = env
     this.#endpoints = endpoints
     this.#observer = observer
@@ -60,8 +60,8 @@ export class PassiveChecks {
   /** Hot: two loads for a good answer after good ones. */
   answered(endpoint: PooledEndpoint, status: number): void {
     const { shared } = this.#env
-    shared.clearFailures(endpoint.slot)
-    if (status < 500) shared.clearBadAnswers(endpoint.slot)
+    shared.clearFailures(endpoint.index)
+    if (status < 500) shared.clearBadAnswers(endpoint.index)
     else this.#answeredBadly(endpoint, status)
   }
 
@@ -70,7 +70,7 @@ export class PassiveChecks {
     if (kind === 'connect' || kind === 'connect_timeout') return this.#unreachable(endpoint, detail)
     this.#suspect(endpoint)
     const { failures } = this.#config
-    const inARow = shared.countFailure(endpoint.slot)
+    const inARow = shared.countFailure(endpoint.index)
     if (failures === 0 || inARow < failures) return
     this.#eject(endpoint, detail)
   }
@@ -79,19 +79,19 @@ export class PassiveChecks {
   #unreachable(endpoint: PooledEndpoint, reason: string): void {
     const { shared } = this.#env
     this.#unreachableBecause.set(endpoint, reason)
-    if (!shared.setState(endpoint.slot, STATE.unreachable, true)) return
-    shared.changed(this.#slot)
+    if (!shared.setState(endpoint.index, STATE.unreachable, true)) return
+    shared.changed(this.#index)
     this.#observer.unreachable(endpoint, reason)
   }
 
   #answeredBadly(endpoint: PooledEndpoint, status: number): void {
     const { shared } = this.#env
-    const inARow = shared.countBadAnswer(endpoint.slot)
+    const inARow = shared.countBadAnswer(endpoint.index)
     this.#suspect(endpoint)
     if (this.#config.failureRateShare === 0 || inARow < BAD_ANSWERS) return
     // All endpoints answer so: it is the app, not the endpoint.
     const othersFine = this.#endpoints.some(
-      other => other !== endpoint && other.state === 0 && shared.badAnswers(other.slot) === 0,
+      other => other !== endpoint && other.state === 0 && shared.badAnswers(other.index) === 0,
     )
     if (othersFine) this.#eject(endpoint, `${BAD_ANSWERS} answers of ${status} in a row`)
   }
@@ -106,12 +106,12 @@ export class PassiveChecks {
 
   #eject(endpoint: PooledEndpoint, reason: string): void {
     const { shared } = this.#env
-    shared.clearFailures(endpoint.slot)
-    shared.clearBadAnswers(endpoint.slot)
+    shared.clearFailures(endpoint.index)
+    shared.clearBadAnswers(endpoint.index)
     const ejected = this.#endpoints.filter(other => (other.state & STATE.ejected) !== 0).length
     if (ejected >= mostEjected(this.#endpoints.length, this.#config.maxEjectedShare)) return
-    if (!shared.setState(endpoint.slot, STATE.ejected, true)) return
-    shared.changed(this.#slot)
+    if (!shared.setState(endpoint.index, STATE.ejected, true)) return
+    shared.changed(this.#index)
     this.#observer.ejected(endpoint, reason)
   }
 }

@@ -28,7 +28,7 @@ const LANES = Object.keys(LANE).length
  */
 export class Queue<T> implements Deadline {
   dueMs = Number.POSITIVE_INFINITY
-  slot: number | undefined = undefined
+  tick: number | undefined = undefined
   readonly #clock: Clock
   readonly #timers: Timers
   readonly #timeoutMs: number

@@ -14,7 +14,7 @@ import {
 export interface SharedOrderOptions {
   readonly env: ThreadEnv
   /** The upstream's words. */
-  readonly slot: number
+  readonly index: number
   /** The longest wait. */
   readonly timeoutMs: number
 }
@@ -34,8 +34,8 @@ export class SharedOrder {
 
   /** Who goes first now. */
   get first(): Order['first'] {
-    const { env, slot } = this.#options
-    return env.shared.isNewestFirst(slot) ? 'newest' : 'oldest'
+    const { env, index } = this.#options
+    return env.shared.isNewestFirst(index) ? 'newest' : 'oldest'
   }
 
   /** This one was not served in time, or keeps the place that a newcomer would need. */
@@ -50,17 +50,17 @@ export class SharedOrder {
 
   /** One that waited does so no longer. Hot while requests wait. */
   left(): void {
-    const { env, slot } = this.#options
-    if (!env.shared.isNewestFirst(slot)) return
+    const { env, index } = this.#options
+    if (!env.shared.isNewestFirst(index)) return
     this.#adopt()
     this.#take(afterService(this.#order, this.#sight()))
   }
 
   /** No endpoint is ready. */
   held(): void {
-    const { env, slot } = this.#options
+    const { env, index } = this.#options
     this.#heldUntilMs = env.clock.now()
-    this.#servedWhenHeld = env.shared.served(slot)
+    this.#servedWhenHeld = env.shared.served(index)
     this.#take(oldestFirst(this.#heldUntilMs))
   }
 
@@ -76,15 +76,15 @@ export class SharedOrder {
   }
 
   #take(order: Order): void {
-    const { env, slot } = this.#options
+    const { env, index } = this.#options
     this.#order = order
-    if (order.first !== this.first) env.shared.setNewestFirst(slot, order.first === 'newest')
+    if (order.first !== this.first) env.shared.setNewestFirst(index, order.first === 'newest')
   }
 
   #sight(): QueueSight {
-    const { env, slot, timeoutMs } = this.#options
+    const { env, index, timeoutMs } = this.#options
     const { shared, clock } = env
-    return { nowMs: clock.now(), timeoutMs, queued: shared.queued(slot), served: shared.served(slot) }
+    return { nowMs: clock.now(), timeoutMs, queued: shared.queued(index), served: shared.served(index) }
   }
 }
 

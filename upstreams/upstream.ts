@@ -19,9 +19,9 @@ import { WaitingRoom, type WaitingRoomHost } from './waiting-room.ts'
 
 /** Where an upstream's shared words and cells stand; endpoints in the order of the configuration. */
 export interface UpstreamPlacement {
-  readonly slot: number
+  readonly index: number
   readonly row: number
-  readonly endpoints: readonly { readonly slot: number; readonly row: number }[]
+  readonly endpoints: readonly { readonly index: number; readonly row: number }[]
 }
 
 /** What an upstream tells the outside; see PassiveObserver. */
@@ -62,7 +62,7 @@ export class Upstream implements AttemptOwner, WaitingRoomHost {
     observer: UpstreamObserver,
     previous?: Upstream,
   ) {
-    const { slot, row } = placement
+    const { index, row } = placement
     const { name, queue } = config
     this.config = config
     this.#observer = observer
@@ -74,28 +74,28 @@ export class Upstream implements AttemptOwner, WaitingRoomHost {
     )
     const placeFreed = () => this.#room.slotFreed()
     this.#endpoints = config.endpoints.map((endpoint, i) => {
-      const place = placement.endpoints[i] as { slot: number; row: number }
-      const kept = previous?.endpointAt(place.slot)
+      const place = placement.endpoints[i] as { index: number; row: number }
+      const kept = previous?.endpointAt(place.index)
       const here = kept ?? new Endpoint<EndpointConnection>(endpoint, place, env)
       here.configure(endpoint, config, this.#credentials, placeFreed)
       return here
     })
     this.#room = new WaitingRoom({
       env,
-      slot,
+      index,
       row,
       length: queue.length,
       timeoutMs: queue.timeoutMs,
       host: this,
     })
-    this.#passive = new PassiveChecks(config.passive, slot, env, this.#endpoints, {
+    this.#passive = new PassiveChecks(config.passive, index, env, this.#endpoints, {
       ejected: (endpoint, reason) => observer.endpointEjected(name, endpoint.name, reason),
       unreachable: (endpoint, reason) => observer.endpointUnreachable(name, endpoint.name, reason),
       suspect: endpoint => observer.endpointSuspect(name, endpoint.name),
     })
     this.#budget = new RetryBudget(config.retry.budgetShare, env.clock.now())
     this.#rate = new DrainRate(env.clock.now())
-    this.#version = env.shared.version(slot)
+    this.#version = env.shared.version(index)
     this.#rotation = new Rotation(this.#endpoints, config, env.random)
   }
 
@@ -103,9 +103,9 @@ export class Upstream implements AttemptOwner, WaitingRoomHost {
     return this.config.timeouts
   }
 
-  /** Endpoints keep their slot as long as they are configured: same slot, same address. */
-  endpointAt(slot: number): PooledEndpoint | undefined {
-    return this.#endpoints.find(endpoint => endpoint.slot === slot)
+  /** Endpoints keep their index as long as they are configured: same index, same address. */
+  endpointAt(index: number): PooledEndpoint | undefined {
+    return this.#endpoints.find(endpoint => endpoint.index === index)
   }
 
   /**
@@ -117,7 +117,7 @@ export class Upstream implements AttemptOwner, WaitingRoomHost {
     // All leave before the first comes in: places are counted for both.
     if (successor !== undefined) for (const job of this.#room.clear()) successor.submit(job)
     for (const endpoint of this.#endpoints) {
-      if (successor?.endpointAt(endpoint.slot) !== endpoint) endpoint.retire()
+      if (successor?.endpointAt(endpoint.index) !== endpoint) endpoint.retire()
     }
   }
 
@@ -356,7 +356,7 @@ export class Upstream implements AttemptOwner, WaitingRoomHost {
 
   /** Hot: one load, unless an endpoint changed state. */
   #refresh(): void {
-    const version = this.#env.shared.version(this.#placement.slot)
+    const version = this.#env.shared.version(this.#placement.index)
     if (version === this.#version) return
     this.#version = version
     this.#rotation = new Rotation(this.#endpoints, this.config, this.#env.random)

@@ -17,7 +17,7 @@ const COURTESY_MS = 50
 export interface WaitingRoomOptions {
   readonly env: ThreadEnv
   /** The upstream's words and cells. */
-  readonly slot: number
+  readonly index: number
   readonly row: number
   /** Requests that may wait, over all threads, and for how long each. */
   readonly length: number
@@ -61,9 +61,9 @@ export class WaitingRoom implements WaitingLine {
   #courtesy: Courtesy | undefined = undefined
 
   constructor(options: WaitingRoomOptions) {
-    const { env, slot, timeoutMs } = options
+    const { env, index, timeoutMs } = options
     this.#options = options
-    this.#order = new SharedOrder({ env, slot, timeoutMs })
+    this.#order = new SharedOrder({ env, index, timeoutMs })
     this.#queue = new Queue<Job>({
       clock: env.clock,
       timers: env.timers,
@@ -80,21 +80,21 @@ export class WaitingRoom implements WaitingLine {
   /** Somebody goes before a newcomer like this, here or in another thread. Hot: two loads as long as nobody waits. */
   hasBefore(job: Job): boolean {
     if (this.#queue.size > 0) return true
-    const { env, slot } = this.#options
-    if (env.shared.waiting(slot) === 0) return false
+    const { env, index } = this.#options
+    if (env.shared.waiting(index) === 0) return false
     return this.#isBehind(turnOf(LANE[job.priority], env.clock.now()))
   }
 
   /** Takes the job in, or refuses it or one that must make room for it. */
   enter(job: Job): void {
-    const { env, slot, length, host, row } = this.#options
+    const { env, index, length, host, row } = this.#options
     // A place for each free slot besides: where nobody is to wait for a slot, a request may still wait for its connection.
     const places = length + host.freeSlots
-    if (!env.shared.enterQueue(slot, env.thread, places) && !this.#makeRoom(job, places)) {
+    if (!env.shared.enterQueue(index, env.thread, places) && !this.#makeRoom(job, places)) {
       this.#count('full')
       return host.refuse(job, 'full')
     }
-    this.#queue.push(job, job.priority, job.record.queueMs, env.shared.served(slot))
+    this.#queue.push(job, job.priority, job.record.queueMs, env.shared.served(index))
     env.cells.add(row + AT.queueDepth, 1)
     job.waitsIn(this)
     if (isChoosy(job)) this.#choosy += 1
@@ -122,8 +122,8 @@ export class WaitingRoom implements WaitingLine {
 
   /** The job whose turn it is has got a slot, and is about to use it. */
   leaving(job: Job): void {
-    const { env, slot, row } = this.#options
-    env.shared.countServed(slot)
+    const { env, index, row } = this.#options
+    env.shared.countServed(index)
     const waitedMs = this.#takeOut(job)
     env.cells.observe(row + AT.queueWait, LATENCY_BOUNDS, waitedMs / 1000)
   }
@@ -133,10 +133,11 @@ export class WaitingRoom implements WaitingLine {
    * worker idles until then. Hot: one load as long as nobody waits.
    */
   slotFreed(): void {
-    const { env, slot } = this.#options
-    if (env.shared.waiting(slot) === 0) return
-    if (this.#queue.size > 0 && !this.#isBehind(env.shared.turn(slot, env.thread))) this.#dispatchInThisTurn()
-    else env.shared.wakeNext(slot)
+    const { env, index } = this.#options
+    if (env.shared.waiting(index) === 0) return
+    if (this.#queue.size > 0 && !this.#isBehind(env.shared.turn(index, env.thread)))
+      this.#dispatchInThisTurn()
+    else env.shared.wakeNext(index)
   }
 
   #dispatchInThisTurn(): void {
@@ -152,24 +153,24 @@ export class WaitingRoom implements WaitingLine {
 
   /** Dispatches from the queue whenever a slot or an endpoint may have come free, until nobody waits. */
   async #listen(): Promise<void> {
-    const { env, slot } = this.#options
+    const { env, index } = this.#options
     const { shared, thread } = env
     this.#listening = true
-    shared.addWaiting(slot, thread, 1)
+    shared.addWaiting(index, thread, 1)
     while (this.#queue.size > 0) {
-      const ticket = shared.wakeTicket(slot, thread)
+      const ticket = shared.wakeTicket(index, thread)
       this.#dispatchAll()
       const checkMs = this.#courtesy === undefined ? WAIT_CHECK_MS : COURTESY_MS
-      if (this.#queue.size > 0) await shared.waitForWake(slot, thread, ticket, checkMs)
+      if (this.#queue.size > 0) await shared.waitForWake(index, thread, ticket, checkMs)
     }
-    shared.addWaiting(slot, thread, -1)
+    shared.addWaiting(index, thread, -1)
     this.#listening = false
     this.#passOn()
   }
 
   #dispatchAll(): void {
-    const { env, slot, host } = this.#options
-    env.shared.countLook(slot, env.thread)
+    const { env, index, host } = this.#options
+    env.shared.countLook(index, env.thread)
     let passedOver = 0
     for (let next = this.#peek(); next !== undefined; next = this.#peek(passedOver)) {
       const choosy = isChoosy(next.item)
@@ -190,41 +191,42 @@ export class WaitingRoom implements WaitingLine {
   /** The wake that came may have been for more slots than we had jobs. */
   #passOn(): void {
     const { shared, thread } = this.#options.env
-    const { slot } = this.#options
-    if (shared.waiting(slot) === 0) return
-    const next = shared.nextThread(slot, thread)
-    if (next !== undefined) shared.wakeThread(slot, next)
+    const { index } = this.#options
+    if (shared.waiting(index) === 0) return
+    const next = shared.nextThread(index, thread)
+    if (next !== undefined) shared.wakeThread(index, next)
   }
 
   /** Leaves what is free to the thread whose turn comes before ours, unless that one lets it lie. */
   #givesWay(): boolean {
-    const { env, slot, host } = this.#options
+    const { env, index, host } = this.#options
     const { shared, thread, clock } = env
-    if (shared.threads === 1 || shared.isNewestFirst(slot)) return false
-    const next = shared.nextThread(slot, thread)
-    const turn = next === undefined ? 0 : shared.turn(slot, next)
-    if (next === undefined || turn <= 0 || !isTurnBefore(turn, shared.turn(slot, thread), false)) return false
+    if (shared.threads === 1 || shared.isNewestFirst(index)) return false
+    const next = shared.nextThread(index, thread)
+    const turn = next === undefined ? 0 : shared.turn(index, next)
+    if (next === undefined || turn <= 0 || !isTurnBefore(turn, shared.turn(index, thread), false))
+      return false
     if (!host.hasSlot) return false
-    const looks = shared.looks(slot, next)
+    const looks = shared.looks(index, next)
     const nowMs = clock.now()
     if (this.#courtesy?.thread !== next || this.#courtesy.looks !== looks) {
       this.#courtesy = { thread: next, looks, sinceMs: nowMs }
     } else if (nowMs - this.#courtesy.sinceMs >= COURTESY_MS) {
-      shared.setOverdue(slot, next, looks)
+      shared.setOverdue(index, next, looks)
       return this.#givesWay()
     }
-    shared.wakeThread(slot, next)
+    shared.wakeThread(index, next)
     return true
   }
 
   /** Is there a turn in another thread that comes before this one? */
   #isBehind(turn: number): boolean {
-    const { env, slot } = this.#options
+    const { env, index } = this.#options
     const { shared, thread } = env
     if (shared.threads === 1) return false
-    const next = shared.nextThread(slot, thread)
+    const next = shared.nextThread(index, thread)
     if (next === undefined) return false
-    return turn <= 0 || isTurnBefore(shared.turn(slot, next), turn, shared.isNewestFirst(slot))
+    return turn <= 0 || isTurnBefore(shared.turn(index, next), turn, shared.isNewestFirst(index))
   }
 
   #peek(turnsLater = 0): Waiting<Job> | undefined {
@@ -233,10 +235,10 @@ export class WaitingRoom implements WaitingLine {
 
   /** Tells the other threads whose turn it is here. */
   #announce(): void {
-    const { env, slot, timeoutMs } = this.#options
+    const { env, index, timeoutMs } = this.#options
     const oldest = this.#queue.oldest()
     const oldestMs = oldest === undefined ? 0 : oldest.dueMs - timeoutMs
-    env.shared.setTurn(slot, env.thread, this.#turn(), Math.max(0, oldestMs))
+    env.shared.setTurn(index, env.thread, this.#turn(), Math.max(0, oldestMs))
   }
 
   #turn(): number {
@@ -258,7 +260,7 @@ export class WaitingRoom implements WaitingLine {
 
   /** All places are taken: is there one here that the newcomer goes before? Its place passes on. */
   #makeRoom(newcomer: Job, places: number): boolean {
-    const { env, slot, host } = this.#options
+    const { env, index, host } = this.#options
     const oldest = this.#queue.oldest()
     if (oldest !== undefined) this.#order.lost('full', oldest)
     const out = this.#queue.evict(newcomer.priority, this.#order.first)
@@ -267,7 +269,7 @@ export class WaitingRoom implements WaitingLine {
     this.#left(out.item)
     this.#count('evicted')
     host.refuse(out.item, 'full')
-    return env.shared.enterQueue(slot, env.thread, places)
+    return env.shared.enterQueue(index, env.thread, places)
   }
 
   #timedOut(waiting: Waiting<Job>, waitedMs: number): void {
@@ -280,8 +282,8 @@ export class WaitingRoom implements WaitingLine {
   }
 
   #left(job: Job): void {
-    const { env, slot, row } = this.#options
-    env.shared.leaveQueue(slot, env.thread)
+    const { env, index, row } = this.#options
+    env.shared.leaveQueue(index, env.thread)
     env.cells.add(row + AT.queueDepth, -1)
     job.waitsIn(undefined)
     if (isChoosy(job)) this.#choosy -= 1

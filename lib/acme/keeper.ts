@@ -42,7 +42,7 @@ interface Term {
  */
 export class AcmeKeeper implements Deadline {
   dueMs = Number.POSITIVE_INFINITY
-  slot: number | undefined = undefined
+  tick: number | undefined = undefined
   readonly #parts: KeeperParts
   readonly #board: ChallengeBoard
   #term: Term | undefined

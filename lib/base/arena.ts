@@ -8,22 +8,22 @@ export interface ArenaBudget {
 }
 
 /** A piece of the arena, taken and given back as a whole. `bytes` is exactly that piece. */
-export interface Slot {
+export interface Extent {
   readonly bytes: Buffer
   readonly slab: Slab
-  /** Of a small slot: the large one that it was cut from. */
+  /** Of a small extent: the large one that it was cut from. */
   readonly cutFrom: Cut | undefined
 }
 
-/** A large slot that serves as small ones. */
+/** A large extent that serves as small ones. */
 interface Cut {
-  readonly large: Slot
+  readonly large: Extent
   used: number
 }
 
-export const LARGE_SLOT = 64 * 1024
-export const SMALL_SLOT = 4 * 1024
-const SMALL_IN_LARGE = LARGE_SLOT / SMALL_SLOT
+export const LARGE_EXTENT = 64 * 1024
+export const SMALL_EXTENT = 4 * 1024
+const SMALL_IN_LARGE = LARGE_EXTENT / SMALL_EXTENT
 
 /** An empty slab is kept for so long: load comes in waves, and new memory costs a page fault every 4 KiB. */
 const KEEP_MS = 2000
@@ -36,7 +36,7 @@ export function mappedBytes(): number {
 }
 
 /**
- * Memory for what waits, cut into slots of two sizes. Nothing is allocated for a body, so nothing is left behind in the allocator when
+ * Memory for what waits, cut into extents of two sizes. Nothing is allocated for a body, so nothing is left behind in the allocator when
  * thousands of them have gone: a slab is mapped when it is first needed and unmapped when it has been empty for a while.
  */
 export class Arena {
@@ -44,7 +44,7 @@ export class Arena {
   readonly #slabs: Slab[] = []
   #usedBytes = 0
   #heldBytes = 0
-  /** No slab before these has a free slot of that kind. The first slabs are filled first, so that the last ones empty. */
+  /** No slab before these has a free extent of that kind. The first slabs are filled first, so that the last ones empty. */
   #firstLarge = 0
   #firstSmall = 0
 
@@ -52,7 +52,7 @@ export class Arena {
     this.#budget = budget
   }
 
-  /** Bytes in slots that are taken. */
+  /** Bytes in extents that are taken. */
   get usedBytes(): number {
     return this.#usedBytes
   }
@@ -62,21 +62,21 @@ export class Arena {
     return this.#heldBytes
   }
 
-  /** A slot for `size` bytes or the first of them; a smaller one where no large one is free. Undefined: all is taken. */
-  take(size: number): Slot | undefined {
-    const slot =
-      size > SMALL_SLOT
+  /** A extent for `size` bytes or the first of them; a smaller one where no large one is free. Undefined: all is taken. */
+  take(size: number): Extent | undefined {
+    const extent =
+      size > SMALL_EXTENT
         ? (this.#takeLarge() ?? this.#takeSmall())
         : (this.#takeSmall() ?? this.#grow()?.takeSmall())
-    if (slot !== undefined) this.#usedBytes += slot.bytes.length
-    return slot
+    if (extent !== undefined) this.#usedBytes += extent.bytes.length
+    return extent
   }
 
-  give(slot: Slot): void {
-    this.#usedBytes -= slot.bytes.length
-    slot.slab.give(slot)
-    this.#firstLarge = Math.min(this.#firstLarge, slot.slab.index)
-    this.#firstSmall = Math.min(this.#firstSmall, slot.slab.index)
+  give(extent: Extent): void {
+    this.#usedBytes -= extent.bytes.length
+    extent.slab.give(extent)
+    this.#firstLarge = Math.min(this.#firstLarge, extent.slab.index)
+    this.#firstSmall = Math.min(this.#firstSmall, extent.slab.index)
   }
 
   /** Gives slabs back that have been empty for a while; with `atOnce` those that are empty now. To be called now and then. */
@@ -97,19 +97,19 @@ export class Arena {
     this.#firstSmall = 0
   }
 
-  #takeLarge(): Slot | undefined {
+  #takeLarge(): Extent | undefined {
     for (let i = this.#firstLarge; i < this.#slabs.length; i += 1) {
-      const slot = this.#slabs[i]?.takeLarge()
-      if (slot !== undefined) return slot
+      const extent = this.#slabs[i]?.takeLarge()
+      if (extent !== undefined) return extent
       this.#firstLarge = i + 1
     }
     return this.#grow()?.takeLarge()
   }
 
-  #takeSmall(): Slot | undefined {
+  #takeSmall(): Extent | undefined {
     for (let i = this.#firstSmall; i < this.#slabs.length; i += 1) {
-      const slot = this.#slabs[i]?.takeSmall()
-      if (slot !== undefined) return slot
+      const extent = this.#slabs[i]?.takeSmall()
+      if (extent !== undefined) return extent
       this.#firstSmall = i + 1
     }
     return undefined
@@ -130,15 +130,15 @@ export class Arena {
   }
 }
 
-/** Memory mapped as one, and its free slots. */
+/** Memory mapped as one, and its free extents. */
 export class Slab {
   index = 0
   readonly #buffer: ArrayBuffer
-  readonly #free: Slot[] = []
-  readonly #freeSmall: Slot[] = []
+  readonly #free: Extent[] = []
+  readonly #freeSmall: Extent[] = []
   readonly #cuts: Cut[] = []
   #size: number
-  /** Large slots that are taken, and small ones. */
+  /** Large extents that are taken, and small ones. */
   #used = 0
   #emptySinceMs: number | undefined = undefined
 
@@ -149,8 +149,8 @@ export class Slab {
     this.#size = size
     mapped += size
     this.#buffer = new ArrayBuffer(size, { maxByteLength: size })
-    for (let at = size - LARGE_SLOT; at >= 0; at -= LARGE_SLOT)
-      this.#free.push({ bytes: Buffer.from(this.#buffer, at, LARGE_SLOT), slab: this, cutFrom: undefined })
+    for (let at = size - LARGE_EXTENT; at >= 0; at -= LARGE_EXTENT)
+      this.#free.push({ bytes: Buffer.from(this.#buffer, at, LARGE_EXTENT), slab: this, cutFrom: undefined })
   }
 
   /** 0 once it is unmapped. */
@@ -158,28 +158,28 @@ export class Slab {
     return this.#size
   }
 
-  takeLarge(): Slot | undefined {
-    const slot = this.#free.pop() ?? this.#mended()
-    if (slot !== undefined) this.#used += 1
-    return slot
+  takeLarge(): Extent | undefined {
+    const extent = this.#free.pop() ?? this.#mended()
+    if (extent !== undefined) this.#used += 1
+    return extent
   }
 
-  takeSmall(): Slot | undefined {
+  takeSmall(): Extent | undefined {
     if (this.#freeSmall.length === 0) this.#cut()
-    const slot = this.#freeSmall.pop()
-    if (slot === undefined) return undefined
-    if (slot.cutFrom !== undefined) slot.cutFrom.used += 1
+    const extent = this.#freeSmall.pop()
+    if (extent === undefined) return undefined
+    if (extent.cutFrom !== undefined) extent.cutFrom.used += 1
     this.#used += 1
-    return slot
+    return extent
   }
 
-  give(slot: Slot): void {
+  give(extent: Extent): void {
     this.#used -= 1
     this.#emptySinceMs = undefined
-    if (slot.cutFrom === undefined) this.#free.push(slot)
+    if (extent.cutFrom === undefined) this.#free.push(extent)
     else {
-      slot.cutFrom.used -= 1
-      this.#freeSmall.push(slot)
+      extent.cutFrom.used -= 1
+      this.#freeSmall.push(extent)
     }
   }
 
@@ -204,13 +204,13 @@ export class Slab {
     this.#cuts.push(cutFrom)
     const { buffer, byteOffset } = large.bytes
     for (let i = SMALL_IN_LARGE - 1; i >= 0; i -= 1) {
-      const bytes = Buffer.from(buffer, byteOffset + i * SMALL_SLOT, SMALL_SLOT)
+      const bytes = Buffer.from(buffer, byteOffset + i * SMALL_EXTENT, SMALL_EXTENT)
       this.#freeSmall.push({ bytes, slab: this, cutFrom })
     }
   }
 
-  /** A large slot that was cut and of which nothing is taken any more. */
-  #mended(): Slot | undefined {
+  /** A large extent that was cut and of which nothing is taken any more. */
+  #mended(): Extent | undefined {
     const at = this.#cuts.findIndex(({ used }) => used === 0)
     const [cut] = at < 0 ? [] : this.#cuts.splice(at, 1)
     if (cut === undefined) return undefined

@@ -97,7 +97,7 @@ export class ConnectionAccount {
     }
   }
 
-  /** The slot is given to another address. Only while no connection is open there. */
+  /** The index is given to another address. Only while no connection is open there. */
   forget(endpoint: number): void {
     Atomics.store(this.#words, endpoint * ENDPOINT_WORDS + WORD.wanted, 0)
   }

@@ -81,7 +81,7 @@ export class LogDestination {
     this.#timers = timers
     this.#clock = clock
     this.#maxBacklog = maxBacklog
-    this.#tick = { dueMs: Number.POSITIVE_INFINITY, slot: undefined, expired: () => this.#ticked() }
+    this.#tick = { dueMs: Number.POSITIVE_INFINITY, tick: undefined, expired: () => this.#ticked() }
     this.#fd = openTarget(target)
   }
 
@@ -109,7 +109,7 @@ export class LogDestination {
     this.#backlog += text.length
     this.#rope += text
     if (this.#rope.length >= CHUNK) this.flush()
-    else if (this.#tick.slot === undefined) this.#timers.arm(this.#tick, FLUSH_MS)
+    else if (this.#tick.tick === undefined) this.#timers.arm(this.#tick, FLUSH_MS)
   }
 
   get #otherBacklog(): number {

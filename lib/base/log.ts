@@ -1,6 +1,6 @@
 import { type Logger as PinoLogger, pino } from 'pino'
 
-/** The daemon's log. Access lines do not go through it (lib/front/access.ts). */
+/** The daemon's log. Access lines do not go through it (lib/front/access/access.ts). */
 export type Logger = PinoLogger
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'
 

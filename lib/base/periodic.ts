@@ -6,7 +6,7 @@ import type { Deadline, Timers } from './timers.ts'
  */
 export class Periodic implements Deadline {
   dueMs = Number.POSITIVE_INFINITY
-  slot: number | undefined = undefined
+  tick: number | undefined = undefined
   readonly #timers: Timers
   readonly #everyMs: number
   readonly #work: () => void | Promise<void>
@@ -20,7 +20,7 @@ export class Periodic implements Deadline {
 
   /** True from `start` or `run` to `stop`. */
   get started(): boolean {
-    return this.slot !== undefined
+    return this.tick !== undefined
   }
 
   /** For the first time in `everyMs`. */

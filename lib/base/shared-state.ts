@@ -4,7 +4,7 @@ import { isTurnBefore } from './turn.ts'
 import { VitalWords, vitalWords } from './vital-words.ts'
 
 /**
- * The words that threads share about endpoints and upstreams, all Int32 and touched with Atomics. Slots (indexes)
+ * The words that threads share about endpoints and upstreams, all Int32 and touched with Atomics. Indexes
  * are handed out by the control thread and keep their meaning for the life of the process.
  */
 export interface SharedStateMemory {
@@ -146,7 +146,7 @@ export class SharedState extends VitalWords {
     Atomics.store(this.#words, endpoint * ENDPOINT_WORDS + WORD.learned, limit)
   }
 
-  /** The slot is given to another address. Only while nothing runs there. */
+  /** The index is given to another address. Only while nothing runs there. */
   forget(endpoint: number): void {
     for (let word = 0; word < ENDPOINT_WORDS; word += 1)
       Atomics.store(this.#words, endpoint * ENDPOINT_WORDS + word, 0)

@@ -11,7 +11,7 @@ export interface TakenStream {
 /** Runs while a peer owes us the taking of bytes; a peer that takes some, however slowly, gets a new term. */
 export class StallDeadline implements Deadline {
   dueMs = Number.POSITIVE_INFINITY
-  slot: number | undefined = undefined
+  tick: number | undefined = undefined
   readonly #stream: TakenStream
   readonly #timers: Timers
   readonly #stallMs: number
@@ -25,7 +25,7 @@ export class StallDeadline implements Deadline {
 
   /** A running term is not put off: only what the peer takes counts, not what we go on writing. */
   watch(): void {
-    if (this.slot !== undefined) return
+    if (this.tick !== undefined) return
     this.#taken = this.#stream.taken
     this.#timers.arm(this, this.#stallMs)
   }

@@ -5,19 +5,19 @@ import { keptMs, threadCpuMs } from './thread-run.ts'
 export interface Deadline {
   /** When it runs out, on the clock's scale less the pauses of the thread; Infinity while disarmed. Written by `Timers` only. */
   dueMs: number
-  /** The tick at which the wheel looks at it; undefined while it is in no slot. Written by `Timers` only. */
-  slot: number | undefined
+  /** The tick at which the wheel looks at it; undefined while it is on no wheel. Written by `Timers` only. */
+  tick: number | undefined
   /** Runs once when it is due. May arm itself again. */
   expired(): void
 }
 
 /** How late a deadline may fire at most. */
 const TICK_MS = 50
-const SLOTS = 512
+const BUCKETS = 512
 
 /**
  * One coarse timer wheel for a whole thread (Varghese and Lauck, SOSP 1987, scheme 6). Arming again to a later time, which every
- * request does, is a single assignment: the wheel finds out when the old slot comes round. Never early,
+ * request does, is a single assignment: the wheel finds out when the old bucket comes round. Never early,
  * late by less than one tick and the delay of the event loop.
  *
  * Time in which the thread was kept from running counts for nobody: what others have sent meanwhile is still to be read, and nobody is late for that.
@@ -25,7 +25,7 @@ const SLOTS = 512
 export class Timers {
   readonly #clock: Clock
   readonly #failed: (error: unknown) => void
-  readonly #slots: Set<Deadline>[] = Array.from({ length: SLOTS }, () => new Set<Deadline>())
+  readonly #buckets: Set<Deadline>[] = Array.from({ length: BUCKETS }, () => new Set<Deadline>())
   #tick: number
   #timer: NodeJS.Timeout | undefined
   /** All pauses so far. */
@@ -68,7 +68,7 @@ export class Timers {
   arm(deadline: Deadline, delayMs: number): void {
     const dueMs = this.#now + delayMs
     // Looked at no later than that: it is put on from there.
-    if (deadline.slot !== undefined && deadline.slot * TICK_MS <= dueMs) {
+    if (deadline.tick !== undefined && deadline.tick * TICK_MS <= dueMs) {
       deadline.dueMs = dueMs
       return
     }
@@ -84,16 +84,16 @@ export class Timers {
   }
 
   disarm(deadline: Deadline): void {
-    if (deadline.slot !== undefined) this.#slots[deadline.slot % SLOTS]?.delete(deadline)
-    deadline.slot = undefined
+    if (deadline.tick !== undefined) this.#buckets[deadline.tick % BUCKETS]?.delete(deadline)
+    deadline.tick = undefined
     deadline.dueMs = Number.POSITIVE_INFINITY
   }
 
   /** Fires what is due now. Called by the ticking, or by a test that moved its clock. */
   advance(): void {
     const target = Math.floor(this.#now / TICK_MS)
-    // After a long stall one round visits every slot once; more rounds would find nothing new.
-    if (target - this.#tick > SLOTS) this.#tick = target - SLOTS
+    // After a long stall one round visits every bucket once; more rounds would find nothing new.
+    if (target - this.#tick > BUCKETS) this.#tick = target - BUCKETS
     while (this.#tick < target) {
       this.#tick += 1
       this.#visit(this.#tick)
@@ -125,14 +125,14 @@ export class Timers {
   }
 
   #visit(tick: number): void {
-    const held = this.#slots[tick % SLOTS]
+    const held = this.#buckets[tick % BUCKETS]
     if (held === undefined || held.size === 0) return
     const now = this.#now
-    // A copy: expired() may arm into this very slot.
+    // A copy: expired() may arm into this very bucket.
     for (const deadline of [...held]) {
-      if (deadline.slot === undefined || deadline.slot > tick) continue
+      if (deadline.tick === undefined || deadline.tick > tick) continue
       held.delete(deadline)
-      deadline.slot = undefined
+      deadline.tick = undefined
       if (deadline.dueMs > now) {
         this.#place(deadline)
         continue
@@ -144,8 +144,8 @@ export class Timers {
 
   #place(deadline: Deadline): void {
     const tick = Math.max(Math.ceil(deadline.dueMs / TICK_MS), this.#tick + 1)
-    deadline.slot = tick
-    this.#slots[tick % SLOTS]?.add(deadline)
+    deadline.tick = tick
+    this.#buckets[tick % BUCKETS]?.add(deadline)
   }
 }
 

@@ -3,7 +3,7 @@ import type { TLSSocket } from 'node:tls'
 import type { HandshakeFailure, HandshakeResult } from '../../metrics/blocks.ts'
 import type { ErrorCode } from '../base/errors.ts'
 import type { ClientFacts, TlsFacts } from '../http/exchange.ts'
-import type { PassageTarget } from '../proxy/passage.ts'
+import type { TunnelTarget } from '../proxy/tunnel.ts'
 import { type ClientHello, readClientHello } from '../wire/client-hello.ts'
 import { type ProxyHeader, readProxyHeader } from '../wire/proxy-protocol.ts'
 import type { ClientConnection, ConnectionHost } from './connection/connection-host.ts'
@@ -33,7 +33,7 @@ export interface EntranceHost extends ConnectionHost {
   clientBehind(proxy: ClientFacts, source: { readonly address: string; readonly port: number }): ClientFacts
   handshakeEnded(result: HandshakeResult): void
   /** The tunnel that takes clients of this name, undecrypted; undefined if none does. */
-  tunnelFor(serverName: string | undefined): PassageTarget | undefined
+  tunnelFor(serverName: string | undefined): TunnelTarget | undefined
 }
 
 /** Finds out what the connections of one listener speak, and makes them. */

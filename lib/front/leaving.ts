@@ -8,7 +8,7 @@ const LINGER_MS = 5000
 /** A connection that was told all and closes: whatever the client still sends is dropped, so that no reset takes the last word from its hands. */
 export class Leaving implements ClientConnection, Deadline {
   dueMs = Number.POSITIVE_INFINITY
-  slot: number | undefined = undefined
+  tick: number | undefined = undefined
   readonly #socket: Socket
 
   constructor(socket: Socket, host: ConnectionHost) {

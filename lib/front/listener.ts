@@ -15,7 +15,7 @@ import type { Address, ListenerConfig } from '../config/model.ts'
 import { type CidrSet, parseCidrs } from '../http/cidr.ts'
 import type { ClientFacts, Exchange, ExchangeFacts } from '../http/exchange.ts'
 import { RequestIds } from '../http/request-ids.ts'
-import type { PassageTarget } from '../proxy/passage.ts'
+import type { TunnelTarget } from '../proxy/tunnel.ts'
 import type { ProxyPeer } from '../wire/proxy-protocol.ts'
 import type { HeadLimits } from '../wire/refusal.ts'
 import type { TunnelFacts } from './access/tunnel-facts.ts'
@@ -39,7 +39,7 @@ export interface ListenerHooks {
   /** Exactly once for each exchange, and for each refused head. */
   finished(exchange: ExchangeFacts): void
   /** See EntranceHost. */
-  tunnelFor(listener: string, serverName: string | undefined): PassageTarget | undefined
+  tunnelFor(listener: string, serverName: string | undefined): TunnelTarget | undefined
   /** Exactly once for each tunnel. */
   tunnelEnded(tunnel: TunnelFacts): void
 }
@@ -227,7 +227,7 @@ export class Listener implements EntranceHost {
     this.env.cells.add(this.#row + AT.handshakes + HANDSHAKE_RESULTS.indexOf(result), 1)
   }
 
-  tunnelFor(serverName: string | undefined): PassageTarget | undefined {
+  tunnelFor(serverName: string | undefined): TunnelTarget | undefined {
     return this.#hooks.tunnelFor(this.config.name, serverName)
   }
 

@@ -27,7 +27,7 @@ export interface OpeningReader {
 export class Opening implements ClientConnection, Deadline, MayIdle {
   readonly isNewcomer = true
   dueMs = Number.POSITIVE_INFINITY
-  slot: number | undefined = undefined
+  tick: number | undefined = undefined
   readonly socket: Socket
   readonly client: ClientFacts
   readonly startMs: number

@@ -72,11 +72,11 @@ export interface Exchange {
   flush(): void
   /**
    * Switches to another protocol in place of an answer: the client is told with these fields (101, or 200 to an extended CONNECT of HTTP/2,
-   * RFC 8441), and from then on bytes pass through the tunnel and no HTTP is read or written. What the client sends, or has
+   * RFC 8441), and from then on bytes pass through and no HTTP is read or written. What the client sends, or has
    * sent ahead, flows into `reader`; its `bodyEnd` says that the client sends no more. The owner hears of drained buffers and of the
-   * client's leaving as before; `end` closes the tunnel, `fail` breaks it. Undefined if the exchange has ended meanwhile.
+   * client's leaving as before; `end` closes the connection, `fail` breaks it. Undefined if the exchange has ended meanwhile.
    */
-  upgrade(protocol: string, fields: FieldList, reader: BodyReader): ClientTunnel | undefined
+  upgrade(protocol: string, fields: FieldList, reader: BodyReader): ClientWebSocket | undefined
   /** The answer is complete. `trailers`: fields behind its body (RFC 9110 6.5), sent where the client's protocol carries them. */
   end(trailers?: FieldList): void
   /**
@@ -86,8 +86,8 @@ export interface Exchange {
   fail(code: ErrorCode, detail?: string): void
 }
 
-/** The client's side of an open tunnel. Calls after the exchange's end do nothing. */
-export interface ClientTunnel {
+/** The client's side of an open WebSocket. Calls after the exchange's end do nothing. */
+export interface ClientWebSocket {
   /** Bytes that nobody will change any more; they leave at once. False: the client is slow, stop until `owner.answerDrained`. */
   write(bytes: Buffer): boolean
   /** No more bytes will come for the client; it may go on sending. */

@@ -149,20 +149,20 @@ export function fieldName(id: number): string {
   return NAMES[id - 1] ?? ''
 }
 
-const HASH_SLOTS = 1024
+const HASH_BUCKETS = 1024
 
 /** One step of the name hash; `lower` is the lower-cased character. Start at 0. */
 export function hashStep(hash: number, lower: number): number {
   return (Math.imul(hash, 31) + lower) | 0
 }
 
-function hashSlot(hash: number): number {
-  return (hash ^ (hash >>> 13)) & (HASH_SLOTS - 1)
+function bucketOf(hash: number): number {
+  return (hash ^ (hash >>> 13)) & (HASH_BUCKETS - 1)
 }
 
-const BY_SLOT: Int16Array = (() => {
-  const table = new Int16Array(HASH_SLOTS).fill(-1)
-  for (const [i, name] of NAMES.entries()) table[freeSlot(table, nameSlot(name))] = i
+const BY_BUCKET: Int16Array = (() => {
+  const table = new Int16Array(HASH_BUCKETS).fill(-1)
+  for (const [i, name] of NAMES.entries()) table[freeBucket(table, nameBucket(name))] = i
   return table
 })()
 
@@ -172,8 +172,8 @@ const NAME_BYTES: readonly Uint8Array[] = NAMES.map(name =>
 
 /** The number of the field whose name stands at text[start, end); `hash` is its name hash over lower-case characters. */
 function fieldIdAt(hash: number, text: string, start: number, end: number): number {
-  for (let slot = hashSlot(hash); ; slot = (slot + 1) & (HASH_SLOTS - 1)) {
-    const at = BY_SLOT[slot] as number
+  for (let bucket = bucketOf(hash); ; bucket = (bucket + 1) & (HASH_BUCKETS - 1)) {
+    const at = BY_BUCKET[bucket] as number
     if (at < 0) return UNKNOWN_FIELD
     if (sameName(NAMES[at] as string, text, start, end)) return at + 1
   }
@@ -181,8 +181,8 @@ function fieldIdAt(hash: number, text: string, start: number, end: number): numb
 
 /** The same for the name at bytes[start, end). */
 export function fieldIdInBytes(hash: number, bytes: Uint8Array, start: number, end: number): number {
-  for (let slot = hashSlot(hash); ; slot = (slot + 1) & (HASH_SLOTS - 1)) {
-    const at = BY_SLOT[slot] as number
+  for (let bucket = bucketOf(hash); ; bucket = (bucket + 1) & (HASH_BUCKETS - 1)) {
+    const at = BY_BUCKET[bucket] as number
     if (at < 0) return UNKNOWN_FIELD
     if (sameBytes(NAME_BYTES[at] as Uint8Array, bytes, start, end)) return at + 1
   }
@@ -216,14 +216,14 @@ function sameBytes(name: Uint8Array, bytes: Uint8Array, start: number, end: numb
   return true
 }
 
-function nameSlot(name: string): number {
+function nameBucket(name: string): number {
   let hash = 0
   for (let i = 0; i < name.length; i += 1) hash = hashStep(hash, name.charCodeAt(i))
-  return hashSlot(hash)
+  return bucketOf(hash)
 }
 
-function freeSlot(table: Int16Array, slot: number): number {
-  let free = slot
-  while (table[free] !== -1) free = (free + 1) & (HASH_SLOTS - 1)
+function freeBucket(table: Int16Array, bucket: number): number {
+  let free = bucket
+  while (table[free] !== -1) free = (free + 1) & (HASH_BUCKETS - 1)
   return free
 }

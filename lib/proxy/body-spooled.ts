@@ -1,7 +1,7 @@
 import type { Attempt } from '../../upstreams/job.ts'
+import type { Piece } from '../base/extent-chain.ts'
 import type { Exchange } from '../http/exchange.ts'
 import type { BodySource } from './body-source.ts'
-import type { Piece } from './slot-chain.ts'
 import type { SpoolLog } from './spool-log.ts'
 import { SpoolReader, type SpoolSink } from './spool-reader.ts'
 

@@ -11,7 +11,7 @@ import { BodyStream } from './body-stream.ts'
 import { Forwarding } from './forwarding.ts'
 import type { Mirror } from './mirror.ts'
 import type { ProxySite } from './site.ts'
-import { TunnelRequest } from './tunnel-request.ts'
+import { WebSocketRequest } from './websocket-request.ts'
 
 /** For the log: an app behind such an endpoint answers with whatever it says to an ordinary GET. */
 const NO_SWITCH = 'a WebSocket was asked for, and uwsgi and HTTP/2 endpoints get that as an ordinary request'
@@ -22,13 +22,13 @@ export class ProxyHandler implements Handler, Collector {
   readonly #site: ProxySite
   readonly #mirror: Mirror | undefined
   /** uwsgi cannot switch, and HTTP/2 not in this way: there a request for a WebSocket is an ordinary one, and the app says what it thinks of it. */
-  readonly #tunnels: boolean
+  readonly #webSockets: boolean
   /** No endpoint needs the length of a body before its first byte. */
   readonly #streams: boolean
 
   constructor(upstream: Upstream, site: ProxySite, mirror?: Mirror) {
     this.#upstream = upstream
-    this.#tunnels = canTunnel(upstream.config)
+    this.#webSockets = passesWebSockets(upstream.config)
     this.#streams = !speaks(upstream.config, 'uwsgi')
     this.#site = site
     this.#mirror = mirror
@@ -59,7 +59,7 @@ export class ProxyHandler implements Handler, Collector {
   #carry(exchange: Exchange, body: BodySource | undefined): void {
     const key = balanceKey(exchange, this.#upstream.config)
     const websocket = websocketKey(exchange.request)
-    if (websocket !== undefined && this.#tunnels) return this.#tunnel(websocket, exchange, key, body)
+    if (websocket !== undefined && this.#webSockets) return this.#webSocket(websocket, exchange, key, body)
     if (websocket !== undefined) exchange.record.detail = NO_SWITCH
     const job = new Forwarding(exchange, key, body, this.#site)
     const copy = this.#mirror?.copyOf(exchange, job, body)
@@ -67,13 +67,13 @@ export class ProxyHandler implements Handler, Collector {
     copy?.start()
   }
 
-  #tunnel(websocket: string, exchange: Exchange, key: number, body: BodySource | undefined): void {
+  #webSocket(websocket: string, exchange: Exchange, key: number, body: BodySource | undefined): void {
     const { env } = this.#site.room
-    this.#upstream.submit(new TunnelRequest(websocket, env, exchange, key, body, this.#site))
+    this.#upstream.submit(new WebSocketRequest(websocket, env, exchange, key, body, this.#site))
   }
 }
 
-function canTunnel(config: UpstreamConfig): boolean {
+function passesWebSockets(config: UpstreamConfig): boolean {
   return !speaks(config, 'uwsgi') && !speaks(config, 'h2') && !speaks(config, 'h2c')
 }
 

@@ -19,7 +19,7 @@ const MAX_ANSWER_MS = 60_000
 /** A copy of a request: one attempt, at once or not at all, and its answer is dropped. The client's leaving does not end it. */
 export class MirrorJob implements Job, Deadline {
   dueMs = Number.POSITIVE_INFINITY
-  slot: number | undefined = undefined
+  tick: number | undefined = undefined
   readonly method: string
   readonly idempotent: boolean
   readonly headText: string

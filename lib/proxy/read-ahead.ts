@@ -38,7 +38,7 @@ type Ending =
  */
 export class ReadAhead implements SpoolSink, SpoolLogOwner, Deadline {
   dueMs = Number.POSITIVE_INFINITY
-  slot: number | undefined = undefined
+  tick: number | undefined = undefined
   readonly #exchange: Exchange
   readonly #room: ReadAheadRoom
   readonly #log: SpoolLog

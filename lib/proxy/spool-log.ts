@@ -1,4 +1,4 @@
-import { type Piece, SlotChain } from './slot-chain.ts'
+import { ExtentChain, type Piece } from '../base/extent-chain.ts'
 import type { Spool } from './spool.ts'
 import { SpoolFile } from './spool-file.ts'
 import type { PressedLog } from './spool-pressure.ts'
@@ -51,9 +51,9 @@ export class SpoolLog implements PressedLog {
   /** Room in files that was promised and is not used yet. */
   #promised = 0
   /** On its way to the file; after a failure it stays here. */
-  #block: SlotChain
+  #block: ExtentChain
   #writing = false
-  #tail: SlotChain
+  #tail: ExtentChain
   #forgotten = 0
   #full = false
   /** Stopped, because memory is short for all. */
@@ -71,8 +71,8 @@ export class SpoolLog implements PressedLog {
     this.#spool = spool
     this.#owner = owner
     this.#terms = terms
-    this.#block = new SlotChain(spool)
-    this.#tail = new SlotChain(spool)
+    this.#block = new ExtentChain(spool)
+    this.#tail = new ExtentChain(spool)
   }
 
   /** The position behind the last byte. */
@@ -329,7 +329,7 @@ export class SpoolLog implements PressedLog {
     return dropped
   }
 
-  #clear(chain: SlotChain): void {
+  #clear(chain: ExtentChain): void {
     this.#spool.giveMemory(chain.ownBytes)
     chain.clear()
   }

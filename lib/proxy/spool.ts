@@ -1,8 +1,8 @@
-import { Arena, type ArenaBudget, type Slot } from '../base/arena.ts'
+import { Arena, type ArenaBudget, type Extent } from '../base/arena.ts'
 import type { CellColumn } from '../base/cells.ts'
 import type { Descriptors } from '../base/descriptors.ts'
+import type { ExtentSource } from '../base/extent-chain.ts'
 import type { SpoolConfig } from '../config/model.ts'
-import type { SlotSource } from './slot-chain.ts'
 import { SPOOL_BLOCK, SPOOL_OUTCOMES, SPOOLED, type Spooled, type SpoolOutcome } from './spool-measures.ts'
 import { SpoolPressure } from './spool-pressure.ts'
 
@@ -26,7 +26,7 @@ const PLENTY: BodyDescriptors = { takeForBody: () => true, give: () => {} }
  * What a data thread's waiting bodies may take, and take. The bounds hold for the process: each thread adds up the columns of
  * all before it takes more, so at worst every thread oversteps by one slab, when all of them take one in the same moment.
  */
-export class Spool implements ArenaBudget, SlotSource {
+export class Spool implements ArenaBudget, ExtentSource {
   readonly pressure = new SpoolPressure(this)
   readonly #arena = new Arena(this)
   readonly #cells: CellColumn
@@ -99,17 +99,17 @@ export class Spool implements ArenaBudget, SlotSource {
     this.#cells.add(this.#row + AT.arena, -bytes)
   }
 
-  // SlotSource.
+  // ExtentSource.
 
-  takeSlot(size: number): Slot | undefined {
-    const slot = this.#arena.take(size)
-    if (slot !== undefined) this.#cells.add(this.#row + AT.memory, slot.bytes.length)
-    return slot
+  takeExtent(size: number): Extent | undefined {
+    const extent = this.#arena.take(size)
+    if (extent !== undefined) this.#cells.add(this.#row + AT.memory, extent.bytes.length)
+    return extent
   }
 
-  giveSlot(slot: Slot): void {
-    this.#cells.add(this.#row + AT.memory, -slot.bytes.length)
-    this.#arena.give(slot)
+  giveExtent(extent: Extent): void {
+    this.#cells.add(this.#row + AT.memory, -extent.bytes.length)
+    this.#arena.give(extent)
   }
 
   /** Memory outside of the arena. It counts like a slab. */

@@ -1,6 +1,3 @@
-import type { IncomingMessage } from 'node:http'
-import type { Socket } from 'node:net'
-import { TLSSocket } from 'node:tls'
 import type {
   Attempt,
   AttemptFailure,
@@ -10,375 +7,233 @@ import type {
   PooledPlace,
 } from '../../upstreams/job.ts'
 import { reasonOf } from '../../upstreams/transport/socket-error.ts'
-import { refusesHandshake } from '../../upstreams/transport/tls-error.ts'
+import { ByteStream, type ByteStreamOwner } from '../base/byte-stream.ts'
 import type { ErrorCode } from '../base/errors.ts'
 import { isLocalError, localReason } from '../base/local-error.ts'
-import { SocketOpening } from '../base/peer-socket.ts'
 import type { ThreadEnv } from '../base/thread-env.ts'
 import type { Deadline } from '../base/timers.ts'
-import type { BodyReader, ClientTunnel, Exchange } from '../http/exchange.ts'
-import { dropFromResponse } from '../http/hop-by-hop.ts'
-import type { RequestHead, ResponseHead } from '../http/message.ts'
-import { switchFault } from '../http/websocket.ts'
-import type { Forwarding } from './forwarding.ts'
-import { FrameWatch, GOING_AWAY_TO_APP, GOING_AWAY_TO_CLIENT } from './frame-watch.ts'
-import { openTunnel, readSwitch, type TunnelListener } from './tunnel.ts'
-import { type LegOwner, TunnelLeg } from './tunnel-leg.ts'
-
-/** A request to switch: its exchange, its job, the head for the app, and the key that a switch has to answer. */
-export interface TunnelQuestion {
-  readonly exchange: Exchange
-  readonly job: Job & Pick<Forwarding, 'bound'>
-  readonly head: RequestHead
-  readonly key: string
-}
 
 /**
- * connecting, asked: no answer yet. answer: the app does not switch, its answer is on the way. open: a tunnel. closing: the app's side is
- * gone, the client has not yet taken all or closed its side. closed: over.
+ * A client's bytes on their way to an endpoint that gets them as they are. `bodyWanted`: connected, they may flow. `answerEnd`: both sides have
+ * ended, or the endpoint is gone behind the end of one.
  */
-type State = 'connecting' | 'asked' | 'answer' | 'open' | 'closing' | 'closed'
+export interface TunnelJob extends Job {
+  /** The endpoint sends no more; it may go on taking bytes. */
+  endpointEnded(): void
+}
 
-/** When one side has ended and nothing is under way, how long the other may stay silent. As for half-closed clients elsewhere. */
-const HALF_CLOSED_MS = 5000
-const MAX_INTERIM = 64
+/** asked: it has the client's bytes, and has not said anything yet. open: it has. closed: over. */
+type State = 'connecting' | 'asked' | 'open' | 'closed'
 
-/** One attempt to open a tunnel, and the tunnel for as long as it is open: its slot is taken until the app's side has closed. */
-export class TunnelAttempt implements Attempt, BodyReader, Deadline, LegOwner, TunnelListener {
+/** One attempt to reach an endpoint for a tunnel and, from the connect on, its connection: the slot is taken until that has closed. */
+export class TunnelAttempt implements Attempt, ByteStreamOwner, Deadline {
   dueMs = Number.POSITIVE_INFINITY
-  slot: number | undefined = undefined
-  readonly #question: TunnelQuestion
+  tick: number | undefined = undefined
+  readonly #job: TunnelJob
   readonly #place: PooledPlace
   readonly #endpoint: PooledEndpoint
   readonly #owner: AttemptOwner
   readonly #env: ThreadEnv
-  readonly #opening: SocketOpening
-  /** Once connected. */
-  #socket: Socket | undefined = undefined
-  readonly #leg = new TunnelLeg(this)
+  readonly #stream: ByteStream
   readonly #startMs: number
   #state: State = 'connecting'
-  #error: Error | undefined = undefined
-  #answer: IncomingMessage | undefined = undefined
-  #interim = 0
-  #client: ClientTunnel | undefined = undefined
-  readonly #fromClient = new FrameWatch()
-  readonly #fromApp = new FrameWatch()
-  /** Who was the first to send no more through the tunnel. */
-  #firstEnd: 'client' | 'app' | undefined = undefined
+  /** Who was the first to send no more. */
+  #firstEnd: 'client' | 'endpoint' | undefined = undefined
+  /** It sends no more. */
+  #ended = false
+  #takesBytes = true
   #movedAtMs = 0
 
-  constructor(question: TunnelQuestion, place: PooledPlace, owner: AttemptOwner, env: ThreadEnv) {
+  constructor(job: TunnelJob, place: PooledPlace, owner: AttemptOwner, env: ThreadEnv) {
     const { endpoint } = place
-    this.#question = question
+    this.#job = job
     this.#place = place
     this.#endpoint = endpoint
     this.#owner = owner
     this.#env = env
     this.#startMs = env.clock.now()
     endpoint.countActive(1)
-    question.job.attempting(this)
-    env.timers.arm(this, owner.timeouts.connectMs)
-    this.#leg.once('close', () => this.#legClosed())
+    job.attempting(this)
     const { proxyProtocol: version } = endpoint
-    const greeting = version === undefined ? undefined : question.job.proxyHeader(version)
-    this.#opening = new SocketOpening(endpoint.peer(greeting), {
-      socketReady: socket => this.#connected(socket),
-      socketFailed: error => this.#notConnected(error),
-    })
+    const peer = endpoint.peer(version === undefined ? undefined : job.proxyHeader(version))
+    // No stall time: an endpoint that takes nothing makes both sides silent.
+    this.#stream = ByteStream.connect(peer, this, env.timers, 0, () => this.#connected())
+    env.timers.arm(this, owner.timeouts.connectMs)
   }
 
-  // Attempt: what the job calls. A request to switch has no body.
+  // Attempt: the client's side.
 
-  sendBody(): boolean {
-    return true
+  sendBody(bytes: Uint8Array, start: number, end: number): boolean {
+    if (!this.#isUp || !this.#takesBytes) return true
+    this.#moved()
+    this.#endpoint.countTunnelBytes('sent', end - start)
+    this.#stream.writeBytes(bytes, start, end)
+    this.#stream.flush()
+    return !this.#stream.backedUp
   }
 
-  endBody(): void {}
+  endBody(): void {
+    if (!this.#isUp) return
+    this.#firstEnd ??= 'client'
+    this.#moved()
+    if (this.#takesBytes) this.#stream.end()
+  }
 
   flushBody(): void {}
 
   resumeAnswer(): void {
-    this.#answer?.resume()
-    this.#leg.drained()
+    this.#moved()
+    this.#stream.resume()
   }
 
+  /** A shutdown is nobody's fault; all else reaches the endpoint as the break that it is. */
   cancel(): void {
-    switch (this.#state) {
-      case 'connecting':
-      case 'asked':
-      case 'answer':
-        this.#close()
-        return this.#owner.attemptCancelled(this.#endpoint)
-      case 'open':
-        // A shutdown is nobody's fault; all else reaches the app as the break that it is.
-        if (this.#question.job.record.end === 'shutdown') this.#sayGoodbye()
-        else resetSocket(this.#socket)
-        this.#tunnelEnded()
-        return this.#close()
-      case 'closing':
-        return this.#close()
-      case 'closed':
-    }
+    const before = this.#state
+    if (before === 'closed') return
+    if (before !== 'connecting' && this.#job.record.end !== 'shutdown') this.#stream.reset()
+    this.#close()
+    this.#tellOwner(before)
   }
 
-  // TunnelListener: what the app answers.
+  // ByteStreamOwner: the endpoint's side.
 
-  informed(head: ResponseHead): void {
-    if (this.#state !== 'asked') return
-    this.#interim += 1
-    if (this.#interim > MAX_INTERIM) this.bad('too many interim answers')
-    else this.#question.job.informed(head)
-  }
-
-  answered(head: ResponseHead, body: IncomingMessage): void {
-    if (this.#state !== 'asked') return
-    const { job } = this.#question
-    this.#state = 'answer'
-    this.#answer = body
-    job.record.firstByteAtMs = this.#env.clock.now()
-    this.#env.timers.arm(this, this.#owner.timeouts.idleMs)
-    body.on('data', (bytes: Buffer) => this.#answerBytes(bytes))
-    body.on('error', () => {})
-    body.once('close', () => this.#answerClosed(body.complete, head.status))
-    job.answered(head)
-  }
-
-  bad(detail: string): void {
-    this.#fail('UPSTREAM_BAD', 'protocol', detail)
-  }
-
-  // LegOwner.
-
-  switched(bytes: Buffer): ClientTunnel | undefined {
-    if (this.#state !== 'asked') return undefined
-    const { exchange, job, key } = this.#question
-    const head = readSwitch(bytes)
-    const fault = typeof head === 'string' ? head : switchFault(head, key)
-    if (fault !== undefined || typeof head === 'string') {
-      this.bad(fault ?? 'head')
-      return undefined
-    }
-    const now = this.#env.clock.now()
-    job.record.firstByteAtMs = now
-    job.record.upstreamEndAtMs = now
-    this.#state = 'open'
-    this.#endpoint.tunnelOpened()
+  streamBytes(bytes: Buffer, end: number): void {
+    if (!this.#isUp) return
+    if (this.#state === 'asked') this.#answered()
     this.#moved()
-    this.#env.timers.arm(this, this.#limitMs)
-    dropFromResponse(head.fields, head.connectionNamed)
-    this.#client = exchange.upgrade('websocket', job.bound(head.fields), this)
-    if (this.#client === undefined) this.cancel()
-    return this.#client
+    this.#endpoint.countTunnelBytes('received', end)
+    if (!this.#job.answerBytes(bytes, 0, end)) this.#stream.pause()
   }
 
-  passed(bytes: Buffer): void {
+  streamEnded(): void {
+    if (!this.#isUp) return
+    if (this.#isMute) return this.#lost('closed the connection')
+    this.#firstEnd ??= 'endpoint'
+    this.#ended = true
     this.#moved()
-    this.#endpoint.countTunnelBytes('received', bytes.length)
-    this.#fromApp.take(bytes, 0, bytes.length)
+    this.#job.endpointEnded()
+    this.#closeIfDone()
   }
 
-  // BodyReader: what the client sends through the tunnel.
-
-  bodyBytes(bytes: Uint8Array, start: number, end: number): void {
-    if (this.#state !== 'open') return
+  streamDrained(): void {
     this.#moved()
-    this.#endpoint.countTunnelBytes('sent', end - start)
-    this.#fromClient.take(bytes, start, end)
-    this.#leg.feed(bytes, start, end)
+    this.#job.sendDrained()
   }
 
-  bodyFlush(): void {}
+  /** What the client still sends is taken and dropped, so that its end is heard. */
+  streamWriteFailed(): void {
+    this.#takesBytes = false
+    this.#job.sendDrained()
+    this.#closeIfDone()
+  }
 
-  bodyEnd(): void {
-    this.#leg.feedEnd()
-    this.#sideEnded('client')
+  streamStalled(): void {}
+
+  streamClosed(error: Error | undefined): void {
+    const reason = error === undefined ? 'closed the connection' : reasonOf(error)
+    const before = this.#state
+    if (before === 'closed') return
+    if (before === 'connecting' && error !== undefined && isLocalError(error))
+      return this.#fail('OUT_OF_RESOURCES', 'local', localReason(error))
+    if (before === 'connecting') return this.#fail('CONNECT_FAILED', 'connect', reason)
+    if (this.#isMute) return this.#lost(reason)
+    this.#close()
+    this.#tellOwner(before)
+    // Behind one side's end it does not matter how the other one closes: they do not wait for each other.
+    if (this.#firstEnd === undefined) this.#job.failed('UPSTREAM_CLOSED', `${reason} inside the tunnel`)
+    else this.#job.answerEnd()
   }
 
   // Deadline.
 
   expired(): void {
-    const { connectMs, responseMs, idleMs } = this.#owner.timeouts
+    const { connectMs, responseMs } = this.#owner.timeouts
     switch (this.#state) {
       case 'connecting':
         return this.#fail('CONNECT_TIMEOUT', 'connect_timeout', `no connection within ${connectMs} ms`)
       case 'asked':
-        return this.#fail('UPSTREAM_TIMEOUT', 'header_timeout', `no answer within ${responseMs} ms`)
-      case 'answer':
-        // A client that reads slowly makes us pause: that is not the app's silence.
-        if (this.#answer?.isPaused() === true) return this.#env.timers.arm(this, idleMs)
-        return this.#fail('UPSTREAM_TIMEOUT', 'body_timeout', `silent for ${idleMs} ms inside its answer`)
+        return this.#fail('UPSTREAM_TIMEOUT', 'header_timeout', `said nothing within ${responseMs} ms`)
       case 'open':
-      case 'closing':
         return this.#watchSilence()
       case 'closed':
     }
   }
 
-  /** That the library, or Node behind it, does not take our head is a mistake of ours, and not worth a thread. */
-  #ask(socket: Socket): void {
-    try {
-      openTunnel(this.#leg, this.#question.head, socket, this)
-    } catch (error) {
-      this.#fail('INTERNAL', 'protocol', error instanceof Error ? error.message : String(error))
-    }
+  get #isUp(): boolean {
+    return this.#state === 'asked' || this.#state === 'open'
   }
 
-  #notConnected(error: Error | undefined): void {
-    if (error === undefined) this.#fail('CONNECT_FAILED', 'connect', 'closed the connection')
-    else if (isLocalError(error)) this.#fail('OUT_OF_RESOURCES', 'local', localReason(error))
-    else this.#fail('CONNECT_FAILED', 'connect', reasonOf(error))
+  /** It has said nothing yet to a client that waits for it. */
+  get #isMute(): boolean {
+    return this.#state === 'asked' && this.#firstEnd === undefined
   }
 
-  #connected(socket: Socket): void {
-    if (this.#state !== 'connecting') {
-      socket.destroy()
-      return
-    }
-    this.#socket = socket
-    socket.once('end', () => this.#sideEnded('app'))
-    socket.on('error', error => {
-      this.#error ??= error
-    })
-    socket.once('close', () => this.#socketClosed())
-    const { record } = this.#question.job
+  #connected(): void {
+    if (this.#state !== 'connecting') return
+    const { record } = this.#job
     const now = this.#env.clock.now()
     record.connectMs += now - this.#startMs
     record.sentAtMs = now
     this.#owner.connected(now - this.#startMs)
     this.#state = 'asked'
-    this.#env.timers.disarm(this)
-    this.#env.timers.arm(this, this.#owner.timeouts.responseMs)
-    this.#ask(socket)
+    this.#endpoint.tunnelOpened()
+    this.#rearm(this.#owner.timeouts.responseMs)
+    this.#job.bodyWanted()
   }
 
-  #socketClosed(): void {
-    this.#place.give()
-    const reason = this.#error === undefined ? 'closed the connection' : reasonOf(this.#error)
-    switch (this.#state) {
-      case 'connecting':
-        return
-      case 'asked':
-        if (this.#error !== undefined && refusesHandshake(this.#error))
-          return this.#fail('CONNECT_FAILED', 'connect', reason)
-        return this.#fail('UPSTREAM_CLOSED', 'reset', `${reason} before its answer`)
-      case 'answer':
-        // Its body tells how it ended.
-        return
-      case 'open':
-        return this.#appGone(reason)
-      case 'closing':
-      case 'closed':
-    }
+  #answered(): void {
+    const { record } = this.#job
+    record.firstByteAtMs = this.#env.clock.now()
+    record.upstreamEndAtMs = record.firstByteAtMs
+    this.#state = 'open'
+    this.#rearm(this.#owner.timeouts.tunnelMs)
   }
 
-  /** Behind one side's end it does not matter how the other one closes: apps and clients do not wait for each other. */
-  #appGone(reason: string): void {
-    this.#tunnelEnded()
-    if (this.#firstEnd !== undefined || this.#error === undefined) {
-      this.#firstEnd ??= 'app'
-      this.#state = 'closing'
-      this.#leg.dropInput()
-      this.#leg.end()
-      return this.#watchSilence()
-    }
-    this.#close()
-    this.#question.exchange.fail('UPSTREAM_CLOSED', `${reason} inside the tunnel`)
-  }
-
-  /** Both directions have ended, and all is delivered. */
-  #legClosed(): void {
-    if (this.#state === 'closing') this.#close()
-  }
-
-  #sideEnded(side: 'client' | 'app'): void {
-    if (this.#state !== 'open') return
-    this.#firstEnd ??= side
-    this.#moved()
-    this.#env.timers.arm(this, this.#limitMs)
+  /** Where writing has failed the socket does not close by itself. */
+  #closeIfDone(): void {
+    if (!this.#takesBytes && this.#ended) this.#stream.destroy()
   }
 
   #moved(): void {
     this.#movedAtMs = this.#env.clock.now()
   }
 
-  /** How long nothing may move. */
-  get #limitMs(): number {
-    const { tunnelMs } = this.#owner.timeouts
-    // Behind the app's end only what it has said is still on its way.
-    const toApp = this.#state === 'open' ? this.#leg.readableLength + (this.#socket?.writableLength ?? 0) : 0
-    const queued = this.#leg.writableLength + toApp
-    return this.#firstEnd === undefined || queued > 0 ? tunnelMs : Math.min(tunnelMs, HALF_CLOSED_MS)
-  }
-
   #watchSilence(): void {
-    const limitMs = this.#limitMs
-    const leftMs = this.#movedAtMs + limitMs - this.#env.clock.now()
+    const { tunnelMs } = this.#owner.timeouts
+    const leftMs = this.#movedAtMs + tunnelMs - this.#env.clock.now()
     if (leftMs > 0) return this.#env.timers.arm(this, leftMs)
-    const { exchange } = this.#question
-    if (this.#state === 'open') this.#tunnelEnded()
+    this.cancel()
+    this.#job.failed('TUNNEL_IDLE', `nothing moved for ${tunnelMs} ms`)
+  }
+
+  #lost(reason: string): void {
+    this.#fail('UPSTREAM_CLOSED', 'reset', `${reason} before its first byte`)
+  }
+
+  /** Once the client's bytes are on their way the tunnel only needs to be told: they are not sent twice. */
+  #fail(code: ErrorCode, kind: AttemptFailure['kind'], detail: string): void {
+    const answered = this.#state !== 'connecting'
     this.#close()
-    if (this.#firstEnd === 'app') exchange.end()
-    else if (this.#firstEnd === 'client')
-      exchange.fail('CLIENT_GONE', 'closed its half, and the app is silent')
-    else exchange.fail('TUNNEL_IDLE', `nothing moved for ${limitMs} ms`)
-  }
-
-  #answerBytes(bytes: Buffer): void {
-    if (this.#state !== 'answer') return
-    const { job } = this.#question
-    this.#env.timers.arm(this, this.#owner.timeouts.idleMs)
-    if (!job.answerBytes(bytes, 0, bytes.length)) this.#answer?.pause()
-    else job.answerFlush()
-  }
-
-  #answerClosed(complete: boolean, status: number): void {
-    if (this.#state !== 'answer') return
-    const { job } = this.#question
-    if (!complete) return this.#fail('UPSTREAM_TRUNCATED', 'reset', 'closed the connection inside its answer')
-    job.record.upstreamEndAtMs = this.#env.clock.now()
-    this.#close()
-    this.#owner.attemptEnded(this.#endpoint, job, status, undefined)
-    job.answerEnd()
-  }
-
-  /** Tells both sides before the cut, where that tears no frame in two: clients then come back at once instead of reporting an error. */
-  #sayGoodbye(): void {
-    if (this.#firstEnd !== undefined) return
-    if (this.#fromApp.between) this.#client?.write(GOING_AWAY_TO_CLIENT)
-    if (this.#fromClient.between && this.#leg.readableLength === 0) this.#socket?.write(GOING_AWAY_TO_APP)
+    this.#owner.attemptFailed(this.#endpoint, this.#job, { code, kind, detail, answered })
   }
 
   /** The slot comes free. How a tunnel ends says nothing about the endpoint's health. */
-  #tunnelEnded(): void {
-    this.#endpoint.tunnelClosed()
-    this.#endpoint.countActive(-1)
-    this.#owner.attemptEnded(this.#endpoint, this.#question.job, 101, undefined)
+  #tellOwner(before: State): void {
+    if (before === 'open') this.#owner.attemptEnded(this.#endpoint, this.#job, 200, undefined)
+    else this.#owner.attemptCancelled(this.#endpoint)
   }
 
-  #fail(code: ErrorCode, kind: AttemptFailure['kind'], detail: string): void {
-    if (this.#state === 'open' || this.#state === 'closing' || this.#state === 'closed') return
-    const answered = this.#state === 'answer'
-    this.#close()
-    this.#owner.attemptFailed(this.#endpoint, this.#question.job, { code, kind, detail, answered })
+  #rearm(ms: number): void {
+    this.#env.timers.disarm(this)
+    this.#env.timers.arm(this, ms)
   }
 
   #close(): void {
-    const before = this.#state
-    if (before === 'closed') return
+    if (this.#isUp) this.#endpoint.tunnelClosed()
     this.#state = 'closed'
-    if (before === 'connecting' || before === 'asked' || before === 'answer') this.#endpoint.countActive(-1)
+    this.#endpoint.countActive(-1)
     this.#env.timers.disarm(this)
-    this.#leg.destroy()
-    this.#opening.destroy()
-    this.#socket?.destroy()
+    this.#stream.destroy()
     this.#place.give()
   }
-}
-
-/** The app has to see a break; only a plain connection can be reset, and Node would leave one that is about to end open for good. */
-function resetSocket(socket: Socket | undefined): void {
-  if (socket === undefined) return
-  if (socket instanceof TLSSocket || socket.writableEnded) socket.destroy()
-  else socket.resetAndDestroy()
 }

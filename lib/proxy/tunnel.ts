@@ -1,140 +1,195 @@
-import { Agent, type ClientRequest, IncomingMessage } from 'node:http'
-import type { Socket } from 'node:net'
-import type { Duplex } from 'node:stream'
-import { ProxyServer } from 'http-proxy-3'
-import type { RequestHead, ResponseHead } from '../http/message.ts'
-import type { HeadLimits } from '../wire/refusal.ts'
-import { parseResponseHead } from '../wire/response-head.ts'
-import type { TunnelLeg } from './tunnel-leg.ts'
+import { hashKey } from '../../upstreams/balancer/key-hash.ts'
+import type { Attempt, AttemptOwner, Job, PooledPlace, WaitingLine } from '../../upstreams/job.ts'
+import type { Upstream } from '../../upstreams/upstream.ts'
+import type { ErrorCode } from '../base/errors.ts'
+import type { ThreadEnv } from '../base/thread-env.ts'
+import type { ClientFacts } from '../http/exchange.ts'
+import type { ExchangeRecord } from '../http/record.ts'
+import { clientHeader } from './client-header.ts'
+import { TunnelAttempt, type TunnelJob } from './tunnel-attempt.ts'
 
-// The one place where http-proxy-3 is used. It sends the request, waits for the switch, and joins app and client; whom to connect to, what
-// the request says and what reaches the client is ours.
-
-/** As for every other answer of an app. */
-const RESPONSE_LIMITS: HeadLimits = { headersBytes: 64 * 1024, headerCount: 256, targetBytes: 8 * 1024 }
-const NO_BYTES = Buffer.alloc(0)
-
-/** What an app does with a request to switch. */
-export interface TunnelListener {
-  informed(head: ResponseHead): void
-  /** It does not switch: an ordinary answer, whose body is now read by whoever listens to it. */
-  answered(head: ResponseHead, body: IncomingMessage): void
-  /** It breaks HTTP. */
-  bad(detail: string): void
+/** Where a tunnel of the configuration leads. */
+export interface TunnelTarget {
+  readonly tunnel: string
+  readonly upstream: Upstream
 }
 
-interface Opening {
-  readonly target: string
-  readonly listener: TunnelListener
+/** The client's side of a tunnel. Calls after its end do nothing. */
+export interface TunnelClient {
+  readonly client: ClientFacts
+  readonly record: ExchangeRecord
+  /** Bytes are copied or sent before it returns. False: the client is slow, stop until `Tunnel.clientDrained`. */
+  write(bytes: Uint8Array, start: number, end: number): boolean
+  /** No more bytes will come for it; it may go on sending. */
+  endOutput(): void
+  /** Nothing more is taken from it until `resume`. */
+  pause(): void
+  resume(): void
+  /** All was said, both ways. */
+  end(): void
+  /** It came to nothing, or breaks: cuts. */
+  fail(code: ErrorCode, detail: string): void
 }
 
-const openings = new WeakMap<Duplex, Opening>()
-const library = new ProxyServer({ xfwd: false, changeOrigin: false, ignorePath: true })
-// Each tunnel hears of its errors by itself; without a listener here the library would throw them.
-library.on('error', () => {})
-library.on('proxyReqWs', (request, _message, socket) => watch(request, socket))
+/** Most bytes that wait for an endpoint: a hello, and what a client may send behind it before it has an answer (RFC 8446 2.3). */
+const HELD_BYTES = 96 * 1024
 
 /**
- * Asks the app at the other end of `socket`, which may still be connecting, to switch to WebSocket, and joins it with `leg` once it has.
- * `request` is the head as the app is to see it, without Connection and Upgrade. The end of `socket` is the caller's to watch.
+ * A client's TLS connection on its way through an upstream, its bytes as they are: waits for an endpoint as a request does, may try several
+ * until one is connected, and belongs to that one from its first byte on.
  */
-export function openTunnel(
-  leg: TunnelLeg,
-  request: RequestHead,
-  socket: Socket,
-  listener: TunnelListener,
-): void {
-  const message = new IncomingMessage(socket)
-  message.method = request.method
-  message.url = '/'
-  message.httpVersion = '1.1'
-  message.httpVersionMajor = 1
-  message.headers = headersOf(request)
-  openings.set(leg, { target: request.target, listener })
-  const options = {
-    // Not looked at: the agent has the connection.
-    target: { host: 'endpoint', port: 80, protocol: 'http:' },
-    agent: new OneSocketAgent(socket),
-    // The name misleads: all of this goes to http.request.
-    ssl: { maxHeaderSize: RESPONSE_LIMITS.headersBytes },
-  }
-  library.ws(message, leg, NO_BYTES, options, error => {
-    if ('code' in error && String(error.code).startsWith('HPE_')) listener.bad(error.message)
-  })
-}
+export class Tunnel implements TunnelJob {
+  readonly method = 'TLS'
+  readonly idempotent = false
+  readonly headText = ''
+  readonly bodyFraming = 'none'
+  readonly priority = 'normal'
+  readonly siblings = 1
+  readonly wanted = undefined
+  readonly key: number
+  tried: Job['tried'] = undefined
+  unsent = 0
+  readonly #client: TunnelClient
+  readonly #upstream: Upstream
+  readonly #env: ThreadEnv
+  /** waiting: bytes are held, no endpoint has any. */
+  #state: 'waiting' | 'flowing' | 'over' = 'waiting'
+  #held: Buffer[] = []
+  #heldBytes = 0
+  #attempt: Attempt | undefined = undefined
+  #line: WaitingLine | undefined = undefined
 
-/** A head that the library hands on, in our words and by our rules; text says what is wrong with it. */
-export function readSwitch(bytes: Buffer): ResponseHead | string {
-  return readHead(bytes.toString('latin1'))
-}
-
-/** Has one connection to give, made already. */
-class OneSocketAgent extends Agent {
-  readonly #socket: Socket
-
-  constructor(socket: Socket) {
-    super()
-    this.#socket = socket
+  constructor(client: TunnelClient, upstream: Upstream, env: ThreadEnv) {
+    this.#client = client
+    this.#upstream = upstream
+    this.#env = env
+    this.key = upstream.config.balance === 'hash' ? hashKey(client.client.peerAddress) : 0
   }
 
-  override createConnection(): Socket {
-    return this.#socket
+  /** Once, when the client's first bytes are here. */
+  start(): void {
+    this.#upstream.submit(this)
   }
-}
 
-/** Runs before the request is written, and before the library listens to it. */
-function watch(request: ClientRequest, leg: Duplex): void {
-  const opening = openings.get(leg)
-  if (opening === undefined) return
-  const { target, listener } = opening
-  // The library would read the target as a URL and resolve its dots.
-  request.path = target
-  request.on('information', answer => {
-    const head = headOf(answer)
-    if (typeof head === 'string') listener.bad(head)
-    else listener.informed(head)
-  })
-  request.once('response', answer => {
-    // For the library the client has gone: it would write the answer unchecked and without back-pressure.
-    leg.destroy()
-    const head = headOf(answer)
-    if (typeof head === 'string') listener.bad(head)
-    else if (head.status === 101) listener.bad('101 without Connection: Upgrade')
-    else listener.answered(head, answer)
-  })
-}
+  // What the client's side tells.
 
-/** Names in the client's own writing; the library and Node look for these two in lower case. */
-function headersOf({ fields }: RequestHead): Record<string, string | string[]> {
-  const byName = new Map<string, { readonly name: string; readonly values: string[] }>()
-  for (let i = 0; i < fields.count; i += 1) {
-    const name = fields.name(i)
-    const known = byName.get(name.toLowerCase())
-    if (known === undefined) byName.set(name.toLowerCase(), { name, values: [fields.value(i)] })
-    else known.values.push(fields.value(i))
+  take(bytes: Uint8Array, start: number, end: number): void {
+    if (this.#state === 'waiting') this.#hold(bytes, start, end)
+    else if (this.#state === 'flowing') this.#send(bytes, start, end)
   }
-  const headers: Record<string, string | string[]> = {}
-  for (const { name, values } of byName.values())
-    headers[name] = values.length === 1 ? (values[0] as string) : values
-  return { ...headers, connection: 'Upgrade', upgrade: 'websocket' }
-}
 
-/** What Node says of an answer. */
-interface RawAnswer {
-  readonly httpVersion: string
-  readonly statusCode?: number | undefined
-  readonly statusMessage?: string | undefined
-  readonly rawHeaders: readonly string[]
-}
+  /** A client that has half-closed before it had an answer cannot end its handshake. */
+  inputEnded(): void {
+    if (this.#state === 'flowing') return this.#attempt?.endBody()
+    if (this.#state === 'over') return
+    this.clientGone()
+    this.#client.fail('CLIENT_GONE', 'closed before an endpoint was reached')
+  }
 
-function headOf({ httpVersion, statusCode, statusMessage, rawHeaders }: RawAnswer): ResponseHead | string {
-  let text = `HTTP/${httpVersion} ${statusCode} ${statusMessage}\r\n`
-  for (let i = 0; i + 1 < rawHeaders.length; i += 2) text += `${rawHeaders[i]}: ${rawHeaders[i + 1]}\r\n`
-  return readHead(`${text}\r\n`)
-}
+  clientDrained(): void {
+    this.#attempt?.resumeAnswer()
+  }
 
-function readHead(text: string): ResponseHead | string {
-  const head = parseResponseHead(text, 'GET', RESPONSE_LIMITS)
-  if (head === undefined) return 'incomplete head'
-  return 'refused' in head ? head.detail : head
+  clientGone(): void {
+    if (this.#state === 'over') return
+    const attempt = this.#attempt
+    this.#over()
+    this.#line?.withdraw(this)
+    attempt?.cancel()
+  }
+
+  // Job.
+
+  get record(): ExchangeRecord {
+    return this.#client.record
+  }
+
+  get repeatable(): boolean {
+    return this.#state === 'waiting'
+  }
+
+  uwsgiPacket(): string {
+    return ''
+  }
+
+  http2Fields(): string[] {
+    return []
+  }
+
+  proxyHeader(version: 'v1' | 'v2'): string {
+    return clientHeader(this.#client.client, version)
+  }
+
+  dial(place: PooledPlace, owner: AttemptOwner): void {
+    const { endpoint } = place
+    if (endpoint.protocol === 'http1') {
+      new TunnelAttempt(this, place, owner, this.#env)
+      return
+    }
+    // The configuration is held to that, files of endpoints and deploys are not.
+    place.give()
+    const detail = `a tunnel passes bytes on as they are, and ${endpoint.name} speaks ${endpoint.protocol}`
+    owner.attemptFailed(endpoint, this, { code: 'UPSTREAM_BAD', kind: 'protocol', detail, answered: false })
+  }
+
+  waitsIn(line: WaitingLine | undefined): void {
+    this.#line = line
+  }
+
+  attempting(attempt: Attempt): void {
+    this.#attempt = attempt
+  }
+
+  bodyWanted(): void {
+    if (this.#state !== 'waiting') return
+    this.#state = 'flowing'
+    const held = Buffer.concat(this.#held)
+    this.#held = []
+    this.#client.resume()
+    this.#send(held, 0, held.length)
+  }
+
+  sendDrained(): void {
+    this.#client.resume()
+  }
+
+  informed(): void {}
+
+  answered(): void {}
+
+  answerBytes(bytes: Uint8Array, start: number, end: number): boolean {
+    return this.#client.write(bytes, start, end)
+  }
+
+  answerFlush(): void {}
+
+  endpointEnded(): void {
+    this.#client.endOutput()
+  }
+
+  answerEnd(): void {
+    this.#over()
+    this.#client.end()
+  }
+
+  failed(code: ErrorCode, detail: string): void {
+    this.#over()
+    this.#client.fail(code, detail)
+  }
+
+  #hold(bytes: Uint8Array, start: number, end: number): void {
+    this.#held.push(Buffer.from(bytes.subarray(start, end)))
+    this.#heldBytes += end - start
+    if (this.#heldBytes >= HELD_BYTES) this.#client.pause()
+  }
+
+  #send(bytes: Uint8Array, start: number, end: number): void {
+    if (this.#attempt?.sendBody(bytes, start, end) === false) this.#client.pause()
+  }
+
+  #over(): void {
+    this.#state = 'over'
+    this.#attempt = undefined
+    this.#held = []
+  }
 }

@@ -22,14 +22,14 @@ export interface ControlOptions {
   readonly cells: CellReader
   readonly config: UpstreamConfig
   readonly placement: UpstreamPlacement
-  /** By the slot of their endpoint. */
+  /** By the index of their endpoint. */
   readonly apps: readonly App[]
   /** Uniform in [0, 1). */
   random(): number
 }
 
 interface Patient {
-  readonly slot: number
+  readonly index: number
   readonly ejection: Ejection
   /** undefined: the endpoint is not probed. */
   readonly probing: Probing | undefined
@@ -49,7 +49,7 @@ export class Control implements UpstreamObserver {
     const { agenda, timers, shared, cells, config } = options
     this.#options = options
     this.#slowStart = new SlowStart({ clock: agenda, timers, shared })
-    this.#patients = new Map(config.endpoints.map(({ name }, slot) => [name, this.#patient(slot)]))
+    this.#patients = new Map(config.endpoints.map(({ name }, index) => [name, this.#patient(index)]))
     const pools = () => [{ config, place: options.placement }]
     this.#outliers = new OutlierWatch({
       cells,
@@ -70,85 +70,85 @@ export class Control implements UpstreamObserver {
 
   endpointUnreachable(_upstream: string, endpoint: string): void {
     const patient = this.#wentOut(endpoint)
-    if (patient !== undefined) this.#connectLater(patient.slot, 0, this.#options.agenda.now())
+    if (patient !== undefined) this.#connectLater(patient.index, 0, this.#options.agenda.now())
   }
 
   endpointSuspect(_upstream: string, endpoint: string): void {
     this.#patients.get(endpoint)?.probing?.hasten()
   }
 
-  #patient(slot: number): Patient {
+  #patient(index: number): Patient {
     const { agenda, timers, random, apps, config } = this.#options
-    const ejection = new Ejection({ clock: agenda, timers, random, over: () => this.#readmit(slot) })
-    if (config.health === undefined) return { slot, ejection, probing: undefined }
+    const ejection = new Ejection({ clock: agenda, timers, random, over: () => this.#readmit(index) })
+    if (config.health === undefined) return { index, ejection, probing: undefined }
     const probing = new Probing({
       agenda,
       rules: config.health,
       random,
-      probe: () => (apps[slot] as App).probe(random()),
+      probe: () => (apps[index] as App).probe(random()),
       held: () => this.#held(),
-      passed: () => this.#clear(slot, STATE.unreachable),
-      flipped: health => this.#flip(slot, health, ejection),
+      passed: () => this.#clear(index, STATE.unreachable),
+      flipped: health => this.#flip(index, health, ejection),
     })
-    return { slot, ejection, probing }
+    return { index, ejection, probing }
   }
 
   #wentOut(endpoint: string): Patient | undefined {
     const patient = this.#patients.get(endpoint)
     if (patient !== undefined) {
-      this.#slowStart.end(patient.slot)
-      this.#outliers.forget(patient.slot)
+      this.#slowStart.end(patient.index)
+      this.#outliers.forget(patient.index)
     }
     return patient
   }
 
-  #connectLater(slot: number, failures: number, beganMs: number): void {
+  #connectLater(index: number, failures: number, beganMs: number): void {
     const { agenda, apps } = this.#options
     agenda.after(reviveAfterMs(failures, agenda.now() - beganMs, this.#held()), () => {
-      if (apps[slot]?.listens === true) this.#clear(slot, STATE.unreachable)
-      else this.#connectLater(slot, failures + 1, beganMs)
+      if (apps[index]?.listens === true) this.#clear(index, STATE.unreachable)
+      else this.#connectLater(index, failures + 1, beganMs)
     })
   }
 
   /** Nothing is ready: requests wait. */
   #held(): boolean {
     const { shared, apps } = this.#options
-    return apps.every((_, slot) => shared.state(slot) !== 0)
+    return apps.every((_, index) => shared.state(index) !== 0)
   }
 
   /** False if it is out already. */
   #eject(endpoint: string): boolean {
     const { shared, config } = this.#options
     const patient = this.#patients.get(endpoint)
-    if (patient === undefined || !shared.setState(patient.slot, STATE.ejected, true)) return false
+    if (patient === undefined || !shared.setState(patient.index, STATE.ejected, true)) return false
     this.endpointEjected(config.name, endpoint)
-    shared.changed(this.#options.placement.slot)
+    shared.changed(this.#options.placement.index)
     return true
   }
 
-  #readmit(slot: number): void {
-    this.#options.shared.clearFailures(slot)
-    this.#clear(slot, STATE.ejected)
+  #readmit(index: number): void {
+    this.#options.shared.clearFailures(index)
+    this.#clear(index, STATE.ejected)
   }
 
-  #flip(slot: number, health: Health, ejection: Ejection): void {
+  #flip(index: number, health: Health, ejection: Ejection): void {
     const { shared, placement } = this.#options
     if (health.state === 'up') {
       ejection.forgive()
-      this.#clear(slot, STATE.down)
-    } else if (shared.setState(slot, STATE.down, true)) {
-      this.#slowStart.end(slot)
-      shared.changed(placement.slot)
+      this.#clear(index, STATE.down)
+    } else if (shared.setState(index, STATE.down, true)) {
+      this.#slowStart.end(index)
+      shared.changed(placement.index)
     }
   }
 
   /** One of the reasons is gone why an endpoint gets no traffic; after the last one it starts slowly. */
-  #clear(slot: number, bit: number): void {
+  #clear(index: number, bit: number): void {
     const { shared, config, placement } = this.#options
-    const bits = shared.state(slot)
+    const bits = shared.state(index)
     if ((bits & bit) === 0) return
-    if (bits === bit) this.#slowStart.begin(slot, placement.slot, config.slowStartMs)
-    shared.setState(slot, bit, false)
-    shared.changed(placement.slot)
+    if (bits === bit) this.#slowStart.begin(index, placement.index, config.slowStartMs)
+    shared.setState(index, bit, false)
+    shared.changed(placement.index)
   }
 }

@@ -213,13 +213,13 @@ function longestMs({ queue, timeouts }: UpstreamConfig): number {
   return 2 * (queue.timeoutMs + MANY_ATTEMPTS * (timeouts.connectMs + timeouts.responseMs))
 }
 
-/** One upstream, slot 0. */
+/** One upstream, index 0. */
 function placementOf(endpoints: number): UpstreamPlacement {
   return {
-    slot: 0,
+    index: 0,
     row: 0,
-    endpoints: Array.from({ length: endpoints }, (_, slot) => {
-      return { slot, row: UPSTREAM_BLOCK.size + slot * ENDPOINT_BLOCK.size }
+    endpoints: Array.from({ length: endpoints }, (_, index) => {
+      return { index, row: UPSTREAM_BLOCK.size + index * ENDPOINT_BLOCK.size }
     }),
   }
 }

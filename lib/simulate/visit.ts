@@ -22,7 +22,7 @@ export interface VisitingJob extends Job {
 export interface VisitContext {
   readonly agenda: Agenda
   readonly env: ThreadEnv
-  /** By the slot of their endpoint. */
+  /** By the index of their endpoint. */
   readonly apps: readonly App[]
   /** Over the network and back, milliseconds. */
   readonly roundTripMs: number
@@ -34,7 +34,7 @@ type State = 'coming' | 'asked' | 'abandoned' | 'over'
 /** One attempt: a request on its way to an app, there, and its answer on its way back. */
 export class Visit implements Attempt, Visitor, Deadline {
   dueMs = Number.POSITIVE_INFINITY
-  slot: number | undefined = undefined
+  tick: number | undefined = undefined
   readonly #request: VisitingJob
   readonly #place: PooledPlace
   readonly #endpoint: PooledEndpoint
@@ -114,7 +114,7 @@ export class Visit implements Attempt, Visitor, Deadline {
   #arrive(): void {
     if (this.#state !== 'coming') return
     const { apps, env } = this.#context
-    const app = apps[this.#endpoint.slot] as App
+    const app = apps[this.#endpoint.index] as App
     switch (app.receive(this)) {
       case 'taken':
         this.#state = 'asked'

@@ -167,7 +167,7 @@ function isSame(one: ReadonlySet<string>, other: ReadonlySet<string>): boolean {
 /** Holds its watch weakly: one that no route uses any more is collected, and looks no more. */
 class LookTimer implements Deadline {
   dueMs = Number.POSITIVE_INFINITY
-  slot: number | undefined = undefined
+  tick: number | undefined = undefined
   readonly #watch: WeakRef<ManifestWatch>
   readonly #env: ThreadEnv
 

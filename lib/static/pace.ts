@@ -15,7 +15,7 @@ export interface Paced {
  */
 export class Pace implements Deadline {
   dueMs = Number.POSITIVE_INFINITY
-  slot: number | undefined = undefined
+  tick: number | undefined = undefined
   readonly #env: ThreadEnv
   readonly #bytesPerSecond: number
   readonly #startMs: number

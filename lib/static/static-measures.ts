@@ -11,7 +11,7 @@ export type CompressionResult = (typeof COMPRESSION_RESULTS)[number]
 /** Where a manifest's names come from: the newest one, or only one before it. */
 export const NAME_STATES = ['current', 'leaving'] as const
 
-/** Cells of a data thread's static part. Written by lib/server/static-meter.ts. */
+/** Cells of a data thread's static part. Written by lib/server/data/static-meter.ts. */
 export const STATIC_BLOCK = defineBlock({
   /** Gauges: bytes of files kept because they were asked for; bytes and number of files held for after a deploy. */
   cacheBytes: 1,

@@ -62,11 +62,11 @@ export class Http2Request implements RequestHead {
   readonly keepAlive = true
   readonly expectsContinue: boolean
   readonly size: number
-  /** An extended CONNECT: a 2xx opens the tunnel and means nothing else (RFC 8441 5). */
-  readonly tunnel: boolean
+  /** An extended CONNECT: a 2xx opens the WebSocket and means nothing else (RFC 8441 5). */
+  readonly webSocket: boolean
 
   constructor(host: Host, fields: FieldList, endStream: boolean) {
-    const tunnel = pseudo.protocol !== undefined
+    const webSocket = pseudo.protocol !== undefined
     const { contentLength } = singular
     this.method = line.method
     this.target = line.target
@@ -75,12 +75,12 @@ export class Http2Request implements RequestHead {
     this.host = host.text
     this.hostname = host.hostname
     this.fields = fields
-    this.framing = tunnel ? 'none' : framingOf(contentLength, endStream)
-    this.contentLength = tunnel ? 0 : (contentLength ?? 0)
-    this.connectionNamed = tunnel ? WEBSOCKET_NAMED : undefined
+    this.framing = webSocket ? 'none' : framingOf(contentLength, endStream)
+    this.contentLength = webSocket ? 0 : (contentLength ?? 0)
+    this.connectionNamed = webSocket ? WEBSOCKET_NAMED : undefined
     this.expectsContinue = singular.expect === 'continue' && !endStream
     this.size = fields.text.length
-    this.tunnel = tunnel
+    this.webSocket = webSocket
   }
 }
 
@@ -145,8 +145,8 @@ export function http2TrailerFault(raw: readonly string[], limits: HeadLimits): R
 /** The whole head as HTTP/1.1; undefined if a value has blanks at its edges, which HTTP/1.1 could not tell from its own. */
 function textOf(raw: readonly string[], first: number, { newKey }: Http2HeadFacts): string | undefined {
   const { method, path, protocol } = pseudo
-  const tunnel = protocol !== undefined
-  const start = tunnel
+  const webSocket = protocol !== undefined
+  const start = webSocket
     ? `GET ${path} HTTP/1.1\r\nupgrade: websocket\r\nsec-websocket-key: ${newKey()}\r\n`
     : `${method} ${path} HTTP/1.1\r\n`
   const lines = linesOf(raw, first, start)

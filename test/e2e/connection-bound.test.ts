@@ -4,7 +4,7 @@ import { assertClean, startCauseway } from '../support/causeway.ts'
 import { configText } from '../support/config-text.ts'
 import { get, post, RawClient } from '../support/raw-client.ts'
 import { RecordingUpstream } from '../support/recording-upstream.ts'
-import { echo, openTunnel } from '../support/tunnel-app.ts'
+import { echo, openWebSocket } from '../support/websocket-app.ts'
 
 // max_inflight bounds the connections to an endpoint over all data threads: busy ones, tunnels, those that rest, and those that are being closed.
 
@@ -38,7 +38,7 @@ t.test('an app never sees more connections than max_inflight, and every request 
     answered.push((await client.response(method, 60_000)).status)
   }
   const talk = async (n: number) => {
-    const tunnel = await openTunnel(causeway.port(), '/socket')
+    const tunnel = await openWebSocket(causeway.port(), '/socket')
     tunnel.send(`hello ${n}`)
     await tunnel.untilReceived(`hello ${n}`)
     tunnel.halfClose()

@@ -7,8 +7,8 @@ import { SETTING, windowUpdate } from '../support/http2-frames.ts'
 import { RawClient } from '../support/raw-client.ts'
 import { RawHttp2Client } from '../support/raw-http2-client.ts'
 import { never, ok, RecordingUpstream } from '../support/recording-upstream.ts'
-import { echo, switching } from '../support/tunnel-app.ts'
 import { until, within } from '../support/until.ts'
+import { echo, switching } from '../support/websocket-app.ts'
 
 // What becomes of HTTP/2 connections: goodbyes, time-outs, floods, tunnels.
 
@@ -29,7 +29,7 @@ const config = (listener = '') =>
   })
 
 /** A request for a tunnel, and its stream. */
-async function openTunnel(client: Http2Client, path: string, status = 200) {
+async function openWebSocket(client: Http2Client, path: string, status = 200) {
   await until('the settings', () => client.session.remoteSettings.enableConnectProtocol)
   const stream = client.session.request(
     {
@@ -58,7 +58,7 @@ t.test('a WebSocket over HTTP/2 reaches the app as any other (RFC 8441)', async 
     switching(() => undefined, 'Sec-WebSocket-Protocol: chat\r\n', 'hello'),
   )
   const client = new Http2Client(causeway.port())
-  const { stream, headers } = await openTunnel(client, '/echo')
+  const { stream, headers } = await openWebSocket(client, '/echo')
   t.notOk(headers['sec-websocket-accept'])
   const sent = Buffer.alloc(3 * MIB, 'causeway')
   const got: Buffer[] = []
@@ -69,14 +69,14 @@ t.test('a WebSocket over HTTP/2 reaches the app as any other (RFC 8441)', async 
   t.equal(stream.rstCode, NO_ERROR)
   t.match(await causeway.accessOf('/echo'), { proto: 'HTTP/2.0', status: 101, end: 'ok' })
 
-  const greeted = await openTunnel(client, '/greets')
+  const greeted = await openWebSocket(client, '/greets')
   t.equal(greeted.headers['sec-websocket-protocol'], 'chat')
   const [first] = (await within('the app to speak', once(greeted.stream, 'data'))) as [Buffer]
   t.equal(first.toString(), 'hello')
   greeted.stream.close(CANCEL)
   await causeway.metric('causeway_upstream_in_flight', {}, value => value === 0)
 
-  t.equal((await openTunnel(client, '/plain-answer', 501)).headers[':status'], 501, 'a 200 opens nothing')
+  t.equal((await openWebSocket(client, '/plain-answer', 501)).headers[':status'], 501, 'a 200 opens nothing')
   client.destroy()
   await assertClean(t, causeway)
 })

@@ -5,8 +5,8 @@ import { webSocketBlock } from '../support/http2-fields.ts'
 import { data, FLAG, headers } from '../support/http2-frames.ts'
 import { RawHttp2Client } from '../support/raw-http2-client.ts'
 import { RecordingUpstream, type UpstreamLine } from '../support/recording-upstream.ts'
-import { switching } from '../support/tunnel-app.ts'
 import { until } from '../support/until.ts'
+import { switching } from '../support/websocket-app.ts'
 
 // WebSockets over HTTP/2 (RFC 8441) that carry next to nothing in each frame: cursors, key strokes, games.
 

@@ -6,8 +6,8 @@ import { configText } from '../support/config-text.ts'
 import { ask, get, post, RawClient } from '../support/raw-client.ts'
 import { never, ok, RecordingUpstream, raw } from '../support/recording-upstream.ts'
 import { RecordingUwsgi } from '../support/recording-uwsgi.ts'
-import { openTunnel, switching } from '../support/tunnel-app.ts'
 import { until } from '../support/until.ts'
+import { openWebSocket, switching } from '../support/websocket-app.ts'
 
 const app = await RecordingUpstream.start(t)
 app.on('/', ok('the app'))
@@ -200,7 +200,7 @@ t.test('a stream without end is not listened to', async t => {
 t.test('WebSockets are not copied, and a share is a share', async t => {
   const { shadow, to } = await startShadow(t)
   const causeway = await start(t, { to })
-  const client = await openTunnel(causeway.port(), '/ws')
+  const client = await openWebSocket(causeway.port(), '/ws')
   client.destroy()
   t.equal((await ask(causeway.port(), get('/'))).status, 200)
   await counted(causeway, 'ok', 1)

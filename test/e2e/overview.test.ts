@@ -6,8 +6,8 @@ import { assertClean, type Running, startCauseway } from '../support/causeway.ts
 import { configText } from '../support/config-text.ts'
 import { ask, get, RawClient } from '../support/raw-client.ts'
 import { RecordingUpstream } from '../support/recording-upstream.ts'
-import { echo, openTunnel } from '../support/tunnel-app.ts'
 import { until } from '../support/until.ts'
+import { echo, openWebSocket } from '../support/websocket-app.ts'
 
 // What an operator sees at a glance: closed routes, protocols, tunnels, the spool and its folder.
 
@@ -32,7 +32,7 @@ upstream = "django"
 ${route}`,
     })
   const causeway = await startCauseway(t, { config: config('maintenance = { retry_after = "1m" }') })
-  const client = await openTunnel(causeway.port(), '/echo')
+  const client = await openWebSocket(causeway.port(), '/echo')
   const status = await until('the tunnel', async () => {
     const it = await statusOf(causeway)
     return it.upstreams[0]?.endpoints[0]?.tunnels === 1 ? it : undefined

@@ -3,8 +3,8 @@ import { assertClean, startCauseway } from '../support/causeway.ts'
 import { configText } from '../support/config-text.ts'
 import { ask, fieldOf, get, RawClient, type RawResponse } from '../support/raw-client.ts'
 import { ok, RecordingUpstream } from '../support/recording-upstream.ts'
-import { opening, switching } from '../support/tunnel-app.ts'
 import { until } from '../support/until.ts'
+import { opening, switching } from '../support/websocket-app.ts'
 
 const apps = [
   await RecordingUpstream.start(t),

@@ -1,9 +1,9 @@
 import { createServer, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import { assertClean, type LogLine, type Running, startCauseway } from '../support/causeway.ts'
-import { echo, HELLO, knock, type TunnelParts, tunnelConfig } from '../support/plain-tunnels.ts'
 import type { RawClient } from '../support/raw-client.ts'
 import { startPlain } from '../support/tls-app.ts'
+import { echo, HELLO, knock, type TunnelParts, tunnelConfig } from '../support/tls-tunnels.ts'
 import { until } from '../support/until.ts'
 
 const MIB = 1024 * 1024

@@ -6,8 +6,8 @@ import { startCauseway } from '../support/causeway.ts'
 import { configText } from '../support/config-text.ts'
 import { echo, Http2App, type Serve } from '../support/http2-app.ts'
 import { ask, get, RawClient } from '../support/raw-client.ts'
-import { opening } from '../support/tunnel-app.ts'
 import { until } from '../support/until.ts'
+import { opening } from '../support/websocket-app.ts'
 
 /** Values of a field of the n-th request, by its name. */
 function valuesOf(app: Http2App, name: string, n = -1): string[] {

@@ -7,8 +7,8 @@ import { configText } from '../support/config-text.ts'
 import { ask, get } from '../support/raw-client.ts'
 import { RecordingUpstream } from '../support/recording-upstream.ts'
 import { startTlsFront } from '../support/tls-front.ts'
-import { echo, openTunnel } from '../support/tunnel-app.ts'
 import { until } from '../support/until.ts'
+import { echo, openWebSocket } from '../support/websocket-app.ts'
 
 const folder = t.testdir({ one: {}, other: {} })
 const authority = new TestAuthority(join(folder, 'one'))
@@ -59,7 +59,7 @@ t.test('a WebSocket goes through to an https endpoint', async t => {
   const upstream = `tls = { ca = "${authority.file}" }`
   const config = configText({ endpoints: [`https://localhost:${port}`], upstream })
   const causeway = await startCauseway(t, { config })
-  const client = await openTunnel(causeway.port(), '/socket')
+  const client = await openWebSocket(causeway.port(), '/socket')
   client.send('through TLS')
   await client.untilReceived('through TLS')
   client.halfClose()

@@ -31,7 +31,7 @@ export class HealthBench {
   readonly tally = new HealthTally()
   readonly events: string[] = []
   readonly hastened: string[] = []
-  /** Slots whose endpoints went out. */
+  /** Indexes of those whose endpoints went out. */
   readonly gone: number[] = []
   readonly board: HealthBoard
   readonly #slots: string[] = []
@@ -49,7 +49,7 @@ export class HealthBench {
       shared: this.shared,
       tally: this.tally,
       random: () => 0.5,
-      wentOut: slot => this.gone.push(slot),
+      wentOut: index => this.gone.push(index),
       hasten: (_upstream, endpoint) => this.hastened.push(nameOf(endpoint)),
       log: {
         debug: say('debug'),
@@ -67,20 +67,20 @@ export class HealthBench {
     const endpoints = upstream.endpoints.map(({ name, address, weight }) => {
       const key = JSON.stringify([name, address])
       if (!this.#slots.includes(key)) this.#slots.push(key)
-      return { name, weight, row: 0, slot: this.#slots.indexOf(key) }
+      return { name, weight, row: 0, index: this.#slots.indexOf(key) }
     })
-    const placement = { upstreams: [{ name: 'app', slot: UPSTREAM_SLOT, row: 0, endpoints }] }
+    const placement = { upstreams: [{ name: 'app', index: UPSTREAM_SLOT, row: 0, endpoints }] }
     // The board looks at nothing else.
     this.board.place({ upstreams: [upstream] } as unknown as Snapshot, placement as unknown as Placement)
   }
 
   /** What a data thread does before it says so. */
-  mark(slot: number, bits: number): void {
-    this.shared.setState(slot, bits, true)
+  mark(index: number, bits: number): void {
+    this.shared.setState(index, bits, true)
   }
 
-  state(slot: number): number {
-    return this.shared.state(slot)
+  state(index: number): number {
+    return this.shared.state(index)
   }
 
   get status(): readonly EndpointStatus[] {

@@ -214,9 +214,9 @@ export class Process {
     const endpoints = config.endpoints.map(({ name }) => {
       if (!this.#names.includes(name)) this.#names.push(name)
       const n = this.#names.indexOf(name)
-      return { slot: n, row: endpointRow(n) }
+      return { index: n, row: endpointRow(n) }
     })
-    return { slot: 0, row: 0, endpoints }
+    return { index: 0, row: 0, endpoints }
   }
 
   readonly #observer = {

@@ -26,7 +26,7 @@ const EMPTY: EndpointList = { endpoints: [], names: [] }
 /** Follows a file of endpoints. What was read well stays in force until the file is well again. */
 export class FileWatch implements Deadline {
   dueMs = Number.POSITIVE_INFINITY
-  slot: number | undefined = undefined
+  tick: number | undefined = undefined
   /** Resolves once the file has been looked at for the first time. */
   readonly first: Promise<void>
   readonly #path: string

@@ -50,7 +50,7 @@ const JITTER = 0.1
 /** Follows one name. The last good answer stays in force whatever happens to the name server. */
 export class NameWatch implements Deadline {
   dueMs = Number.POSITIVE_INFINITY
-  slot: number | undefined = undefined
+  tick: number | undefined = undefined
   readonly #parts: WatchParts
   readonly #first = Promise.withResolvers<void>()
   readonly #numbers = new AddressNumbers()

@@ -12,7 +12,7 @@ const PAUSE_MS = 250
  */
 export class ProbeLimit implements Deadline {
   dueMs = Number.POSITIVE_INFINITY
-  slot: number | undefined = undefined
+  tick: number | undefined = undefined
   readonly #abort = new AbortController()
   readonly #clock: Clock
   readonly #timers: Timers

@@ -13,7 +13,7 @@ export interface ProberOptions {
   random(): number
   /**
    * An endpoint went down or came up; `lastedMs` is how long it had been the other way. Also called with `up`
-   * for an endpoint that was down when it left the targets: nobody watches it any more, and its slot must not
+   * for an endpoint that was down when it left the targets: nobody watches it any more, and its index must not
    * stay marked.
    */
   onChange(upstream: string, endpoint: string, health: Health, lastedMs: number): void

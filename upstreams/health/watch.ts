@@ -49,7 +49,7 @@ export interface WatchContext {
 /** Probes one endpoint for as long as it is watched: at once, then again and again, never two at a time. */
 export class Watch implements Deadline {
   dueMs = Number.POSITIVE_INFINITY
-  slot: number | undefined = undefined
+  tick: number | undefined = undefined
   readonly #context: WatchContext
   #target: ProbeTarget
   #health: Health
@@ -164,7 +164,7 @@ export class Watch implements Deadline {
     const again = this.#again
     this.#again = false
     // Whoever was told has hastened it, or ended it.
-    if (this.#stopped || this.slot !== undefined || this.#running !== undefined) return
+    if (this.#stopped || this.tick !== undefined || this.#running !== undefined) return
     if (again) this.#soon()
     else this.#armAfter(this.#intervalMs())
   }

@@ -36,7 +36,7 @@ type State = 'connecting' | 'idle' | 'head' | 'body' | 'abandoned' | 'closed'
  */
 export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwner, AnswerListener, Deadline {
   dueMs = Number.POSITIVE_INFINITY
-  slot: number | undefined = undefined
+  tick: number | undefined = undefined
   readonly endpoint: PooledEndpoint
   readonly epoch: number
   readonly #place: PooledPlace

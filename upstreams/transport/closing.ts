@@ -17,7 +17,7 @@ const LINGER_BYTES = 256 * 1024
  */
 export class ClosingConnection implements ByteStreamOwner, Deadline {
   dueMs = Number.POSITIVE_INFINITY
-  slot: number | undefined = undefined
+  tick: number | undefined = undefined
   readonly #stream: ByteStream
   readonly #place: PooledPlace
   readonly #timers: Timers
@@ -66,7 +66,7 @@ export class ClosingConnection implements ByteStreamOwner, Deadline {
 /** The same time for a socket that closes by itself as soon as the app does. */
 export class ClosingSocket implements Deadline {
   dueMs = Number.POSITIVE_INFINITY
-  slot: number | undefined = undefined
+  tick: number | undefined = undefined
   readonly #socket: Socket
 
   constructor(socket: Socket, timers: Timers) {

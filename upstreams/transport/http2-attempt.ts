@@ -4,7 +4,7 @@ import type { ThreadEnv } from '../../lib/base/thread-env.ts'
 import type { Deadline } from '../../lib/base/timers.ts'
 import type { FieldList } from '../../lib/http/field-list.ts'
 import type { ResponseHead } from '../../lib/http/message.ts'
-import { type RawFields, readHttp2Answer, readHttp2Trailers } from '../../lib/wire/http2-answer.ts'
+import { type RawFields, readHttp2Answer, readHttp2Trailers } from '../../lib/wire/http2-response-head.ts'
 import { isStall } from '../ack-stall.ts'
 import type { Attempt, AttemptFailure, AttemptOwner, Job, PooledEndpoint } from '../job.ts'
 import { endSilent } from './conversation-end.ts'
@@ -28,7 +28,7 @@ const MOST_MOVES = 4
 /** One request as a stream of an HTTP/2 connection. */
 export class Http2Attempt implements Attempt, Deadline {
   dueMs = Number.POSITIVE_INFINITY
-  slot: number | undefined = undefined
+  tick: number | undefined = undefined
   readonly #endpoint: PooledEndpoint
   readonly #owner: AttemptOwner
   readonly #env: ThreadEnv

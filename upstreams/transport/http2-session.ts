@@ -41,7 +41,7 @@ const USUAL_LIST_BYTES = 64 * 1024
 /** One HTTP/2 connection to an endpoint, and the attempts on it. */
 export class Http2Session implements Deadline, WatchedSession {
   dueMs = Number.POSITIVE_INFINITY
-  slot: number | undefined = undefined
+  tick: number | undefined = undefined
   readonly scheme: 'http' | 'https'
   readonly #endpoint: PooledEndpoint
   readonly #env: ThreadEnv

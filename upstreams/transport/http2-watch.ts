@@ -19,7 +19,7 @@ const SILENT_MS = 5000
 /** Asks a silent connection with waiting requests by a ping (RFC 9113 6.7): one that is gone without a word would hold all of them until their time is up. */
 export class Http2Watch implements Deadline {
   dueMs = Number.POSITIVE_INFINITY
-  slot: number | undefined = undefined
+  tick: number | undefined = undefined
   readonly #session: WatchedSession
   readonly #env: { readonly clock: Clock; readonly timers: Timers }
   readonly #patienceMs: number
@@ -37,7 +37,7 @@ export class Http2Watch implements Deadline {
 
   /** A request runs. */
   begin(): void {
-    if (this.slot === undefined) this.#env.timers.arm(this, SILENT_MS)
+    if (this.tick === undefined) this.#env.timers.arm(this, SILENT_MS)
   }
 
   stop(): void {

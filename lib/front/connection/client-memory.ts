@@ -1,5 +1,5 @@
-import { Arena, type ArenaBudget, type Slot } from '../../base/arena.ts'
-import type { SlotSource } from '../../proxy/slot-chain.ts'
+import { Arena, type ArenaBudget, type Extent } from '../../base/arena.ts'
+import type { ExtentSource } from '../../base/extent-chain.ts'
 
 /** What all clients of one thread may make it hold before they are held to their shares. */
 const THREAD_BYTES = 8 * 1024 * 1024
@@ -13,12 +13,12 @@ const SLAB_BYTES = 1024 * 1024
 /** DATA of one connection's answers that may wait to be sent: one turn writes no more. */
 const QUEUE_BYTES = 128 * 1024
 
-/** Slots for what waits, so that thousands of pieces leave neither garbage nor holes in the allocator's memory. */
-class SlotStock implements ArenaBudget, SlotSource {
+/** Extents for what waits, so that thousands of pieces leave neither garbage nor holes in the allocator's memory. */
+class ExtentStock implements ArenaBudget, ExtentSource {
   readonly slabBytes = SLAB_BYTES
   readonly #arena = new Arena(this)
 
-  /** Bytes of the slots that were taken. */
+  /** Bytes of the extents that were taken. */
   get usedBytes(): number {
     return this.#arena.usedBytes
   }
@@ -35,14 +35,14 @@ class SlotStock implements ArenaBudget, SlotSource {
 
   giveSlab(): void {}
 
-  // SlotSource.
+  // ExtentSource.
 
-  takeSlot(size: number): Slot | undefined {
+  takeExtent(size: number): Extent | undefined {
     return this.#arena.take(size)
   }
 
-  giveSlot(slot: Slot): void {
-    this.#arena.give(slot)
+  giveExtent(extent: Extent): void {
+    this.#arena.give(extent)
   }
 }
 
@@ -51,19 +51,19 @@ class SlotStock implements ArenaBudget, SlotSource {
  * window. Each connection may hold a part of what is left (Choudhury and Hahne, "Dynamic queue length thresholds", IEEE/ACM ToN 1998): one
  * client alone has much, many at once have little each, and together they stay within the bound.
  */
-export class ClientMemory implements SlotSource {
+export class ClientMemory implements ExtentSource {
   usedBytes = 0
-  readonly #bodies = new SlotStock()
-  /** Of answers on their way. Apart: where they find no slot they do without, bodies of requests are refused. */
-  readonly answers = new SlotStock()
+  readonly #bodies = new ExtentStock()
+  /** Of answers on their way. Apart: where they find no extent they do without, bodies of requests are refused. */
+  readonly answers = new ExtentStock()
 
   /** Most that one connection may hold now. */
   get shareBytes(): number {
     return Math.max(LEAST_BYTES, (THREAD_BYTES - this.usedBytes) * SHARE)
   }
 
-  /** Bytes of all slots that were taken. */
-  get slotBytes(): number {
+  /** Bytes of all extents that were taken. */
+  get extentBytes(): number {
     return this.#bodies.usedBytes + this.answers.usedBytes
   }
 
@@ -73,14 +73,14 @@ export class ClientMemory implements SlotSource {
     this.answers.ticked(nowMs)
   }
 
-  // SlotSource, for bodies of requests.
+  // ExtentSource, for bodies of requests.
 
-  takeSlot(size: number): Slot | undefined {
-    return this.#bodies.takeSlot(size)
+  takeExtent(size: number): Extent | undefined {
+    return this.#bodies.takeExtent(size)
   }
 
-  giveSlot(slot: Slot): void {
-    this.#bodies.giveSlot(slot)
+  giveExtent(extent: Extent): void {
+    this.#bodies.giveExtent(extent)
   }
 }
 
@@ -104,7 +104,7 @@ export class ConnectionMemory {
   }
 
   /** For answers on their way. */
-  get slots(): SlotSource {
+  get extents(): ExtentSource {
     return this.#all.answers
   }
 

@@ -15,7 +15,7 @@ import { Taking } from '../connection/taking.ts'
 import { HALF_CLOSED_MS, HalfClosed } from './half-closed.ts'
 import { HeldBytes, hasLineFeed } from './held-bytes.ts'
 import { type Ending, Http1Exchange, type Http1Wire } from './http1-exchange.ts'
-import type { Http1Tunnel } from './http1-tunnel.ts'
+import type { Http1WebSocket } from './http1-websocket.ts'
 
 /**
  * idle: between requests. head: part of a head is here. busy: an exchange runs. linger: the last answer is out, what still
@@ -29,7 +29,7 @@ const LINGER_MS = 5000
 /** A client's HTTP/1 connection: requests in their order, one exchange at a time. */
 export class Http1Connection implements ClientConnection, ByteStreamOwner, Http1Wire, Deadline, MayIdle {
   dueMs = Number.POSITIVE_INFINITY
-  slot: number | undefined = undefined
+  tick: number | undefined = undefined
   readonly client: ClientFacts
   readonly #host: ConnectionHost
   readonly #stream: ByteStream
@@ -209,16 +209,16 @@ export class Http1Connection implements ClientConnection, ByteStreamOwner, Http1
     this.#held.stop(this.#stream)
   }
 
-  handOver(tunnel: Http1Tunnel): void {
+  handOver(webSocket: Http1WebSocket): void {
     this.#host.env.timers.disarm(this)
-    this.#stream.owner = tunnel
+    this.#stream.owner = webSocket
     this.#stream.flush()
-    // Called from inside the handler's first look at the request: the rest of this very read is the tunnel's.
+    // Called from inside the handler's first look at the request: the rest of this very read is the WebSocket's.
     if (this.#taking && this.#bytes !== undefined) this.#hold(this.#bytes, this.#at, this.#end, true)
     this.#at = this.#end
     const early = this.#held.take()
     this.#held.readOn(this.#stream, this.#host.headLimits.headersBytes)
-    tunnel.start({ stream: this.#stream, connection: this, early, inputEnded: this.#inputEnded })
+    webSocket.start({ stream: this.#stream, connection: this, early, inputEnded: this.#inputEnded })
   }
 
   finished(exchange: Http1Exchange, how: Ending): void {

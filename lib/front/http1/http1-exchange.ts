@@ -4,7 +4,7 @@ import { type AnswerPolicy, policyText } from '../../http/answer-policy.ts'
 import type {
   BodyReader,
   ClientFacts,
-  ClientTunnel,
+  ClientWebSocket,
   Exchange,
   ExchangeOwner,
   KeptAnswer,
@@ -20,7 +20,7 @@ import { chunkHead, LAST_CHUNK, lastChunkWith } from '../../wire/chunked.ts'
 import { detachRecord, loggedOrigin, loggedRequest } from '../access/logged-request.ts'
 import { errorAnswer } from '../connection/error-answer.ts'
 import type { RequestBody } from '../connection/request-body.ts'
-import { Http1Tunnel } from './http1-tunnel.ts'
+import { Http1WebSocket } from './http1-websocket.ts'
 
 /** What an exchange needs of its connection. */
 export interface Http1Wire {
@@ -40,8 +40,8 @@ export interface Http1Wire {
   pumpBody(): void
   /** Reads nothing more before `pumpBody`. */
   stopReading(): void
-  /** HTTP on this connection is over: what was written leaves, all that comes goes to `tunnel`, until the exchange has finished. */
-  handOver(tunnel: Http1Tunnel): void
+  /** HTTP on this connection is over: what was written leaves, all that comes goes to `webSocket`, until the exchange has finished. */
+  handOver(webSocket: Http1WebSocket): void
   /** The exchange is over; `reuse` says whether the next request may follow, `cut` that the client must see a broken message. */
   finished(exchange: Http1Exchange, how: Ending): void
 }
@@ -49,10 +49,10 @@ export interface Http1Wire {
 export type Ending = 'reuse' | 'close' | 'cut' | 'reset'
 
 /**
- * none: no head yet. length, chunked, close: the body's framing. discard: a body that may not be sent (HEAD, 204, 205, 304). tunnel: no
+ * none: no head yet. length, chunked, close: the body's framing. discard: a body that may not be sent (HEAD, 204, 205, 304). switched: no
  * HTTP any more.
  */
-type Writing = 'none' | 'length' | 'chunked' | 'close' | 'discard' | 'tunnel'
+type Writing = 'none' | 'length' | 'chunked' | 'close' | 'discard' | 'switched'
 
 /** One request on an HTTP/1 connection and its answer. */
 export class Http1Exchange implements Exchange {
@@ -159,14 +159,14 @@ export class Http1Exchange implements Exchange {
     )
   }
 
-  upgrade(protocol: string, fields: FieldList, reader: BodyReader): ClientTunnel | undefined {
+  upgrade(protocol: string, fields: FieldList, reader: BodyReader): ClientWebSocket | undefined {
     if (this.#ended || this.answered) return undefined
     this.record.status = 101
-    this.#writing = 'tunnel'
+    this.#writing = 'switched'
     this.#write(`${statusLine(101, '')}${fields.toText()}Connection: Upgrade\r\nUpgrade: ${protocol}\r\n\r\n`)
-    const tunnel = new Http1Tunnel(this, reader)
-    this.#wire.handOver(tunnel)
-    return tunnel
+    const webSocket = new Http1WebSocket(this, reader)
+    this.#wire.handOver(webSocket)
+    return webSocket
   }
 
   answerKept(answer: KeptAnswer): void {
@@ -254,7 +254,7 @@ export class Http1Exchange implements Exchange {
     this.record.detail = detail ?? this.record.detail
     const owner = this.#owner
     this.#owner = undefined
-    const onlyEndTells = this.#writing === 'close' || this.#writing === 'tunnel'
+    const onlyEndTells = this.#writing === 'close' || this.#writing === 'switched'
     if (this.answered) this.#finish(onlyEndTells ? 'reset' : 'cut')
     else this.#answerError(traitsOf(code).status)
     // Whoever worked for it and did not report this itself, stops.

@@ -1,22 +1,22 @@
-import { LARGE_SLOT, type Slot } from '../../base/arena.ts'
-import type { SlotSource } from '../../proxy/slot-chain.ts'
+import { type Extent, LARGE_EXTENT } from '../../base/arena.ts'
+import type { ExtentSource } from '../../base/extent-chain.ts'
 
-/** Copies of more than this lie in slots. As buffers of their own, those of a download would be garbage outside of the heap, which V8 lets gather. */
+/** Copies of more than this lie in extents. As buffers of their own, those of a download would be garbage outside of the heap, which V8 lets gather. */
 const LARGE_COPY = 16 * 1024
 
 /** Bytes that wait to be sent, in the pieces in which they were given. */
 export class ChunkQueue {
   /** Bytes in it. */
   size = 0
-  readonly #slots: SlotSource
+  readonly #extents: ExtentSource
   readonly #chunks: Buffer[] = []
-  /** The slot that each of them lies in. */
-  readonly #in: (Slot | undefined)[] = []
+  /** The extent that each of them lies in. */
+  readonly #in: (Extent | undefined)[] = []
   /** Bytes of the first that have left. */
   #at = 0
 
-  constructor(slots: SlotSource) {
-    this.#slots = slots
+  constructor(extents: ExtentSource) {
+    this.#extents = extents
   }
 
   /** Bytes that nobody will change any more. */
@@ -27,12 +27,12 @@ export class ChunkQueue {
   /** A copy of bytes[start, end). */
   pushCopy(bytes: Uint8Array, start: number, end: number): void {
     const size = end - start
-    const slot = size > LARGE_COPY && size <= LARGE_SLOT ? this.#slots.takeSlot(size) : undefined
-    const fits = slot !== undefined && slot.bytes.length >= size
-    if (slot !== undefined && !fits) this.#slots.giveSlot(slot)
-    const chunk = fits ? slot.bytes.subarray(0, size) : Buffer.allocUnsafe(size)
+    const extent = size > LARGE_COPY && size <= LARGE_EXTENT ? this.#extents.takeExtent(size) : undefined
+    const fits = extent !== undefined && extent.bytes.length >= size
+    if (extent !== undefined && !fits) this.#extents.giveExtent(extent)
+    const chunk = fits ? extent.bytes.subarray(0, size) : Buffer.allocUnsafe(size)
     chunk.set(bytes.subarray(start, end), 0)
-    this.#push(chunk, fits ? slot : undefined)
+    this.#push(chunk, fits ? extent : undefined)
   }
 
   /** The piece that is next, while there is one; bytes[firstAt, end) of it have not left. Valid until `drop`. */
@@ -66,17 +66,17 @@ export class ChunkQueue {
     this.size = 0
   }
 
-  #push(chunk: Buffer, slot: Slot | undefined): void {
+  #push(chunk: Buffer, extent: Extent | undefined): void {
     this.#chunks.push(chunk)
-    this.#in.push(slot)
+    this.#in.push(extent)
     this.size += chunk.length
   }
 
   #shift(): void {
     this.#at = 0
     this.#chunks.shift()
-    const slot = this.#in.shift()
-    if (slot !== undefined) this.#slots.giveSlot(slot)
+    const extent = this.#in.shift()
+    if (extent !== undefined) this.#extents.giveExtent(extent)
   }
 }
 

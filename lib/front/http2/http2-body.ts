@@ -1,6 +1,6 @@
+import { ExtentChain } from '../../base/extent-chain.ts'
 import type { Deadline } from '../../base/timers.ts'
 import type { BodyReader } from '../../http/exchange.ts'
-import { SlotChain } from '../../proxy/slot-chain.ts'
 import { http2TrailerFault } from '../../wire/http2-head.ts'
 import { BodyWatch, type WatchedExchange } from '../connection/body-watch.ts'
 import type { ConnectionHost } from '../connection/connection-host.ts'
@@ -22,8 +22,8 @@ export interface BodyTerms {
   /** What the head has promised; undefined if it did not. */
   readonly length: number | undefined
   readonly limit: number
-  /** Bytes of a tunnel: they may be silent, and are of any number. */
-  readonly tunnel: boolean
+  /** Bytes of a WebSocket: they may be silent, and are of any number. */
+  readonly webSocket: boolean
 }
 
 /**
@@ -32,7 +32,7 @@ export interface BodyTerms {
  */
 export class Http2Body implements Deadline {
   dueMs = Number.POSITIVE_INFINITY
-  slot: number | undefined = undefined
+  tick: number | undefined = undefined
   state: BodyState = 'unasked'
   failure: { readonly code: 'BODY_TOO_LARGE'; readonly detail: string } | undefined = undefined
   /** Payload bytes that were delivered. */
@@ -43,7 +43,7 @@ export class Http2Body implements Deadline {
   readonly #terms: BodyTerms
   readonly #watch: BodyWatch | undefined
   /** Bytes that nobody has taken. */
-  #held: SlotChain | undefined = undefined
+  #held: ExtentChain | undefined = undefined
   #delivering = false
   #reader: BodyReader | undefined = undefined
   /** Payload bytes that have come. */
@@ -59,14 +59,14 @@ export class Http2Body implements Deadline {
     this.#owner = owner
     this.#host = host
     this.#terms = terms
-    this.#watch = terms.tunnel ? undefined : new BodyWatch(host, this)
+    this.#watch = terms.webSocket ? undefined : new BodyWatch(host, this)
   }
 
   /** The client can send the rest of it without being told that it may, so it need not be told that it may not. */
   get mayRest(): boolean {
     const { receiveWindow } = this.#stream
-    const { length, tunnel } = this.#terms
-    return !tunnel && receiveWindow >= STREAM_WINDOW / 2 && (length ?? 0) - this.#arrived <= receiveWindow
+    const { length, webSocket } = this.#terms
+    return !webSocket && receiveWindow >= STREAM_WINDOW / 2 && (length ?? 0) - this.#arrived <= receiveWindow
   }
 
   /** As `BodyReader` has it. */
@@ -155,7 +155,7 @@ export class Http2Body implements Deadline {
     if (this.#whole && this.#flows && !this.waits) this.#finish()
   }
 
-  #deliverHeld(held: SlotChain): void {
+  #deliverHeld(held: ExtentChain): void {
     this.#delivering = true
     while (this.waits && this.#mayDeliver) {
       const { bytes, start, end } = held.piece(0)
@@ -167,18 +167,18 @@ export class Http2Body implements Deadline {
   }
 
   #hold(bytes: Buffer, start: number, end: number): void {
-    this.#held ??= new SlotChain(this.#host.memory)
+    this.#held ??= new ExtentChain(this.#host.memory)
     const held = this.#held
-    const before = held.slotBytes
+    const before = held.extentBytes
     const isHeld = this.#stream.admitsBody(end - start) && held.append(bytes, start, end) === end
-    this.#stream.hold(held.slotBytes - before)
+    this.#stream.hold(held.extentBytes - before)
     if (!isHeld) this.#owner.fail('OVERLOADED', 'too much of request bodies waits')
   }
 
-  #drop(held: SlotChain, bytes: number): void {
-    const before = held.slotBytes
+  #drop(held: ExtentChain, bytes: number): void {
+    const before = held.extentBytes
     held.dropBefore(bytes)
-    this.#stream.hold(held.slotBytes - before)
+    this.#stream.hold(held.extentBytes - before)
   }
 
   /** Asked behind calls that may have changed it. */

@@ -42,7 +42,7 @@ export class Http2Connection
   implements ClientConnection, ByteStreamOwner, ReceiverOwner, StreamHost, Http2Wire, Deadline, MayIdle
 {
   dueMs = Number.POSITIVE_INFINITY
-  slot: number | undefined = undefined
+  tick: number | undefined = undefined
   readonly client: ClientFacts
   readonly host: ConnectionHost
   readonly memory: ConnectionMemory

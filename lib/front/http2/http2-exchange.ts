@@ -4,7 +4,7 @@ import { type AnswerPolicy, addedHsts } from '../../http/answer-policy.ts'
 import type {
   BodyReader,
   ClientFacts,
-  ClientTunnel,
+  ClientWebSocket,
   Exchange,
   ExchangeOwner,
   KeptAnswer,
@@ -26,18 +26,18 @@ import {
   interimPairs,
   keptPairs,
   pairsSize,
-  tunnelPairs,
-} from './http2-answer.ts'
+  webSocketPairs,
+} from './answer-pairs.ts'
 import { Http2Body } from './http2-body.ts'
 import type { Http2Stream, StreamOwner } from './http2-stream.ts'
-import { Http2Tunnel } from './http2-tunnel.ts'
+import { Http2WebSocket } from './http2-websocket.ts'
 import type { Http2Arrival, Http2Wire } from './http2-wire.ts'
 
 /**
- * none: no head yet. length, open: a body of known or unknown length. discard: a body that may not be sent (HEAD, 204, 205, 304). tunnel: no
+ * none: no head yet. length, open: a body of known or unknown length. discard: a body that may not be sent (HEAD, 204, 205, 304). switched: no
  * HTTP any more.
  */
-type Writing = 'none' | 'length' | 'open' | 'discard' | 'tunnel'
+type Writing = 'none' | 'length' | 'open' | 'discard' | 'switched'
 
 /** Waits with a stream that can send nothing, so that it is told when it can. */
 const PROBE_BYTES = 128
@@ -59,10 +59,10 @@ export class Http2Exchange implements Exchange, StreamOwner {
   #owed = 0
   /** The client reads what comes behind a body. */
   #mayTrail = false
-  readonly #asksTunnel: boolean
+  readonly #asksWebSocket: boolean
   /** What stands for its head in the account of memory; undefined once that was let go. */
   #headBytes: number | undefined
-  #tunnel: Http2Tunnel | undefined = undefined
+  #webSocket: Http2WebSocket | undefined = undefined
   #ended = false
 
   constructor(wire: Http2Wire, stream: Http2Stream, arrival: Http2Arrival) {
@@ -73,7 +73,7 @@ export class Http2Exchange implements Exchange, StreamOwner {
     this.client = wire.client
     this.origin = arrival.origin
     this.record = arrival.record
-    this.#asksTunnel = request.tunnel
+    this.#asksWebSocket = request.webSocket
     this.#headBytes = headBytes
     this.#input = endStream ? undefined : this.#inputOf(request)
     stream.hold(headBytes)
@@ -136,8 +136,8 @@ export class Http2Exchange implements Exchange, StreamOwner {
 
   begin(head: AnswerHead): void {
     if (this.#ended || this.answered) return
-    // A 2xx would open the tunnel that nobody is at the other end of.
-    if (this.#asksTunnel && head.status < 300) return this.fail('NOT_IMPLEMENTED', 'no WebSocket here')
+    // A 2xx would open the WebSocket that nobody is at the other end of.
+    if (this.#asksWebSocket && head.status < 300) return this.fail('NOT_IMPLEMENTED', 'no WebSocket here')
     if (head.status > 599) return this.fail('UPSTREAM_BAD', 'status')
     // RFC 9113 8.6: there is no switching here.
     if (head.status === 426) head.fields.dropAll(FIELD.upgrade)
@@ -148,7 +148,7 @@ export class Http2Exchange implements Exchange, StreamOwner {
   answerKept(answer: KeptAnswer): void {
     if (this.#ended || this.answered) return
     const { head, body } = answer
-    if (this.policy?.hsts === undefined && !this.#asksTunnel)
+    if (this.policy?.hsts === undefined && !this.#asksWebSocket)
       this.#begin(head, keptPairs(answer, this.#wire.host.date.text()))
     else this.begin(head)
     if (this.#owe(body.length) > 0) {
@@ -158,17 +158,17 @@ export class Http2Exchange implements Exchange, StreamOwner {
     this.end()
   }
 
-  upgrade(_protocol: string, fields: FieldList, reader: BodyReader): ClientTunnel | undefined {
+  upgrade(_protocol: string, fields: FieldList, reader: BodyReader): ClientWebSocket | undefined {
     if (this.#ended || this.answered) return undefined
     // Counted and logged as every other switch; the client is told 200.
     this.record.status = 101
-    this.#writing = 'tunnel'
-    this.stream.begin(tunnelPairs(fields, this.#wire.host.date.text()))
+    this.#writing = 'switched'
+    this.stream.begin(webSocketPairs(fields, this.#wire.host.date.text()))
     this.stream.flush()
-    this.#tunnel = new Http2Tunnel(this)
+    this.#webSocket = new Http2WebSocket(this)
     if (this.#input === undefined) reader.bodyEnd()
     else this.#input.flow(reader)
-    return this.#tunnel
+    return this.#webSocket
   }
 
   write(bytes: Uint8Array, start: number, end: number): boolean {
@@ -218,7 +218,7 @@ export class Http2Exchange implements Exchange, StreamOwner {
     this.record.detail = detail ?? this.record.detail
     const owner = this.#owner
     this.#owner = undefined
-    if (this.answered) this.#cut(this.#tunnel === undefined ? CODE.internal : CODE.cancel)
+    if (this.answered) this.#cut(this.#webSocket === undefined ? CODE.internal : CODE.cancel)
     else this.#answerError(traitsOf(code).status)
     // Whoever worked for it and did not report this itself, stops.
     owner?.clientGone()
@@ -254,7 +254,7 @@ export class Http2Exchange implements Exchange, StreamOwner {
     this.#lose(code, detail, CODE.cancel)
   }
 
-  tunnelWrite(bytes: Buffer): boolean {
+  webSocketWrite(bytes: Buffer): boolean {
     if (this.#ended) return true
     this.record.bytesOut += bytes.length
     const room = this.stream.put(bytes)
@@ -293,7 +293,7 @@ export class Http2Exchange implements Exchange, StreamOwner {
   streamClosed(code: number): void {
     const reset = code !== CODE.noError
     const early = !this.#ended
-    if (this.#tunnel?.outputEnded === true) this.end()
+    if (this.#webSocket?.outputEnded === true) this.end()
     else this.lost('CLIENT_GONE', undefined)
     this.#wire.gone(this, early && reset)
   }
@@ -302,8 +302,8 @@ export class Http2Exchange implements Exchange, StreamOwner {
     const { host } = this.#wire
     return new Http2Body(this.stream, this, host, {
       length: request.framing === 'length' ? request.contentLength : undefined,
-      limit: request.tunnel ? Number.POSITIVE_INFINITY : host.config.limits.bodyBytes,
-      tunnel: request.tunnel,
+      limit: request.webSocket ? Number.POSITIVE_INFINITY : host.config.limits.bodyBytes,
+      webSocket: request.webSocket,
     })
   }
 

@@ -1,6 +1,6 @@
 import type { ExchangeRecord } from '../../http/record.ts'
 import { errorAnswer } from '../connection/error-answer.ts'
-import { answerPairs } from './http2-answer.ts'
+import { answerPairs } from './answer-pairs.ts'
 import type { Http2Stream } from './http2-stream.ts'
 
 /** What an answer to a refused head depends on. */

@@ -9,7 +9,7 @@ import {
   MAX_FRAME_BYTES,
   writeFrameHead,
 } from '../../wire/http2-frames.ts'
-import type { HeaderPairs } from './http2-answer.ts'
+import type { HeaderPairs } from './answer-pairs.ts'
 import { HIGH_WATER, type Http2Stream, type StreamWriter } from './http2-stream.ts'
 import { atTurnEnd, type TurnTaker } from './turns.ts'
 

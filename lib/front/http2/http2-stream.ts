@@ -1,8 +1,8 @@
 import type { FieldList } from '../../http/field-list.ts'
 import { FIRST_WINDOW } from '../../wire/http2-frames.ts'
 import type { ConnectionMemory } from '../connection/client-memory.ts'
+import { type HeaderPairs, trailerPairs } from './answer-pairs.ts'
 import { ChunkQueue } from './chunk-queue.ts'
-import { type HeaderPairs, trailerPairs } from './http2-answer.ts'
 
 /** Who is at the server's end of a stream. */
 export interface StreamOwner {
@@ -113,7 +113,7 @@ export class Http2Stream {
     this.owner = owner
     this.inputOpen = inputOpen
     this.sendWindow = sendWindow
-    this.#queue = new ChunkQueue(host.memory.slots)
+    this.#queue = new ChunkQueue(host.memory.extents)
   }
 
   /** Bytes of DATA that wait to be sent. */

@@ -34,7 +34,7 @@ export interface HandshakeOwner {
 /** The handshake on one accepted connection (RFC 8446; RFC 5246), from the client's first byte to the agreement. */
 export class TlsHandshake implements ClientConnection, Deadline {
   dueMs = Number.POSITIVE_INFINITY
-  slot: number | undefined = undefined
+  tick: number | undefined = undefined
   readonly #options: HandshakeOptions
   readonly #owner: HandshakeOwner
   readonly #raw: Socket

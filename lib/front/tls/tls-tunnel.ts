@@ -4,7 +4,7 @@ import { type ErrorCode, endCauseOf } from '../../base/errors.ts'
 import type { Deadline } from '../../base/timers.ts'
 import type { ClientFacts } from '../../http/exchange.ts'
 import { ExchangeRecord } from '../../http/record.ts'
-import { Passage, type PassageClient, type PassageTarget } from '../../proxy/passage.ts'
+import { Tunnel, type TunnelClient, type TunnelTarget } from '../../proxy/tunnel.ts'
 import type { ClientConnection, ConnectionHost } from '../connection/connection-host.ts'
 import { Taking } from '../connection/taking.ts'
 
@@ -15,22 +15,22 @@ export interface TunnelStart {
   readonly startMs: number
   /** undefined if the client names nobody (SNI). */
   readonly serverName: string | undefined
-  readonly target: PassageTarget
+  readonly target: TunnelTarget
 }
 
 /** How long a client whose endpoint is gone may take to close, once it has taken all. */
 const LINGER_MS = 5000
 
 /** A client's TLS connection that is passed on undecrypted: it owns the socket, looks into nothing, puts nothing in, and counts. */
-export class TlsTunnel implements ClientConnection, ByteStreamOwner, Deadline, PassageClient {
+export class TlsTunnel implements ClientConnection, ByteStreamOwner, Deadline, TunnelClient {
   dueMs = Number.POSITIVE_INFINITY
-  slot: number | undefined = undefined
+  tick: number | undefined = undefined
   readonly client: ClientFacts
   readonly record: ExchangeRecord
   readonly #start: TunnelStart
   readonly #host: ConnectionHost
   readonly #stream: ByteStream
-  readonly #passage: Passage
+  readonly #tunnel: Tunnel
   /** leaving: the endpoint is done, the client has not yet taken all or closed its side. finished: the end was told. */
   #state: 'open' | 'leaving' | 'finished' = 'open'
   /** undefined until memory is short. */
@@ -46,7 +46,7 @@ export class TlsTunnel implements ClientConnection, ByteStreamOwner, Deadline, P
     this.record.upstream = target.upstream.config.name
     this.#start = start
     this.#host = host
-    this.#passage = new Passage(this, target.upstream, host.env)
+    this.#tunnel = new Tunnel(this, target.upstream, host.env)
     this.#stream = ByteStream.accept(socket, this, host.env.timers, host.config.timeouts.writeMs)
     host.exchangeBegan()
   }
@@ -54,7 +54,7 @@ export class TlsTunnel implements ClientConnection, ByteStreamOwner, Deadline, P
   /** Once: `first` is what the client has sent so far, its hello in front. */
   begin(first: Buffer): void {
     this.streamBytes(first, first.length)
-    this.#passage.start()
+    this.#tunnel.start()
   }
 
   // ClientConnection.
@@ -71,7 +71,7 @@ export class TlsTunnel implements ClientConnection, ByteStreamOwner, Deadline, P
     if (this.#reads.hasStalled()) this.#cut('CLIENT_TIMEOUT', 'memory is short, and it takes nothing')
   }
 
-  // PassageClient: what comes from the endpoint.
+  // TunnelClient: what comes from the endpoint.
 
   write(bytes: Uint8Array, start: number, end: number): boolean {
     this.record.bytesOut += end - start
@@ -117,16 +117,16 @@ export class TlsTunnel implements ClientConnection, ByteStreamOwner, Deadline, P
 
   streamBytes(bytes: Buffer, end: number): void {
     this.record.bytesIn += end
-    this.#passage.take(bytes, 0, end)
+    this.#tunnel.take(bytes, 0, end)
   }
 
   streamEnded(): void {
     this.#inputEnded = true
-    this.#passage.inputEnded()
+    this.#tunnel.inputEnded()
   }
 
   streamDrained(): void {
-    this.#passage.clientDrained()
+    this.#tunnel.clientDrained()
   }
 
   streamStalled(): void {
@@ -138,7 +138,7 @@ export class TlsTunnel implements ClientConnection, ByteStreamOwner, Deadline, P
     if (this.#state === 'leaving') return this.#over()
     // Both sides have ended well: what the client has sent may still be on its way to the endpoint.
     if (error === undefined && this.#inputEnded && this.#outputEnded) return
-    this.#passage.clientGone()
+    this.#tunnel.clientGone()
     // Once the endpoint has ended, how the client takes its leave is its own affair.
     if (this.#outputEnded) this.#over()
     else this.fail('CLIENT_GONE', error?.message ?? 'closed the connection')
@@ -153,7 +153,7 @@ export class TlsTunnel implements ClientConnection, ByteStreamOwner, Deadline, P
 
   #cut(code: ErrorCode, detail: string | undefined): void {
     this.#finish(code, detail)
-    this.#passage.clientGone()
+    this.#tunnel.clientGone()
     if (this.#stream.closed) this.#host.closed(this)
     else this.#stream.destroy()
   }

@@ -90,7 +90,7 @@ export class Overview {
   #queue(upstream: string): QueueStatus {
     const { shared, clock, rollout } = this.#parts
     const place = rollout.placement?.upstreams.find(({ name }) => name === upstream)
-    return queueStatus(shared, place?.slot, clock.now())
+    return queueStatus(shared, place?.index, clock.now())
   }
 
   #spool(): SpoolFacts {

@@ -7,8 +7,8 @@ export interface QueueStatus {
   readonly oldest_ms: number
 }
 
-/** `slot`: of the upstream's words; undefined while it has none. */
-export function queueStatus(shared: SharedState, slot: number | undefined, nowMs: number): QueueStatus {
-  if (slot === undefined) return { waiting: 0, oldest_ms: 0 }
-  return { waiting: shared.queued(slot), oldest_ms: shared.longestWaitMs(slot, nowMs) }
+/** `index`: of the upstream's words; undefined while it has none. */
+export function queueStatus(shared: SharedState, index: number | undefined, nowMs: number): QueueStatus {
+  if (index === undefined) return { waiting: 0, oldest_ms: 0 }
+  return { waiting: shared.queued(index), oldest_ms: shared.longestWaitMs(index, nowMs) }
 }

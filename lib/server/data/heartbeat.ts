@@ -13,7 +13,7 @@ const REPORT_MS = 5000
  */
 export class Heartbeat implements Deadline {
   dueMs = Number.POSITIVE_INFINITY
-  slot: number | undefined = undefined
+  tick: number | undefined = undefined
   readonly #env: ThreadEnv
   readonly #report: (longestDelayMs: number) => void
   readonly #ticked: (delayMs: number) => void

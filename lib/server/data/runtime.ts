@@ -14,8 +14,8 @@ import type { Exchange, ExchangeFacts } from '../../http/exchange.ts'
 import { DISAGREED } from '../../http/path-readings.ts'
 import { MIRROR_RESULTS, type MirrorResult } from '../../proxy/mirror-measures.ts'
 import { MirrorTraffic } from '../../proxy/mirror-site.ts'
-import type { PassageTarget } from '../../proxy/passage.ts'
 import { Spool } from '../../proxy/spool.ts'
+import type { TunnelTarget } from '../../proxy/tunnel.ts'
 import { ChallengeAnswers } from '../../route/challenge-answers.ts'
 import { SecuredHosts } from '../../route/secured-hosts.ts'
 import { TunnelTable } from '../../route/tunnel-table.ts'
@@ -64,7 +64,7 @@ export class Runtime implements ListenerHooks, Closable {
   #spool: Spool | undefined
   #store: FileStore | undefined
   #routes: RouteTable | undefined
-  #tunnels = new TunnelTable<PassageTarget>([])
+  #tunnels = new TunnelTable<TunnelTarget>([])
   #recorder: AccessRecorder | undefined
 
   constructor(env: ThreadEnv, observer: UpstreamObserver & StaticNews, writeLine: (line: string) => void) {
@@ -164,7 +164,7 @@ export class Runtime implements ListenerHooks, Closable {
     this.#recorder?.finished(exchange)
   }
 
-  tunnelFor(listener: string, serverName: string | undefined): PassageTarget | undefined {
+  tunnelFor(listener: string, serverName: string | undefined): TunnelTarget | undefined {
     return this.#tunnels.find(listener, serverName)
   }
 
@@ -323,5 +323,5 @@ function buildTunnels({ tunnels }: Snapshot, upstreams: ReadonlyMap<string, Upst
     if (leadsTo === undefined) throw new Error(`tunnel "${name}" leads to no upstream`)
     return { hosts, listeners, target: { tunnel: name, upstream: leadsTo } }
   })
-  return new TunnelTable<PassageTarget>(rules)
+  return new TunnelTable<TunnelTarget>(rules)
 }

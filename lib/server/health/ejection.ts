@@ -51,7 +51,7 @@ export class Ejection {
     this.#end()
   }
 
-  /** Forgotten without a word: its slot is another endpoint's now. */
+  /** Forgotten without a word: its index is another endpoint's now. */
   drop(): void {
     this.#alarm.clear()
     this.#running = false

@@ -45,8 +45,8 @@ export interface CheckStatus {
 /** Flat facts of one endpoint. Its ways of being down are machines of their own: a worker may run and fail its checks. */
 export interface EndpointEntry {
   readonly upstream: string
-  readonly upstreamSlot: number
-  readonly slot: number
+  readonly upstreamIndex: number
+  readonly index: number
   config: EndpointConfig
   /** The upstream's configuration. */
   pool: UpstreamConfig
@@ -74,15 +74,15 @@ const NOT_CHECKED = 'not checked yet'
 export function newEntry(
   pool: UpstreamConfig,
   config: EndpointConfig,
-  upstreamSlot: number,
-  slot: number,
+  upstreamIndex: number,
+  index: number,
   wallMs: number,
 ): EndpointEntry {
   const managed = pool.run !== undefined && config.name.startsWith('worker-')
   return {
     upstream: pool.name,
-    upstreamSlot,
-    slot,
+    upstreamIndex,
+    index,
     config,
     pool,
     failsChecks: pool.health === undefined ? undefined : NOT_CHECKED,
@@ -114,10 +114,10 @@ export function endpointStatus(
   { starting, nowMs }: { readonly starting: boolean; readonly nowMs: number },
 ): EndpointStatus {
   const { name, address, protocol, weight } = entry.config
-  const { slot, pool } = entry
-  const ramp = shared.ramp(slot)
-  const slots = slotsOf(pool.maxInflight, shared.limit(slot))
-  const state = stateWord(shared.state(slot))
+  const { index, pool } = entry
+  const ramp = shared.ramp(index)
+  const slots = slotsOf(pool.maxInflight, shared.limit(index))
+  const state = stateWord(shared.state(index))
   return {
     name,
     address: addressText(address),
@@ -127,7 +127,7 @@ export function endpointStatus(
     reason: reasonOf(entry, state),
     weight,
     ramp: ramp < 100 ? ramp : undefined,
-    inflight: shared.inflight(slot),
+    inflight: shared.inflight(index),
     slots: slots > 0 ? slots : undefined,
     starting: starting && state === 'down',
     note: entry.stallsUntilMs > nowMs ? stallNote(entry.config) : undefined,
@@ -165,7 +165,7 @@ export function keyOf(upstream: string, endpoint: string): string {
   return `${upstream}\n${endpoint}`
 }
 
-/** Whose the ejections of a slot are. */
+/** Whose the ejections of an index are. */
 export function ownerOf({ upstream, config }: EndpointEntry): string {
   return JSON.stringify([upstream, config.name, config.address])
 }

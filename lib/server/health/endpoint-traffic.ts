@@ -31,8 +31,8 @@ export function endpointTraffic(
   let timeouts = 0
   for (const kind of TIMEOUTS) timeouts += total(AT.errors + ATTEMPT_ERRORS.indexOf(kind))
   return {
-    running: shared.inflight(place.slot),
-    slots: slotsOf(pool.config.maxInflight, shared.limit(place.slot)),
+    running: shared.inflight(place.index),
+    slots: slotsOf(pool.config.maxInflight, shared.limit(place.index)),
     signs,
     timeouts,
     longestMs: longestMs(total),

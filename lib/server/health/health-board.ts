@@ -38,7 +38,7 @@ export interface HealthBoardOptions {
   /** An endpoint is worth an active check now. */
   hasten(upstream: string, endpoint: string): void
   /** An endpoint gets no traffic any more, be it for a moment. */
-  wentOut(slot: number): void
+  wentOut(index: number): void
 }
 
 /** How long it takes to find out whether an endpoint still stalls. */
@@ -61,7 +61,7 @@ export class HealthBoard {
   constructor(options: HealthBoardOptions) {
     this.#options = options
     this.#slowStart = new SlowStart(options)
-    this.#ejections = new Ejections({ ...options, over: slot => this.#readmit(slot) })
+    this.#ejections = new Ejections({ ...options, over: index => this.#readmit(index) })
     this.#startup = new StartupGrace(options.timers)
   }
 
@@ -75,16 +75,16 @@ export class HealthBoard {
     for (const [i, upstream] of snapshot.upstreams.entries()) {
       const places = placement.upstreams[i]
       for (const [j, config] of upstream.endpoints.entries()) {
-        const slot = places?.endpoints[j]?.slot
-        if (places === undefined || slot === undefined) continue
+        const index = places?.endpoints[j]?.index
+        if (places === undefined || index === undefined) continue
         const key = keyOf(upstream.name, config.name)
-        entries.set(key, this.#entryFor(key, upstream, config, places.slot, slot))
+        entries.set(key, this.#entryFor(key, upstream, config, places.index, index))
       }
     }
     for (const [key, entry] of this.#entries) {
       if (entries.get(key) === entry) continue
       entry.revival?.stop()
-      this.#slowStart.end(entry.slot)
+      this.#slowStart.end(entry.index)
       if (!entries.has(key)) this.#startup.end(key)
     }
     this.#entries = entries
@@ -132,7 +132,7 @@ export class HealthBoard {
   /** Takes an endpoint out for a time; false if it is out already. */
   eject(upstream: string, endpoint: string, reason: string): boolean {
     const entry = this.#entries.get(keyOf(upstream, endpoint))
-    if (entry === undefined || !this.#options.shared.setState(entry.slot, STATE.ejected, true)) return false
+    if (entry === undefined || !this.#options.shared.setState(entry.index, STATE.ejected, true)) return false
     this.#eject(entry, reason)
     return true
   }
@@ -178,15 +178,15 @@ export class HealthBoard {
   adoptMarks(): void {
     for (const entry of this.#entries.values()) {
       const ejected = this.#has(entry, STATE.ejected)
-      if (ejected && !this.#ejections.isRunning(entry.slot)) this.#eject(entry, 'failures in traffic')
+      if (ejected && !this.#ejections.isRunning(entry.index)) this.#eject(entry, 'failures in traffic')
       if (this.#has(entry, STATE.unreachable)) this.#revive(entry, entry.unreachable ?? 'connects fail')
     }
   }
 
   /** Wakes everything that waits for a slot of any upstream. */
   wakeAll(): void {
-    for (const slot of new Set([...this.#entries.values()].map(entry => entry.upstreamSlot))) {
-      this.#options.shared.changed(slot)
+    for (const index of new Set([...this.#entries.values()].map(entry => entry.upstreamIndex))) {
+      this.#options.shared.changed(index)
     }
   }
 
@@ -194,7 +194,7 @@ export class HealthBoard {
   isHeld(upstream: string): boolean {
     const { shared } = this.#options
     const pool = this.#pools.get(upstream) ?? []
-    return pool.every(entry => (shared.state(entry.slot) & ~STATE.ejected) !== 0)
+    return pool.every(entry => (shared.state(entry.index) & ~STATE.ejected) !== 0)
   }
 
   /** True if no check holds the endpoint back. */
@@ -220,38 +220,38 @@ export class HealthBoard {
     )
   }
 
-  /** Slots in use by the present configuration. */
-  slots(): Set<number> {
-    return new Set([...this.#entries.values()].map(entry => entry.slot))
+  /** Indexes in use by the present configuration. */
+  indexes(): Set<number> {
+    return new Set([...this.#entries.values()].map(entry => entry.index))
   }
 
   #entryFor(
     key: string,
     upstream: UpstreamConfig,
     config: EndpointConfig,
-    upstreamSlot: number,
-    slot: number,
+    upstreamIndex: number,
+    index: number,
   ): EndpointEntry {
     const known = this.#entries.get(key)
-    if (known !== undefined && known.slot === slot) {
+    if (known !== undefined && known.index === index) {
       reconfigure(known, upstream, config)
       return known
     }
-    const entry = newEntry(upstream, config, upstreamSlot, slot, this.#options.clock.wall())
+    const entry = newEntry(upstream, config, upstreamIndex, index, this.#options.clock.wall())
     this.#resetSlot(entry)
     if (entry.withoutProcess !== undefined)
       this.#startup.begin(key, () => this.#settle(entry, downReason(entry)))
     return entry
   }
 
-  /** The slot may remember a time when the endpoint was in the configuration before, or even another endpoint. */
+  /** The index may remember a time when the endpoint was in the configuration before, or even another endpoint. */
   #resetSlot(entry: EndpointEntry): void {
     const { shared } = this.#options
-    const { slot } = entry
-    shared.setState(slot, STATE.down | STATE.unreachable | STATE.draining, false)
-    shared.setState(slot, STATE.down, downReason(entry) !== undefined)
-    this.#slowStart.end(slot)
-    if (this.#ejections.claim(slot, ownerOf(entry))) shared.setState(slot, STATE.ejected, false)
+    const { index } = entry
+    shared.setState(index, STATE.down | STATE.unreachable | STATE.draining, false)
+    shared.setState(index, STATE.down, downReason(entry) !== undefined)
+    this.#slowStart.end(index)
+    if (this.#ejections.claim(index, ownerOf(entry))) shared.setState(index, STATE.ejected, false)
   }
 
   /** `news` is why it is down, if somebody has found that out just now. */
@@ -260,7 +260,7 @@ export class HealthBoard {
       if (this.#unmark(entry, STATE.down)) this.#cameUp(entry)
       return
     }
-    if (this.#options.shared.setState(entry.slot, STATE.down, true)) this.#wentOut(entry)
+    if (this.#options.shared.setState(entry.index, STATE.down, true)) this.#wentOut(entry)
     if (news === undefined || entry.announcedDown) return
     const { log, tally } = this.#options
     const fields = { ...nameOf(entry), lasted_ms: this.#flip(entry), reason: news }
@@ -276,7 +276,7 @@ export class HealthBoard {
     this.#startup.end(keyOf(entry.upstream, entry.config.name))
     if (counted) tally.changed(entry.upstream, entry.config.name, 'up')
     // One that was down and passes its probes again is another process: what its predecessor did in traffic is forgiven.
-    this.#ejections.forgive(entry.slot)
+    this.#ejections.forgive(entry.index)
     log.info({ ...nameOf(entry), lasted_ms: this.#flip(entry) }, 'endpoint up')
   }
 
@@ -320,7 +320,7 @@ export class HealthBoard {
 
   #eject(entry: EndpointEntry, reason: string): void {
     const { log, tally } = this.#options
-    const forMs = this.#ejections.begin(entry.slot, ownerOf(entry), entry.pool.passive.ejectMs)
+    const forMs = this.#ejections.begin(entry.index, ownerOf(entry), entry.pool.passive.ejectMs)
     this.#flip(entry)
     entry.ejectedBecause = reason
     this.#wentOut(entry)
@@ -329,13 +329,13 @@ export class HealthBoard {
     this.#options.hasten(entry.upstream, entry.config.name)
   }
 
-  #readmit(slot: number): void {
+  #readmit(index: number): void {
     const { shared } = this.#options
-    shared.clearFailures(slot)
-    shared.clearBadAnswers(slot)
-    const entry = [...this.#entries.values()].find(it => it.slot === slot)
+    shared.clearFailures(index)
+    shared.clearBadAnswers(index)
+    const entry = [...this.#entries.values()].find(it => it.index === index)
     if (entry === undefined) {
-      shared.setState(slot, STATE.ejected, false)
+      shared.setState(index, STATE.ejected, false)
       return
     }
     this.#unmark(entry, STATE.ejected)
@@ -344,7 +344,7 @@ export class HealthBoard {
   }
 
   #drain(entry: EndpointEntry): void {
-    if (!this.#options.shared.setState(entry.slot, STATE.draining, true)) return
+    if (!this.#options.shared.setState(entry.index, STATE.draining, true)) return
     this.#wentOut(entry)
     this.#tell(entry, 'draining', 'endpoint draining')
   }
@@ -352,19 +352,20 @@ export class HealthBoard {
   /** Takes bits away; what becomes ready by that starts slowly, and not before its ramp is known. */
   #unmark(entry: EndpointEntry, bits: number): boolean {
     const { shared } = this.#options
-    const before = shared.state(entry.slot)
+    const before = shared.state(entry.index)
     if ((before & bits) === 0) return false
-    if ((before & ~bits) === 0) this.#slowStart.begin(entry.slot, entry.upstreamSlot, entry.pool.slowStartMs)
-    shared.setState(entry.slot, bits, false)
-    shared.changed(entry.upstreamSlot)
+    if ((before & ~bits) === 0)
+      this.#slowStart.begin(entry.index, entry.upstreamIndex, entry.pool.slowStartMs)
+    shared.setState(entry.index, bits, false)
+    shared.changed(entry.upstreamIndex)
     return true
   }
 
   /** It has been marked. If it was the last of its upstream, requests wait now for whichever comes back first. */
   #wentOut(entry: EndpointEntry): void {
-    this.#slowStart.end(entry.slot)
-    this.#options.wentOut(entry.slot)
-    this.#options.shared.changed(entry.upstreamSlot)
+    this.#slowStart.end(entry.index)
+    this.#options.wentOut(entry.index)
+    this.#options.shared.changed(entry.upstreamIndex)
     if (!this.isHeld(entry.upstream)) return
     for (const each of this.#pools.get(entry.upstream) ?? []) {
       each.revival?.hasten()
@@ -387,8 +388,8 @@ export class HealthBoard {
     return lastedMs
   }
 
-  #has({ slot }: EndpointEntry, bits: number): boolean {
-    return (this.#options.shared.state(slot) & bits) !== 0
+  #has({ index }: EndpointEntry, bits: number): boolean {
+    return (this.#options.shared.state(index) & bits) !== 0
   }
 
   #named(upstream: string, endpoint: string | undefined): readonly EndpointEntry[] {

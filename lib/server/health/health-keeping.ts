@@ -41,7 +41,7 @@ export class HealthKeeping {
         options.doubt(upstream)
         this.prober.hasten(upstream, endpoint)
       },
-      wentOut: slot => this.#outliers.forget(slot),
+      wentOut: index => this.#outliers.forget(index),
     })
     this.board = board
     this.prober = new Prober({

@@ -28,7 +28,7 @@ export interface OutlierWatchOptions {
 export class OutlierWatch {
   readonly #options: OutlierWatchOptions
   readonly #looks: Periodic
-  /** By slot. */
+  /** By index of the endpoint. */
   #windows = new Map<number, SampleWindow>()
 
   constructor(options: OutlierWatchOptions) {
@@ -42,8 +42,8 @@ export class OutlierWatch {
   }
 
   /** The endpoint has gone out. What it did before is over: it may come back as another process. */
-  forget(slot: number): void {
-    this.#windows.get(slot)?.clear()
+  forget(index: number): void {
+    this.#windows.get(index)?.clear()
   }
 
   #look(): void {
@@ -58,9 +58,9 @@ export class OutlierWatch {
     const suspects: Suspect[] = []
     let ejected = 0
     for (const [i, place] of places.entries()) {
-      const window = this.#windows.get(place.slot) ?? new SampleWindow(WINDOW_SECONDS)
-      windows.set(place.slot, window)
-      const bits = this.#options.shared.state(place.slot)
+      const window = this.#windows.get(place.index) ?? new SampleWindow(WINDOW_SECONDS)
+      windows.set(place.index, window)
+      const bits = this.#options.shared.state(place.index)
       if ((bits & STATE.ejected) !== 0) ejected += 1
       if (bits !== 0) window.clear()
       else window.push(this.#totals(place.row))

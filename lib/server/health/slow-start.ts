@@ -16,7 +16,7 @@ export interface SlowStartOptions {
 
 interface Ramp {
   readonly alarm: Alarm
-  readonly upstreamSlot: number
+  readonly upstreamIndex: number
   readonly beganMs: number
   readonly overMs: number
 }
@@ -31,34 +31,34 @@ export class SlowStart {
   }
 
   /** Begins anew, over `overMs` (0: not at all). To be called before the endpoint is marked ready. */
-  begin(slot: number, upstreamSlot: number, overMs: number): void {
-    this.end(slot)
+  begin(index: number, upstreamIndex: number, overMs: number): void {
+    this.end(index)
     if (overMs <= 0) return
     const { clock, timers } = this.#options
-    const alarm = new Alarm(timers, () => this.#step(slot))
-    this.#ramps.set(slot, { alarm, upstreamSlot, beganMs: clock.now(), overMs })
-    this.#step(slot)
+    const alarm = new Alarm(timers, () => this.#step(index))
+    this.#ramps.set(index, { alarm, upstreamIndex, beganMs: clock.now(), overMs })
+    this.#step(index)
   }
 
   /** The full share at once: it is over, or the endpoint is out again. */
-  end(slot: number): void {
-    this.#ramps.get(slot)?.alarm.clear()
-    this.#ramps.delete(slot)
-    this.#options.shared.setRamp(slot, 100)
+  end(index: number): void {
+    this.#ramps.get(index)?.alarm.clear()
+    this.#ramps.delete(index)
+    this.#options.shared.setRamp(index, 100)
   }
 
-  #step(slot: number): void {
-    const ramp = this.#ramps.get(slot)
+  #step(index: number): void {
+    const ramp = this.#ramps.get(index)
     if (ramp === undefined) return
     const { shared, clock } = this.#options
     const percent = rampPercent(clock.now() - ramp.beganMs, ramp.overMs)
     if (percent < 100) {
-      shared.setRamp(slot, percent)
+      shared.setRamp(index, percent)
       ramp.alarm.set(Math.max(MIN_STEP_MS, ramp.overMs / STEPS))
     } else {
-      this.end(slot)
+      this.end(index)
     }
-    shared.changed(ramp.upstreamSlot)
+    shared.changed(ramp.upstreamIndex)
   }
 }
 

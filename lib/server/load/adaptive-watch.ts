@@ -30,7 +30,7 @@ interface Course {
 export class AdaptiveWatch {
   readonly #parts: AdaptiveWatchParts
   readonly #looks: Periodic
-  /** By slot. */
+  /** By index of the endpoint. */
   #courses: ReadonlyMap<number, Course> = new Map()
 
   constructor(parts: AdaptiveWatchParts) {
@@ -52,31 +52,31 @@ export class AdaptiveWatch {
     for (const pool of this.#parts.pools()) {
       if (pool.config.adaptive.mode !== 'off') this.#lookAt(pool, courses)
     }
-    for (const slot of this.#courses.keys()) if (!courses.has(slot)) this.#forget(slot)
+    for (const index of this.#courses.keys()) if (!courses.has(index)) this.#forget(index)
     this.#courses = courses
   }
 
   #lookAt({ config, place }: RunningPool, courses: Map<number, Course>): void {
     const { cells, shared } = this.#parts
     let moved = false
-    for (const { slot, row } of place.endpoints) {
-      const before = this.#courses.get(slot)
-      const course = this.#follow(before, row, slot, boundsOf(config))
-      courses.set(slot, course)
+    for (const { index, row } of place.endpoints) {
+      const before = this.#courses.get(index)
+      const course = this.#follow(before, row, index, boundsOf(config))
+      courses.set(index, course)
       const limit = Math.round(course.learned?.limit ?? 0)
-      if (limit !== shared.learned(slot)) shared.setLearned(slot, limit)
+      if (limit !== shared.learned(index)) shared.setLearned(index, limit)
       // A tunnel holds a slot for hours and is no load: it comes on top.
       const tunnels = cells.total(row + AT.tunnels)
       const enforced = config.adaptive.mode === 'enforce' && limit > 0 ? limit + tunnels : 0
-      if (enforced === shared.limit(slot)) continue
-      shared.setLimit(slot, enforced)
+      if (enforced === shared.limit(index)) continue
+      shared.setLimit(index, enforced)
       moved = true
     }
     // Who waits for a slot looks again.
-    if (moved) shared.wakeAll(place.slot)
+    if (moved) shared.wakeAll(place.index)
   }
 
-  #follow(before: Course | undefined, row: number, slot: number, bounds: Bounds): Course {
+  #follow(before: Course | undefined, row: number, index: number, bounds: Bounds): Course {
     const { cells, shared } = this.#parts
     const firstBytes = cells.total(row + AT.firstBytes)
     const answers = firstBytes - (before?.firstBytes ?? 0)
@@ -87,13 +87,13 @@ export class AdaptiveWatch {
     if (before === undefined || answers < 0) return now
     const meanMs = ((firstByteSum - before.firstByteSum) * 1000) / answers
     if (meanMs <= 0) return now
-    const inflight = shared.inflight(slot) - cells.total(row + AT.tunnels)
+    const inflight = shared.inflight(index) - cells.total(row + AT.tunnels)
     return { ...now, learned: learn(before.learned, { meanMs, inflight }, bounds) }
   }
 
-  #forget(slot: number): void {
-    this.#parts.shared.setLearned(slot, 0)
-    this.#parts.shared.setLimit(slot, 0)
+  #forget(index: number): void {
+    this.#parts.shared.setLearned(index, 0)
+    this.#parts.shared.setLimit(index, 0)
   }
 }
 

@@ -78,11 +78,11 @@ export class Reloader {
 
   async #take({ snapshot, warnings }: LoadedWell): Promise<ReloadResult> {
     const { logs, board, rollout, clock } = this.#options
-    const slotsBefore = board.slots()
+    const indexesBefore = board.indexes()
     const failures = await this.#rollOut(snapshot)
     this.#options.setAdminToken(snapshot.admin.token)
     this.takenWallMs = clock.wall()
-    rollout.stopLeaving(slotsBefore, snapshot.server.drainMs).catch(error => {
+    rollout.stopLeaving(indexesBefore, snapshot.server.drainMs).catch(error => {
       logs.logger.error({ err: error }, 'old workers not stopped')
     })
     const problems = failures.map(failureText)

@@ -155,13 +155,13 @@ export class Rollout {
   }
 
   /** Stops workers of the configuration before, once their requests are done; `limitMs` is the longest wait. */
-  async stopLeaving(slotsBefore: ReadonlySet<number>, limitMs: number): Promise<void> {
+  async stopLeaving(indexesBefore: ReadonlySet<number>, limitMs: number): Promise<void> {
     const { board, shared, timers, managed } = this.#parts
-    const present = board.slots()
-    const left = [...slotsBefore].filter(slot => !present.has(slot))
+    const present = board.indexes()
+    const left = [...indexesBefore].filter(index => !present.has(index))
     for (
       let waitedMs = 0;
-      waitedMs < limitMs && left.some(slot => shared.inflight(slot) > 0);
+      waitedMs < limitMs && left.some(index => shared.inflight(index) > 0);
       waitedMs += IDLE_LOOK_MS
     ) {
       await pause(timers, IDLE_LOOK_MS)

@@ -3,7 +3,7 @@ import type { Deadline, Timers } from '../../base/timers.ts'
 /** A deadline that calls a function: for the control thread, where a closure costs nothing that counts. */
 export class Alarm implements Deadline {
   dueMs = Number.POSITIVE_INFINITY
-  slot: number | undefined = undefined
+  tick: number | undefined = undefined
   readonly #timers: Timers
   readonly #ring: () => void
 
@@ -20,7 +20,7 @@ export class Alarm implements Deadline {
 
   /** True between `set` and the ring. */
   get pending(): boolean {
-    return this.slot !== undefined
+    return this.tick !== undefined
   }
 
   clear(): void {

@@ -27,17 +27,17 @@ export class PlaceMemory {
   }
 
   /** Nothing runs there, no connection is open, and its ejection is over. */
-  slotRests(slot: number): boolean {
-    const isOpen = this.#shared.connections.open(slot) > 0
-    return !this.slotRuns(slot) && !isOpen && (this.#shared.state(slot) & STATE.ejected) === 0
+  endpointRests(index: number): boolean {
+    const isOpen = this.#shared.connections.open(index) > 0
+    return !this.endpointRuns(index) && !isOpen && (this.#shared.state(index) & STATE.ejected) === 0
   }
 
-  slotRuns(slot: number): boolean {
-    return this.#shared.inflight(slot) > 0
+  endpointRuns(index: number): boolean {
+    return this.#shared.inflight(index) > 0
   }
 
-  forgetSlot(slot: number): void {
-    this.#shared.forget(slot)
+  forgetEndpoint(index: number): void {
+    this.#shared.forget(index)
   }
 
   /** Nobody waits for a slot of this upstream. */

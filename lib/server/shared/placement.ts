@@ -31,8 +31,8 @@ export class PlacementFull extends Error {
   override readonly name = 'PlacementFull'
 }
 
-/** A slot whose endpoint has gone may be another's after this. */
-const SLOT_REST_MS = 60_000
+/** An index whose endpoint has gone may be another's after this. */
+const INDEX_REST_MS = 60_000
 /** The counters of what was removed are shown for a quarter of an hour (metrics/scrape.ts); then they may be another's. */
 const ROW_REST_MS = 16 * 60_000
 /** Listeners that are placed for at least, whatever the configuration at the start has. */
@@ -57,7 +57,7 @@ export function rowsFor(snapshot: Snapshot): number {
 }
 
 /**
- * Gives names their rows and slots. A name keeps its rows, so a reload resets no counter. A slot belongs to a name and an address:
+ * Gives names their rows and indexes. A name keeps its rows, so a reload resets no counter. An index belongs to a name and an address:
  * health does not pass from one address to another. What a name had goes to another once it has been away for long, or behind many others, nothing
  * goes on there and no data thread knows it any more: so reloads may bring new names for ever, and PlacementFull means too many at a time.
  */
@@ -68,9 +68,9 @@ export class Placer {
   readonly #exchanges: Places
   readonly #upstreams: Places
   readonly #pools: Places
-  readonly #slots: Places
+  readonly #indexes: Places
   readonly #endpoints: Places
-  /** Slots of all endpoints that an upstream ever had: who ran there before may still do. */
+  /** Indexes of all endpoints that an upstream ever had: who ran there before may still do. */
   readonly #members = new Map<string, Set<number>>()
 
   constructor(rowCapacity: number, memory: PlaceMemory) {
@@ -92,17 +92,17 @@ export class Placer {
     })
     this.#pools = new Places('upstreams', {
       thrifty,
-      fresh: counted(MAX_UPSTREAMS, slot => slot),
-      restMs: SLOT_REST_MS,
+      fresh: counted(MAX_UPSTREAMS, index => index),
+      restMs: INDEX_REST_MS,
       mostGone: mostKept,
-      mayPass: (slot, name) => memory.poolRests(slot) && this.#membersRest(name),
-      passed: slot => memory.forgetPool(slot),
+      mayPass: (index, name) => memory.poolRests(index) && this.#membersRest(name),
+      passed: index => memory.forgetPool(index),
     })
-    this.#slots = new Places('endpoints', {
-      fresh: counted(MAX_ENDPOINTS, slot => slot),
-      restMs: SLOT_REST_MS,
-      mayPass: slot => memory.slotRests(slot),
-      passed: slot => memory.forgetSlot(slot),
+    this.#indexes = new Places('endpoints', {
+      fresh: counted(MAX_ENDPOINTS, index => index),
+      restMs: INDEX_REST_MS,
+      mayPass: index => memory.endpointRests(index),
+      passed: index => memory.forgetEndpoint(index),
     })
   }
 
@@ -120,7 +120,7 @@ export class Placer {
   }
 
   get #all(): readonly Places[] {
-    return [this.#listeners, this.#exchanges, this.#upstreams, this.#pools, this.#slots, this.#endpoints]
+    return [this.#listeners, this.#exchanges, this.#upstreams, this.#pools, this.#indexes, this.#endpoints]
   }
 
   #place(snapshot: Snapshot, moment: Moment): Placement {
@@ -142,12 +142,12 @@ export class Placer {
   #placeUpstream({ name, endpoints }: UpstreamConfig, moment: Moment): PlacedUpstream & UpstreamPlacement {
     return {
       name,
-      slot: this.#pools.placeOf(name, moment),
+      index: this.#pools.placeOf(name, moment),
       row: this.#upstreams.placeOf(name, moment),
       endpoints: endpoints.map(endpoint => ({
         name: endpoint.name,
         weight: endpoint.weight,
-        slot: this.#slots.placeOf(slotName(name, endpoint), moment),
+        index: this.#indexes.placeOf(endpointKey(name, endpoint), moment),
         row: this.#endpoints.placeOf(`${name}|${endpoint.name}`, moment),
       })),
     }
@@ -182,16 +182,16 @@ export class Placer {
     for (const name of this.#members.keys())
       if (!this.#upstreams.has(name) && !this.#pools.has(name)) this.#members.delete(name)
     for (const { name, endpoints } of upstreams) {
-      const slots = this.#members.get(name) ?? new Set()
-      for (const { slot } of endpoints) slots.add(slot)
-      this.#members.set(name, slots)
+      const indexes = this.#members.get(name) ?? new Set()
+      for (const { index } of endpoints) indexes.add(index)
+      this.#members.set(name, indexes)
     }
   }
 
   /** No request runs at any endpoint that the upstream had. */
   #membersRest(name: string): boolean {
-    const slots = this.#members.get(name) ?? []
-    return [...slots].every(slot => !this.#memory.slotRuns(slot))
+    const indexes = this.#members.get(name) ?? []
+    return [...indexes].every(index => !this.#memory.endpointRuns(index))
   }
 }
 
@@ -234,7 +234,7 @@ function routesOf({ routes, tunnels }: Snapshot, listener: ListenerConfig): stri
 }
 
 /** Health does not pass from one address to another. */
-function slotName(upstream: string, { name, address }: UpstreamConfig['endpoints'][number]): string {
+function endpointKey(upstream: string, { name, address }: UpstreamConfig['endpoints'][number]): string {
   return `${upstream}|${name}|${addressText(address)}`
 }
 

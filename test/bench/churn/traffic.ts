@@ -1,8 +1,8 @@
 import type { Running } from '../../support/causeway.ts'
-import { knock } from '../../support/plain-tunnels.ts'
 import { get, post, RawClient } from '../../support/raw-client.ts'
 import { RawHttp2Client } from '../../support/raw-http2-client.ts'
-import { openTunnel } from '../../support/tunnel-app.ts'
+import { knock } from '../../support/tls-tunnels.ts'
+import { openWebSocket } from '../../support/websocket-app.ts'
 import type { Act } from './acts.ts'
 
 /** What honest clients do: each kind of connection is opened, used and closed, again and again. */
@@ -20,7 +20,7 @@ export function honestTraffic(causeway: Running, authority: string): readonly Ac
       turn: async () =>
         withClient(await RawClient.connectTls(causeway.port('secure'), secure), good('/small')),
     },
-    { name: 'WebSockets', restMs: 100, turn: () => echoed(openTunnel(web, '/socket')) },
+    { name: 'WebSockets', restMs: 100, turn: () => echoed(openWebSocket(web, '/socket')) },
     { name: 'tunnels', restMs: 200, turn: () => echoed(knock(causeway.port('pass'))) },
     { name: 'clients that leave', restMs: 150, turn: () => leave(web) },
   ]

@@ -2,8 +2,8 @@ import t from 'tap'
 import { assertClean, startCauseway } from '../support/causeway.ts'
 import { configText } from '../support/config-text.ts'
 import { RecordingUpstream, type UpstreamLine } from '../support/recording-upstream.ts'
-import { openTunnel, switching } from '../support/tunnel-app.ts'
 import { until } from '../support/until.ts'
+import { openWebSocket, switching } from '../support/websocket-app.ts'
 
 const MIB = 1024 * 1024
 
@@ -23,7 +23,7 @@ t.test('behind an app that has closed, what its client still sends keeps nobody'
   for (const leaving of [true, false]) {
     const path = leaving ? '/flooded-and-left' : '/flooded'
     const tunnel = held(path)
-    const client = await openTunnel(causeway.port(), path)
+    const client = await openWebSocket(causeway.port(), path)
     const line = await tunnel()
     // Nobody reads at the app: all buffers on the way fill up.
     client.send(Buffer.alloc(64 * MIB, 'x'))

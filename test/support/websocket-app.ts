@@ -32,7 +32,7 @@ export function switching(then: (line: UpstreamLine) => void, fields = '', first
 export const echo = switching(({ socket }) => socket.pipe(socket))
 
 /** A client behind a switch. */
-export async function openTunnel(port: number, target: string, fields = ''): Promise<RawClient> {
+export async function openWebSocket(port: number, target: string, fields = ''): Promise<RawClient> {
   const client = await RawClient.connect(port)
   client.send(opening(target, fields))
   const answer = await client.response()

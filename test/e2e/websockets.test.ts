@@ -8,8 +8,8 @@ import { assertClean, type Running, startCauseway } from '../support/causeway.ts
 import { configText } from '../support/config-text.ts'
 import { ask, get, RawClient } from '../support/raw-client.ts'
 import { RecordingUpstream, type UpstreamLine } from '../support/recording-upstream.ts'
-import { echo, KEY, opening, openTunnel, switching } from '../support/tunnel-app.ts'
 import { until } from '../support/until.ts'
+import { echo, KEY, opening, openWebSocket, switching } from '../support/websocket-app.ts'
 
 const MIB = 1024 * 1024
 
@@ -105,7 +105,7 @@ t.test(
   async t => {
     app.on('/early', echo)
     const before = app.requests.length
-    const client = await openTunnel(web, '/early', 'Content-Length: 0\r\n')
+    const client = await openWebSocket(web, '/early', 'Content-Length: 0\r\n')
     client.send('through')
     await client.untilReceived('through')
     client.destroy()
@@ -138,7 +138,7 @@ t.test('bytes that come with the heads are not lost', async t => {
 
 t.test('nothing in a tunnel is read as HTTP', async t => {
   const tunnel = held('/http-inside')
-  const client = await openTunnel(web, '/http-inside')
+  const client = await openWebSocket(web, '/http-inside')
   const got = gathered(await tunnel())
   const before = app.requests.length
   client.send(get('/smuggled') + get('/smuggled'))
@@ -151,7 +151,7 @@ t.test('nothing in a tunnel is read as HTTP', async t => {
 })
 
 t.test('16 MiB both ways at once: byte for byte', async t => {
-  const client = await openTunnel(web, '/echo')
+  const client = await openWebSocket(web, '/echo')
   const pieces = Array.from({ length: 64 }, () => randomBytes(MIB / 4))
   const got: Buffer[] = []
   let size = 0
@@ -174,7 +174,7 @@ t.test('16 MiB both ways at once: byte for byte', async t => {
 
 t.test('a client that has ended still gets what the app has to say', async t => {
   const tunnel = held('/client-ends')
-  const client = await openTunnel(web, '/client-ends')
+  const client = await openWebSocket(web, '/client-ends')
   const { socket } = await tunnel()
   let ended = false
   socket.once('end', () => {
@@ -194,7 +194,7 @@ t.test('a client that has ended still gets what the app has to say', async t => 
 
 t.test('an app that has ended still gets what the client has to say', async t => {
   const tunnel = held('/app-ends')
-  const client = await openTunnel(web, '/app-ends')
+  const client = await openWebSocket(web, '/app-ends')
   const line = await tunnel()
   const got = gathered(line)
   line.socket.end('bye')
@@ -210,7 +210,7 @@ t.test('one side has ended, and the other is silent: it is not waited for long',
   const silent = async (side: 'client' | 'app') => {
     const path = `/silent-behind-${side}`
     const tunnel = held(path)
-    const client = await openTunnel(web, path)
+    const client = await openWebSocket(web, path)
     const line = await tunnel()
     line.socket.resume()
     if (side === 'client') client.halfClose()
@@ -229,7 +229,7 @@ t.test('one side has ended, and the other is silent: it is not waited for long',
 
 t.test('a client that resets takes its tunnel with it, at once', async t => {
   const tunnel = held('/client-resets')
-  const client = await openTunnel(web, '/client-resets')
+  const client = await openWebSocket(web, '/client-resets')
   const line = await tunnel()
   let code = ''
   line.socket.on('error', (error: NodeJS.ErrnoException) => {
@@ -244,7 +244,7 @@ t.test('a client that resets takes its tunnel with it, at once', async t => {
 
 t.test('an app that resets takes its tunnel with it, at once', async t => {
   const tunnel = held('/app-resets')
-  const client = await openTunnel(web, '/app-resets')
+  const client = await openWebSocket(web, '/app-resets')
   const line = await tunnel()
   line.reset()
   await until('the client to be told', () => client.ended === 'reset')
@@ -256,7 +256,7 @@ t.test('behind the end of one side it does not matter how the other one closes',
   for (const side of ['client', 'app'] as const) {
     const path = `/resets-behind-${side}`
     const tunnel = held(path)
-    const client = await openTunnel(web, path)
+    const client = await openWebSocket(web, path)
     const line = await tunnel()
     line.socket.resume()
     const ended = new Promise(done => line.socket.once('end', done))
@@ -280,7 +280,7 @@ t.test('who takes nothing stops the other side, not the memory', async t => {
   for (const slow of ['client', 'app'] as const) {
     const path = `/slow-${slow}`
     const tunnel = held(path)
-    const client = await openTunnel(web, path)
+    const client = await openWebSocket(web, path)
     const { socket } = await tunnel()
     const [from, to] = slow === 'client' ? [socket, client.socket] : [client.socket, socket]
     // The client's own reader would keep it all.
@@ -314,7 +314,7 @@ t.test('an endpoint that is a unix socket', async t => {
   }).listen(path)
   t.teardown(() => server.close())
   const local = await startCauseway(t, { config: configText({ endpoints: [`unix:${path}`] }) })
-  const client = await openTunnel(local.port(), '/echo')
+  const client = await openWebSocket(local.port(), '/echo')
   client.send('through a file')
   await client.untilReceived('through a file')
   client.halfClose()
@@ -326,7 +326,7 @@ t.test('a tunnel has its slot for as long as it is open', async t => {
   const limited = await startCauseway(t, {
     config: configText({ endpoints: [app.port], upstream: 'max_inflight = 1\nqueue = { timeout = "10s" }' }),
   })
-  const first = await openTunnel(limited.port(), '/echo')
+  const first = await openWebSocket(limited.port(), '/echo')
   const second = await RawClient.connect(limited.port())
   second.send(opening('/echo'))
   await limited.metric('causeway_upstream_queue_depth', {}, value => value === 1)
@@ -349,7 +349,7 @@ t.test('a thousand tunnels come and go, and leave nothing behind', async t => {
   await causeway.metric('causeway_connections_active', {}, value => value === 0)
   const atRest = descriptors()
   for (let round = 0; round < 10; round += 1) {
-    const clients = await Promise.all(Array.from({ length: 100 }, () => openTunnel(web, '/echo')))
+    const clients = await Promise.all(Array.from({ length: 100 }, () => openWebSocket(web, '/echo')))
     await causeway.metric('causeway_upstream_tunnels', {}, value => value === 100)
     for (const [i, client] of clients.entries()) {
       client.send('ping')

@@ -1,5 +1,5 @@
 import type { ByteStream, ByteStreamOwner } from '../../base/byte-stream.ts'
-import type { BodyReader, ClientTunnel } from '../../http/exchange.ts'
+import type { BodyReader, ClientWebSocket } from '../../http/exchange.ts'
 import type { Http1Exchange } from './http1-exchange.ts'
 
 /** A client's connection once HTTP on it is over, as its connection hands it over. */
@@ -15,9 +15,9 @@ export interface HandedOver {
 
 /**
  * A client's connection after the switch to another protocol: it owns the socket until the exchange ends, looks into nothing, and counts.
- * Silence is watched by whoever opened the tunnel, a client that takes nothing by the stream.
+ * Silence is watched by whoever opened the WebSocket, a client that takes nothing by the stream.
  */
-export class Http1Tunnel implements ClientTunnel, ByteStreamOwner {
+export class Http1WebSocket implements ClientWebSocket, ByteStreamOwner {
   readonly #exchange: Http1Exchange
   readonly #reader: BodyReader
   #stream: ByteStream | undefined = undefined
@@ -37,7 +37,7 @@ export class Http1Tunnel implements ClientTunnel, ByteStreamOwner {
     if (inputEnded) this.#reader.bodyEnd()
   }
 
-  // ClientTunnel.
+  // ClientWebSocket.
 
   write(bytes: Buffer): boolean {
     if (this.#stream === undefined) return true

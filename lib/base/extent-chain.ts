@@ -1,10 +1,10 @@
-import { LARGE_SLOT, type Slot, SMALL_SLOT } from '../base/arena.ts'
+import { type Extent, LARGE_EXTENT, SMALL_EXTENT } from './arena.ts'
 
-/** Where slots come from. */
-export interface SlotSource {
+/** Where extents come from. */
+export interface ExtentSource {
   /** Undefined: all memory is taken. */
-  takeSlot(size: number): Slot | undefined
-  giveSlot(slot: Slot): void
+  takeExtent(size: number): Extent | undefined
+  giveExtent(extent: Extent): void
 }
 
 /** bytes[start, end), valid until the chain changes. */
@@ -14,25 +14,25 @@ export interface Piece {
   readonly end: number
 }
 
-/** Of one slot, or of memory of its own where no slot was to be had. */
+/** Of one extent, or of memory of its own where no extent was to be had. */
 interface Link {
-  readonly slot: Slot | undefined
+  readonly extent: Extent | undefined
   readonly bytes: Buffer
   used: number
 }
 
-/** So much lies in small slots before large ones are taken. */
-const SMALL_PART = 4 * SMALL_SLOT
+/** So much lies in small extents before large ones are taken. */
+const SMALL_PART = 4 * SMALL_EXTENT
 
-/** Bytes in their order, in slots of the arena. */
-export class SlotChain {
-  readonly #source: SlotSource
+/** Bytes in their order, in extents of the arena. */
+export class ExtentChain {
+  readonly #source: ExtentSource
   #links: Link[] = []
   #size = 0
   #ownBytes = 0
-  #slotBytes = 0
+  #extentBytes = 0
 
-  constructor(source: SlotSource) {
+  constructor(source: ExtentSource) {
     this.#source = source
   }
 
@@ -40,14 +40,14 @@ export class SlotChain {
     return this.#size
   }
 
-  /** Bytes of it that are in no slot. */
+  /** Bytes of it that are in no extent. */
   get ownBytes(): number {
     return this.#ownBytes
   }
 
-  /** Bytes of its slots, used or not. */
-  get slotBytes(): number {
-    return this.#slotBytes
+  /** Bytes of its extents, used or not. */
+  get extentBytes(): number {
+    return this.#extentBytes
   }
 
   /** Copies of bytes[start, end) as there is room; the position behind the last one that was taken. */
@@ -68,7 +68,7 @@ export class SlotChain {
   /** A copy of bytes[start, end) outside of the arena. */
   appendOwn(bytes: Uint8Array, start: number, end: number): void {
     const own = Buffer.from(bytes.subarray(start, end))
-    this.#links.push({ slot: undefined, bytes: own, used: own.length })
+    this.#links.push({ extent: undefined, bytes: own, used: own.length })
     this.#size += own.length
     this.#ownBytes += own.length
   }
@@ -113,20 +113,20 @@ export class SlotChain {
   #room(wanted: number): Link | undefined {
     const last = this.#links[this.#links.length - 1]
     if (last !== undefined && last.used < last.bytes.length) return last
-    const slot = this.#source.takeSlot(this.#size + wanted > SMALL_PART ? LARGE_SLOT : SMALL_SLOT)
-    if (slot === undefined) return undefined
-    const link = { slot, bytes: slot.bytes, used: 0 }
+    const extent = this.#source.takeExtent(this.#size + wanted > SMALL_PART ? LARGE_EXTENT : SMALL_EXTENT)
+    if (extent === undefined) return undefined
+    const link = { extent, bytes: extent.bytes, used: 0 }
     this.#links.push(link)
-    this.#slotBytes += slot.bytes.length
+    this.#extentBytes += extent.bytes.length
     return link
   }
 
   #give(links: readonly Link[]): void {
-    for (const { slot, used } of links) {
-      if (slot === undefined) this.#ownBytes -= used
+    for (const { extent, used } of links) {
+      if (extent === undefined) this.#ownBytes -= used
       else {
-        this.#slotBytes -= slot.bytes.length
-        this.#source.giveSlot(slot)
+        this.#extentBytes -= extent.bytes.length
+        this.#source.giveExtent(extent)
       }
     }
   }

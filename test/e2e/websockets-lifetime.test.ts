@@ -3,8 +3,8 @@ import { assertClean, type Running, startCauseway } from '../support/causeway.ts
 import { type ConfigParts, configText } from '../support/config-text.ts'
 import { ask, get, RawClient } from '../support/raw-client.ts'
 import { RecordingUpstream, type UpstreamLine } from '../support/recording-upstream.ts'
-import { echo, openTunnel, switching } from '../support/tunnel-app.ts'
 import { until } from '../support/until.ts'
+import { echo, openWebSocket, switching } from '../support/websocket-app.ts'
 
 async function start(changes: Partial<ConfigParts> = {}): Promise<[Running, RecordingUpstream]> {
   const app = await RecordingUpstream.start(t)
@@ -30,9 +30,9 @@ t.test('a tunnel in which nothing moves is closed; every byte, either way, is a 
     switching(line => lines.push(line)),
   )
   const [idle, talks, listens] = await Promise.all([
-    openTunnel(causeway.port(), '/echo?idle'),
-    openTunnel(causeway.port(), '/quiet?talks'),
-    openTunnel(causeway.port(), '/quiet?listens'),
+    openWebSocket(causeway.port(), '/echo?idle'),
+    openWebSocket(causeway.port(), '/quiet?talks'),
+    openWebSocket(causeway.port(), '/quiet?listens'),
   ])
   const quiet = await until('both tunnels', () => lines.length === 2 && lines)
   const [first, second] = quiet as [UpstreamLine, UpstreamLine]
@@ -59,7 +59,7 @@ t.test(
   async t => {
     const [causeway, app] = await start()
     const other = await RecordingUpstream.start(t)
-    const client = await openTunnel(causeway.port(), '/echo')
+    const client = await openWebSocket(causeway.port(), '/echo')
     await echoes(client, 'before')
     t.equal(
       await causeway.reload(
@@ -88,7 +88,7 @@ t.test('a client that takes nothing for too long is cut, and its app let go', as
     '/flood',
     switching(line => lines.push(line)),
   )
-  const client = await openTunnel(causeway.port(), '/flood')
+  const client = await openWebSocket(causeway.port(), '/flood')
   client.stall()
   const line = await until('the tunnel', () => lines[0])
   line.socket.resume()
@@ -101,7 +101,7 @@ t.test('a client that takes nothing for too long is cut, and its app let go', as
 
 t.test('a shutdown waits for tunnels that close in time', async t => {
   const [causeway] = await start({ server: '' })
-  const client = await openTunnel(causeway.port(), '/echo')
+  const client = await openWebSocket(causeway.port(), '/echo')
   causeway.signal('SIGTERM')
   await causeway.line('draining', ({ msg }) => msg === 'draining')
   await echoes(client, 'still here')
@@ -122,9 +122,9 @@ t.test(
       switching(({ socket }) => socket.on('data', (bytes: Buffer) => got.push(bytes)).resume()),
     )
     const clients = [
-      await openTunnel(causeway.port(), '/echo'),
-      await openTunnel(causeway.port(), '/echo'),
-      await openTunnel(causeway.port(), '/goodbye'),
+      await openWebSocket(causeway.port(), '/echo'),
+      await openWebSocket(causeway.port(), '/echo'),
+      await openWebSocket(causeway.port(), '/goodbye'),
     ]
     const [silent, torn, plain] = clients as [RawClient, RawClient, RawClient]
     // A whole frame, then half of one: nothing may be put into it, neither way.
@@ -155,14 +155,14 @@ t.test('a data thread that dies takes its tunnels with it, and leaves none count
     preload: './thread-fault.ts',
     config: configText({ endpoints: [app.port] }),
   })
-  const client = await openTunnel(causeway.port(), '/echo')
+  const client = await openWebSocket(causeway.port(), '/echo')
   await causeway.metric('causeway_upstream_tunnels', {}, value => value === 1)
   causeway.send({ thread: 0, fault: 'kill' })
   await until('the client to be told', () => client.ended)
   await causeway.metric('causeway_worker_restarts_total', {}, value => value === 1)
   await causeway.metric('causeway_upstream_tunnels', {}, value => value === 0)
   const again = await until('the successor', async () =>
-    openTunnel(causeway.port(), '/echo').catch(() => undefined),
+    openWebSocket(causeway.port(), '/echo').catch(() => undefined),
   )
   await echoes(again, 'here again')
   again.destroy()
@@ -181,7 +181,7 @@ t.test('interim answers come before the switch, and before an answer', async t =
     line.send(hint)
     await switching(({ socket }) => socket.pipe(socket))(line, request)
   })
-  const client = await openTunnel(causeway.port(), '/hinted-tunnel')
+  const client = await openWebSocket(causeway.port(), '/hinted-tunnel')
   t.match(client.received, /^HTTP\/1.1 103 Early Hints\r\nLink: <\/a.css>; rel=preload\r\n\r\nHTTP\/1.1 101 /)
   client.destroy()
   const old = await ask(causeway.port(), 'GET /hinted HTTP/1.0\r\nHost: example.test\r\n\r\n')

@@ -1,5 +1,5 @@
 import { Duplex } from 'node:stream'
-import type { ClientTunnel } from '../http/exchange.ts'
+import type { ClientWebSocket } from '../http/exchange.ts'
 
 /** Who owns a leg. */
 export interface LegOwner {
@@ -7,7 +7,7 @@ export interface LegOwner {
    * The app's switch, as the library would send it to the client. Gives the way to the client; undefined if it is not to be: then the
    * owner has destroyed the leg.
    */
-  switched(head: Buffer): ClientTunnel | undefined
+  switched(head: Buffer): ClientWebSocket | undefined
   /** Bytes of the app are on their way to the client. */
   passed(bytes: Buffer): void
 }
@@ -16,9 +16,9 @@ export interface LegOwner {
  * Stands for the client's socket where http-proxy-3 wants one. The library writes a head of its own making first: that goes no further
  * than to the owner. From then on it carries bytes, with back-pressure both ways, and ends as its two sides end.
  */
-export class TunnelLeg extends Duplex {
+export class WebSocketLeg extends Duplex {
   readonly #owner: LegOwner
-  #client: ClientTunnel | undefined = undefined
+  #client: ClientWebSocket | undefined = undefined
   /** What to call when the client takes bytes again. */
   #written: (() => void) | undefined = undefined
 

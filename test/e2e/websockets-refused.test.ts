@@ -12,8 +12,8 @@ import {
   type Script,
 } from '../support/recording-upstream.ts'
 import { RecordingUwsgi } from '../support/recording-uwsgi.ts'
-import { echo, KEY, opening, openTunnel } from '../support/tunnel-app.ts'
 import { until } from '../support/until.ts'
+import { echo, KEY, opening, openWebSocket } from '../support/websocket-app.ts'
 
 const MIB = 1024 * 1024
 
@@ -217,7 +217,7 @@ t.test('an endpoint that is not there: the tunnel is opened at the other one', a
   const two = await startCauseway(t, {
     config: configText({ endpoints: [port, app.port], upstream: 'balance = "round-robin"' }),
   })
-  for (let i = 0; i < 4; i += 1) (await openTunnel(two.port(), '/echo')).destroy()
+  for (let i = 0; i < 4; i += 1) (await openWebSocket(two.port(), '/echo')).destroy()
   await two.metric('causeway_upstream_retries_total', { result: 'success' }, value => value > 0)
   await assertClean(t, two)
 })

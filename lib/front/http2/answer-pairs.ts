@@ -25,8 +25,8 @@ export function answerPairs(head: AnswerHead, dateText: string, hsts: string | u
   return pairs
 }
 
-/** The switch to a tunnel: a 200 without what only HTTP/1 says (RFC 8441 5). */
-export function tunnelPairs(fields: FieldList, dateText: string): HeaderPairs {
+/** The switch to a WebSocket: a 200 without what only HTTP/1 says (RFC 8441 5). */
+export function webSocketPairs(fields: FieldList, dateText: string): HeaderPairs {
   fields.dropAll(FIELD['sec-websocket-accept'])
   fields.dropAll(FIELD.upgrade)
   return answerPairs({ status: 200, reason: '', fields, length: undefined }, dateText, undefined)

@@ -4,7 +4,7 @@ import type { Exchange } from '../http/exchange.ts'
 import type { HeadLimits } from '../wire/refusal.ts'
 import { parseRequestHead } from '../wire/request-head.ts'
 import { Forwarding } from './forwarding.ts'
-import { TunnelAttempt } from './tunnel-attempt.ts'
+import { WebSocketAttempt } from './websocket-attempt.ts'
 
 /** The listener has held its client to limits of its own; this text is ours. */
 const OWN_LIMITS: HeadLimits = {
@@ -14,7 +14,7 @@ const OWN_LIMITS: HeadLimits = {
 }
 
 /** A request that asks for a WebSocket on its way through an upstream: answered as any other, unless the app switches. */
-export class TunnelRequest extends Forwarding {
+export class WebSocketRequest extends Forwarding {
   readonly #exchange: Exchange
   readonly #key: string
   readonly #env: ThreadEnv
@@ -40,6 +40,6 @@ export class TunnelRequest extends Forwarding {
       })
     }
     const question = { exchange: this.#exchange, job: this, head, key: this.#key }
-    new TunnelAttempt(question, place, owner, this.#env)
+    new WebSocketAttempt(question, place, owner, this.#env)
   }
 }
