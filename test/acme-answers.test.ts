@@ -2,7 +2,7 @@ import t from 'tap'
 import { acmeHosts, isPrivateName, whyNoCertificate } from '../lib/config/acme-hosts.ts'
 import type { ListenerConfig, RouteConfig } from '../lib/config/model.ts'
 import { ChallengeAnswers } from '../lib/route/challenge-answers.ts'
-import { gateOf } from '../lib/route/gate.ts'
+import { httpsRedirectOf } from '../lib/route/https-redirect.ts'
 import { RouteHosts } from '../lib/route/route-hosts.ts'
 import { SecuredHosts } from '../lib/route/secured-hosts.ts'
 import { RecordingExchange } from './support/recording-exchange.ts'
@@ -33,7 +33,7 @@ t.test('a challenge is answered with its key authorization, whatever the host (R
   const answers = new ChallengeAnswers({ http: [['token-1', 'token-1.thumb']], alpn: [] })
   const taken = (target: string, method = 'GET') => {
     const exchange = new RecordingExchange({ target, method })
-    return { taken: answers.take(exchange), status: exchange.status, body: exchange.body.toString() }
+    return { taken: !answers.admits(exchange), status: exchange.status, body: exchange.body.toString() }
   }
   t.same(taken(`${PATH}token-1`), { taken: true, status: 200, body: 'token-1.thumb' })
   t.same(taken(`${PATH}token-1?x=1`), { taken: true, status: 200, body: 'token-1.thumb' })
@@ -50,7 +50,7 @@ t.test('a challenge is answered with its key authorization, whatever the host (R
     t.same(taken(target), left, target)
   t.same(taken(`${PATH}token-1`, 'POST'), left)
   const none = new ChallengeAnswers({ http: [], alpn: [] })
-  t.notOk(none.take(new RecordingExchange({ target: `${PATH}token-1` })))
+  t.ok(none.admits(new RecordingExchange({ target: `${PATH}token-1` })))
 })
 
 t.test('hosts with a certificate are sent to https unless their route says otherwise', async t => {
@@ -59,7 +59,7 @@ t.test('hosts with a certificate are sent to https unless their route says other
   const admitted = (target: string, route: Partial<RouteConfig> = {}) => {
     const exchange = new RecordingExchange({ target })
     exchange.attach({ answerDrained: () => undefined, clientGone: () => undefined })
-    return gateOf({ ...ROUTE, ...route }, parts)?.admits(exchange) ?? true
+    return httpsRedirectOf({ ...ROUTE, ...route }, parts)?.admits(exchange) ?? true
   }
   t.ok(admitted('/a'), 'no certificate yet')
   secured.set(['localhost'])
@@ -73,7 +73,7 @@ t.test('hosts with a certificate are sent to https unless their route says other
   t.ok(admitted('/a'), 'its certificate has gone')
   t.notOk(admitted('/alive', { redirectHttps: true }), 'who writes it means all')
   t.equal(
-    gateOf(ROUTE, { hosts: NO_HOSTS, secured: undefined, healthPaths: [] }),
+    httpsRedirectOf(ROUTE, { hosts: NO_HOSTS, secured: undefined, healthPaths: [] }),
     undefined,
     'without ACME nobody pays',
   )

@@ -1,79 +1,22 @@
 import { randomBytes } from 'node:crypto'
-import { createServer, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
-import { HttpDate } from '../lib/base/clock.ts'
-import type { ListenerConfig } from '../lib/config/model.ts'
-import { ClientMemory } from '../lib/front/connection/client-memory.ts'
-import type { ConnectionHost } from '../lib/front/connection/connection-host.ts'
-import { IdleList } from '../lib/front/connection/idle-list.ts'
-import { ResetTable } from '../lib/front/connection/reset-table.ts'
-import { Http2Connection } from '../lib/front/http2/http2-connection.ts'
-import { parseCidrs } from '../lib/http/cidr.ts'
-import type { ClientFacts, Exchange, ExchangeFacts } from '../lib/http/exchange.ts'
+import type { ClientFacts, Exchange } from '../lib/http/exchange.ts'
 import { FieldList } from '../lib/http/field-list.ts'
-import { RequestIds } from '../lib/http/request-ids.ts'
+import { startFront } from './support/fronts.ts'
 import { Http2Client } from './support/http2-client.ts'
 import { requestBlock } from './support/http2-fields.ts'
 import { data, FLAG, headers, SETTING, TYPE, windowUpdate } from './support/http2-frames.ts'
 import { RawHttp2Client } from './support/raw-http2-client.ts'
-import { HandClock, threadEnv } from './support/static-site.ts'
 import { until } from './support/until.ts'
 
 // What no handler of today does, or what needs a TLS listener: the front's side alone.
 
-const CLIENT: ClientFacts = {
-  peerAddress: '127.0.0.1',
-  peerPort: 50000,
-  trusted: false,
-  listener: 'web',
-  scheme: 'http',
-  localAddress: '127.0.0.1',
-  localPort: 8080,
-  tls: undefined,
-}
-
-/** A front whose every exchange is answered by `route`. */
+/** A front whose every exchange is answered by `route`, and a client of it. */
 async function front(t: Test, route: (exchange: Exchange) => void, client: Partial<ClientFacts> = {}) {
-  const clock = new HandClock()
-  const ended: ExchangeFacts[] = []
-  const open = new Set<Http2Connection>()
-  const memory = new ClientMemory()
-  const config = {
-    limits: { streams: 100, headersBytes: 32_768, headerCount: 100, bodyBytes: 1_000_000 },
-    timeouts: { bodyMs: 30_000, headerMs: 10_000, keepaliveMs: 60_000, writeMs: 60_000, minRateBytes: 0 },
-  } as ListenerConfig
-  const env = threadEnv(clock)
-  const host: ConnectionHost = {
-    env,
-    config,
-    headLimits: { headersBytes: 32_768, headerCount: 100, targetBytes: 8192 },
-    trusted: parseCidrs([]),
-    date: new HttpDate(clock),
-    requestIds: new RequestIds(),
-    memory,
-    idle: new IdleList(env.cells, 0),
-    resets: new ResetTable(),
-    draining: false,
-    route,
-    exchangeBegan: () => {},
-    exchangeEnded: facts => ended.push(facts),
-    refused: facts => ended.push(facts),
-    tunnelEnded: () => {},
-    closed: connection => open.delete(connection as Http2Connection),
-  }
-  const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket: Socket) =>
-    open.add(new Http2Connection(socket, { ...CLIENT, ...client }, host)),
-  )
-  await new Promise<void>(done => server.listen(0, '127.0.0.1', () => done()))
-  const address = server.address()
-  const port = typeof address === 'object' && address !== null ? address.port : 0
-  const browser = new Http2Client(port)
-  t.teardown(async () => {
-    browser.destroy()
-    await until('the connection to end', () => open.size === 0)
-    server.close()
-  })
-  return { browser, ended, memory, port }
+  const started = await startFront(t, 'http2', route, client)
+  const browser = new Http2Client(started.port)
+  t.teardown(() => browser.destroy())
+  return { browser, ...started }
 }
 
 const HEAD = { status: 200, reason: '', fields: FieldList.of([['X-A', '1']]), length: undefined }

@@ -53,7 +53,6 @@ class Bench {
       mount: undefined,
       files: { serve: () => false },
       priority: 'normal',
-      sticky: undefined,
     })
     this.job.attempting(this.attempt)
     this.job.answered(headOf(setup.fields ?? []))

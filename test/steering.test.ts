@@ -23,7 +23,8 @@ function sticky(changes: { secret?: string; upstream?: string; names?: string[];
     }),
   )
   const config = { ...CONFIG, secret: changes.secret ?? CONFIG.secret, maxAgeMs: changes.maxAgeMs }
-  return new Sticky({ name: changes.upstream ?? 'app', endpoints }, config)
+  const upstream = { name: changes.upstream ?? 'app', endpoints }
+  return new Sticky(() => upstream, config)
 }
 
 /** The value of the cookie that binds a client to this endpoint. */
@@ -44,12 +45,26 @@ t.test('a cookie leads back to its endpoint, and to nothing that is not configur
 
 t.test('processes that call an endpoint differently mean the same by a cookie', async t => {
   const address = { kind: 'unix', path: '/run/app.sock' } as const
-  const called = (name: string) =>
-    new Sticky(
-      { name: 'app', endpoints: [{ name, address, protocol: 'http1', weight: 1, backup: false }] },
-      CONFIG,
-    )
+  const called = (name: string) => {
+    const endpoints: EndpointConfig[] = [{ name, address, protocol: 'http1', weight: 1, backup: false }]
+    return new Sticky(() => ({ name: 'app', endpoints }), CONFIG)
+  }
   t.equal(called('app/2').wanted(withCookie(tokenOf('app/1', called('app/1')))), 'app/2')
+})
+
+t.test('members that come and go are known from the next request on', async t => {
+  const address = { kind: 'tcp', host: '10.0.0.1', port: 8000 } as const
+  const member = (name: string, port: number): EndpointConfig => {
+    return { name, address: { ...address, port }, protocol: 'http1', weight: 1, backup: false }
+  }
+  let endpoints = [member('a', 1)]
+  const sticky = new Sticky(() => ({ name: 'app', endpoints }), CONFIG)
+  const [first, none] = [tokenOf('a', sticky), tokenOf('b', sticky)]
+  t.equal(sticky.wanted(withCookie(first)), 'a')
+  t.equal(none, '')
+  endpoints = [member('b', 2)]
+  t.equal(sticky.wanted(withCookie(first)), undefined)
+  t.equal(sticky.wanted(withCookie(tokenOf('b', sticky))), 'b')
 })
 
 t.test('neither name nor address stands in it, and nobody makes one up without the secret', async t => {

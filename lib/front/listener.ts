@@ -1,4 +1,4 @@
-import { createServer, isIP, type Server, type Socket } from 'node:net'
+import { createServer, type Server, type Socket } from 'node:net'
 import {
   HANDSHAKE_RESULTS,
   type HandshakeResult,
@@ -177,10 +177,6 @@ export class Listener implements EntranceHost {
   // ConnectionHost.
 
   route(exchange: Exchange): void {
-    const { tls } = exchange.client
-    // RFC 9110 15.5.20. What the client has proved was asked for in another host's name.
-    if (tls?.bound === true && isForAnother(tls.serverName, exchange.request.hostname))
-      return exchange.fail('MISDIRECTED', `the handshake was for ${tls.serverName ?? 'no host'}`)
     this.#hooks.route(exchange)
   }
 
@@ -310,12 +306,6 @@ export class Listener implements EntranceHost {
 function forget(socket: Socket): void {
   socket.on('error', () => {})
   socket.destroy()
-}
-
-/** An address cannot be asked for in a handshake (RFC 6066 3), so it stands for no name. */
-function isForAnother(serverName: string | undefined, hostname: string): boolean {
-  if (serverName === undefined && isIP(hostname.replace(/^\[|\]$/g, '')) !== 0) return false
-  return serverName !== hostname
 }
 
 function headLimitsOf({ limits }: ListenerConfig): HeadLimits {

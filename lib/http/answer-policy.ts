@@ -1,5 +1,6 @@
 import { FIELD } from './field-ids.ts'
 import type { AnswerHead } from './message.ts'
+import { withField } from './one-field.ts'
 
 /** What a route has to say about every answer that goes out for it, whoever made it. */
 export interface AnswerPolicy {
@@ -10,6 +11,9 @@ export interface AnswerPolicy {
   /** Retry-After of our own 503, in seconds. */
   readonly retryAfterSeconds: number
 }
+
+/** Changes nothing. */
+export const NO_POLICY: AnswerPolicy = { hsts: undefined, pages: [], retryAfterSeconds: 1 }
 
 /** A page for statuses from `from` to `to`. `{request_id}` in its text stands for the request's id. */
 export interface ErrorPage {
@@ -25,18 +29,25 @@ export function pageFor(policy: AnswerPolicy | undefined, status: number): Error
   return policy?.pages.find(page => status >= page.from && status <= page.to)
 }
 
-/** Value of Strict-Transport-Security that the policy adds. RFC 6797 7.2: never over plain http; the app's own word goes before ours. */
-export function addedHsts(
-  { hsts }: AnswerPolicy,
+/** The policy, if it may change the fields of an answer over `scheme`; undefined if every answer goes out as it was made. Hot. */
+export function fieldPolicy(
+  policy: AnswerPolicy | undefined,
   scheme: 'http' | 'https',
-  head: AnswerHead,
-): string | undefined {
-  if (hsts === undefined || scheme !== 'https') return undefined
-  return head.fields.has(FIELD['strict-transport-security']) ? undefined : hsts
+): AnswerPolicy | undefined {
+  // RFC 6797 7.2: never over plain http.
+  return policy?.hsts !== undefined && scheme === 'https' ? policy : undefined
 }
 
-/** The lines that the policy adds to a head of HTTP/1. */
-export function policyText(policy: AnswerPolicy, scheme: 'http' | 'https', head: AnswerHead): string {
-  const hsts = addedHsts(policy, scheme, head)
-  return hsts === undefined ? '' : `Strict-Transport-Security: ${hsts}\r\n`
+/**
+ * The head as the route's policy wants it: the last thing that happens to every final answer, in every protocol and whoever made it. The same
+ * object where nothing changes. What the app has said itself goes before the policy.
+ */
+export function finished(
+  policy: AnswerPolicy | undefined,
+  scheme: 'http' | 'https',
+  head: AnswerHead,
+): AnswerHead {
+  const hsts = fieldPolicy(policy, scheme)?.hsts
+  if (hsts === undefined || head.fields.has(FIELD['strict-transport-security'])) return head
+  return { ...head, fields: withField(head.fields, 'Strict-Transport-Security', hsts) }
 }

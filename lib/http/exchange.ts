@@ -32,6 +32,12 @@ export interface Exchange {
   attach(owner: ExchangeOwner): void
 
   /**
+   * Holds the request body to `bytes`; undefined: to what its listener allows, which counts until then. A body that promises more fails the exchange
+   * at once (BODY_TOO_LARGE), one that turns out to be longer when it does. Not once the body flows.
+   */
+  limitBody(bytes: number | undefined): void
+
+  /**
    * Lets the request body flow into `reader`, at once with what has already arrived. Answers Expect: 100-continue. Called at most once,
    * and not for a request whose framing is `none`.
    */

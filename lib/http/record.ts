@@ -22,6 +22,8 @@ export class ExchangeRecord {
   bytesIn = 0
   bytesOut = 0
   upstream: string | undefined = undefined
+  /** The endpoint that the client's cookie names, where clients stay with theirs. */
+  boundTo: string | undefined = undefined
   endpoint: string | undefined = undefined
   attempts = 0
   /** Milliseconds that the request's body took to come, before a slot was asked for; 0 if it is passed on as it comes. */

@@ -62,7 +62,7 @@ export class Forwarding implements Job, ExchangeOwner {
     this.isUpload = body !== undefined && isLarge(body, request.fields)
     this.key = key
     this.priority = site.priority
-    this.wanted = site.sticky?.wanted(request.fields)
+    this.wanted = exchange.record.boundTo
     this.record = exchange.record
     exchange.attach(this)
   }
@@ -127,17 +127,7 @@ export class Forwarding implements Job, ExchangeOwner {
     if (this.#handedOver) return
     this.#fields = head.fields
     const length = head.framing === 'none' ? head.declaredLength : lengthOf(head)
-    const moved = this.#site.mount?.answerFields(head.fields, this.#exchange.request.host) ?? head.fields
-    const fields = this.bound(moved)
-    this.#exchange.begin({ status: head.status, reason: head.reason, fields, length })
-  }
-
-  /** The answer's fields, with a cookie if its client is to stay with another endpoint from now on. */
-  bound(fields: FieldList): FieldList {
-    const { sticky } = this.#site
-    const { endpoint } = this.record
-    if (sticky === undefined || endpoint === undefined || endpoint === this.wanted) return fields
-    return sticky.bind(fields, endpoint, this.#exchange.origin.scheme)
+    this.#exchange.begin({ status: head.status, reason: head.reason, fields: head.fields, length })
   }
 
   answerBytes(bytes: Uint8Array, start: number, end: number): boolean {

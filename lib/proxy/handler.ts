@@ -1,4 +1,3 @@
-import type { Upstream } from '../../upstreams/upstream.ts'
 import type { EndpointProtocol, UpstreamConfig } from '../config/model.ts'
 import { isGrpc } from '../http/conversation.ts'
 import type { Exchange } from '../http/exchange.ts'
@@ -11,6 +10,7 @@ import { BodyStream } from './body-stream.ts'
 import { Forwarding } from './forwarding.ts'
 import type { Mirror } from './mirror.ts'
 import type { ProxySite } from './site.ts'
+import type { UpstreamLink } from './upstream-link.ts'
 import { WebSocketRequest } from './websocket-request.ts'
 
 /** For the log: an app behind such an endpoint answers with whatever it says to an ordinary GET. */
@@ -18,24 +18,18 @@ const NO_SWITCH = 'a WebSocket was asked for, and uwsgi and HTTP/2 endpoints get
 
 /** Answers exchanges through an upstream. */
 export class ProxyHandler implements Handler, Collector {
-  readonly #upstream: Upstream
+  readonly #upstream: UpstreamLink
   readonly #site: ProxySite
   readonly #mirror: Mirror | undefined
-  /** uwsgi cannot switch, and HTTP/2 not in this way: there a request for a WebSocket is an ordinary one, and the app says what it thinks of it. */
-  readonly #webSockets: boolean
-  /** No endpoint needs the length of a body before its first byte. */
-  readonly #streams: boolean
 
-  constructor(upstream: Upstream, site: ProxySite, mirror?: Mirror) {
+  constructor(upstream: UpstreamLink, site: ProxySite, mirror?: Mirror) {
     this.#upstream = upstream
-    this.#webSockets = passesWebSockets(upstream.config)
-    this.#streams = !speaks(upstream.config, 'uwsgi')
     this.#site = site
     this.#mirror = mirror
   }
 
   handle(exchange: Exchange): void {
-    const { config } = this.#upstream
+    const { config } = this.#upstream.current
     exchange.record.upstream = config.name
     const { request } = exchange
     if (request.framing === 'none' || websocketKey(request) !== undefined)
@@ -46,9 +40,9 @@ export class ProxyHandler implements Handler, Collector {
     new BodyCollecting(exchange, spool, env.clock, this).start()
   }
 
-  /** A gRPC call may go on for hours, both sides speaking in turn: it cannot be taken whole first. */
+  /** A gRPC call may go on for hours, both sides speaking in turn: it cannot be taken whole first, unless an endpoint needs its length before it. */
   #isCall({ request }: Exchange): boolean {
-    return this.#streams && isGrpc(request.fields)
+    return isGrpc(request.fields) && !speaks(this.#upstream.current.config, 'uwsgi')
   }
 
   /** The body of a request is here: from now on it is one like any other. */
@@ -57,22 +51,25 @@ export class ProxyHandler implements Handler, Collector {
   }
 
   #carry(exchange: Exchange, body: BodySource | undefined): void {
-    const key = balanceKey(exchange, this.#upstream.config)
+    const upstream = this.#upstream.current
+    const key = balanceKey(exchange, upstream.config)
     const websocket = websocketKey(exchange.request)
-    if (websocket !== undefined && this.#webSockets) return this.#webSocket(websocket, exchange, key, body)
+    if (websocket !== undefined && passesWebSockets(upstream.config))
+      return this.#webSocket(websocket, exchange, key, body)
     if (websocket !== undefined) exchange.record.detail = NO_SWITCH
     const job = new Forwarding(exchange, key, body, this.#site)
     const copy = this.#mirror?.copyOf(exchange, job, body)
-    this.#upstream.submit(job)
+    upstream.submit(job)
     copy?.start()
   }
 
   #webSocket(websocket: string, exchange: Exchange, key: number, body: BodySource | undefined): void {
     const { env } = this.#site.room
-    this.#upstream.submit(new WebSocketRequest(websocket, env, exchange, key, body, this.#site))
+    this.#upstream.current.submit(new WebSocketRequest(websocket, env, exchange, key, body, this.#site))
   }
 }
 
+/** uwsgi cannot switch, and HTTP/2 not in this way: there a request for a WebSocket is an ordinary one, and the app says what it thinks of it. */
 function passesWebSockets(config: UpstreamConfig): boolean {
   return !speaks(config, 'uwsgi') && !speaks(config, 'h2') && !speaks(config, 'h2c')
 }

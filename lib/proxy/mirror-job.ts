@@ -59,7 +59,7 @@ export class MirrorJob implements Job, Deadline {
     this.#state = 'running'
     traffic.running += 1
     spool.takeMemory(this.#body?.length ?? 0)
-    if (!upstream.submitNow(this)) this.#over('dropped')
+    if (!upstream.current.submitNow(this)) this.#over('dropped')
   }
 
   uwsgiPacket(): string | PacketRefusal {

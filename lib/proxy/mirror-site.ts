@@ -1,12 +1,13 @@
-import type { Upstream } from '../../upstreams/upstream.ts'
+import { KeptKind } from '../base/kept.ts'
 import type { ThreadEnv } from '../base/thread-env.ts'
 import type { MirrorResult } from './mirror-measures.ts'
 import type { Mount } from './mount.ts'
 import type { Spool } from './spool.ts'
+import type { UpstreamLink } from './upstream-link.ts'
 
 /** What a route's copies are made with. */
 export interface MirrorSite {
-  readonly upstream: Upstream
+  readonly upstream: UpstreamLink
   /** 0 to 1, of the requests. */
   readonly share: number
   readonly traffic: MirrorTraffic
@@ -18,6 +19,9 @@ export interface MirrorSite {
 }
 
 const MAX_RUNNING = 100
+
+/** One for all routes. */
+export const MIRROR_TRAFFIC = new KeptKind<MirrorTraffic>('mirror traffic')
 
 /** The copies that one data thread has on their way, of all routes; what is beyond is dropped. */
 export class MirrorTraffic {

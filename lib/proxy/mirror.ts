@@ -25,6 +25,6 @@ export class Mirror {
       this.#site.count(exchange.client.listener, 'dropped')
       return undefined
     }
-    return new MirrorJob(exchange, job, bytes, balanceKey(exchange, upstream.config), this.#site)
+    return new MirrorJob(exchange, job, bytes, balanceKey(exchange, upstream.current.config), this.#site)
   }
 }

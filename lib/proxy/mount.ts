@@ -1,10 +1,8 @@
 import type { MountConfig, ServerKind } from '../config/model.ts'
-import { FIELD } from '../http/field-ids.ts'
-import { DROPPED, FieldList } from '../http/field-list.ts'
 import type { RequestHead } from '../http/message.ts'
 import { encodePath, encodePlain, plainForm } from '../http/path.ts'
 
-/** An app that sits below a prefix of the site: what it is asked for, what it is told, and what becomes of its links. */
+/** An app that sits below a prefix of the site: what it is asked for, and what it is told. */
 export class Mount {
   /** SCRIPT_NAME of the app's requests; '' for none. */
   readonly scriptName: string
@@ -12,12 +10,10 @@ export class Mount {
   readonly fieldsText: string
   /** As it stands in a target. */
   readonly #prefix: string
-  readonly #rewrites: boolean
 
-  constructor({ stripPrefix, scriptName, rewriteAnswers }: MountConfig, server: ServerKind) {
+  constructor({ stripPrefix, scriptName }: MountConfig, server: ServerKind) {
     this.scriptName = scriptName
     this.#prefix = encodePath(stripPrefix)
-    this.#rewrites = rewriteAnswers && stripPrefix !== ''
     const told = scriptName === '' ? stripPrefix : scriptName
     // gunicorn takes this field, and only this, for SCRIPT_NAME. Others would fold a name with `_` into something else.
     const forGunicorn = server === 'gunicorn' && scriptName !== '' ? `SCRIPT_NAME: ${scriptName}\r\n` : ''
@@ -36,47 +32,10 @@ export class Mount {
     const rest = rooted(encodePlain(plainForm(path)).slice(prefix.length))
     return query === undefined ? rest : `${rest}?${query}`
   }
-
-  /** The app's fields, with the prefix put in front of where it points. */
-  answerFields(fields: FieldList, host: string): FieldList {
-    if (!this.#rewrites || !(fields.has(FIELD.location) || fields.has(FIELD['set-cookie']))) return fields
-    const pairs: [string, string][] = []
-    for (let i = 0; i < fields.count; i += 1) {
-      if ((fields.flags(i) & DROPPED) === 0) pairs.push([fields.name(i), this.#rewritten(fields, i, host)])
-    }
-    return FieldList.of(pairs)
-  }
-
-  #rewritten(fields: FieldList, index: number, host: string): string {
-    const value = fields.value(index)
-    switch (fields.id(index)) {
-      case FIELD.location:
-        return this.#location(value, host)
-      case FIELD['set-cookie']:
-        return value.replace(
-          /(;\s*path=)(\/[^;]*)/i,
-          (_, name: string, path: string) => name + this.#under(path),
-        )
-      default:
-        return value
-    }
-  }
-
-  /** Only paths of this very site: other sites' are theirs. */
-  #location(value: string, host: string): string {
-    if (value.startsWith('/') && !value.startsWith('//')) return this.#under(value)
-    const [, origin = '', name = '', path = ''] = /^(https?:\/\/([^/?#]+))(.*)$/i.exec(value) ?? []
-    if (origin === '' || name.toLowerCase() !== host.toLowerCase()) return value
-    return origin + this.#under(path.startsWith('/') ? path : `/${path}`)
-  }
-
-  /** An app that knows its script name has written the prefix itself. */
-  #under(path: string): string {
-    return isBelow(path, this.#prefix) ? path : this.#prefix + path
-  }
 }
 
-function isBelow(path: string, prefix: string): boolean {
+/** True for a path that is the prefix or lies below it. */
+export function isBelow(path: string, prefix: string): boolean {
   if (!path.startsWith(prefix)) return false
   const next = path.charAt(prefix.length)
   return next === '' || next === '/' || next === '?' || next === '#'

@@ -3,7 +3,6 @@ import type { Exchange } from '../http/exchange.ts'
 import type { ResponseHead } from '../http/message.ts'
 import type { Mount } from './mount.ts'
 import type { ReadAheadRoom } from './read-ahead.ts'
-import type { Sticky } from './sticky.ts'
 
 /** What a route makes of its app; one for all of its exchanges. */
 export interface ProxySite {
@@ -12,8 +11,6 @@ export interface ProxySite {
   readonly mount: Mount | undefined
   readonly files: NamedFiles
   readonly priority: Priority
-  /** Where clients stay with their endpoint. */
-  readonly sticky: Sticky | undefined
 }
 
 /** Who serves the files that an app only names, by X-Accel-Redirect or X-Sendfile. */

@@ -7,35 +7,46 @@ import { withField } from '../http/one-field.ts'
 
 const TOKEN_BYTES = 16
 
+/** What a cookie is made of. */
+export type StickyUpstream = Pick<UpstreamConfig, 'name' | 'endpoints'>
+
+/** The digests of some members. */
+interface Tokens {
+  readonly members: UpstreamConfig['endpoints'] | undefined
+  /** By name. */
+  readonly tokens: ReadonlyMap<string, string>
+  /** Names by token. */
+  readonly endpoints: ReadonlyMap<string, string>
+}
+
+const NO_TOKENS: Tokens = { members: undefined, tokens: new Map(), endpoints: new Map() }
+
 /**
  * The cookie that keeps a client with one endpoint of an upstream. Its value is a keyed digest of the endpoint's address: nobody can read that
  * from it or make one up, and every process with the same secret means the same endpoint by it, where the names of discovered ones (`app:8000/2`)
- * may differ. All digests are made in advance.
+ * may differ. Digests are made when the endpoints change, not for a request.
  */
 export class Sticky {
   readonly #config: StickyConfig
-  /** Names by token. */
-  readonly #endpoints: ReadonlyMap<string, string>
-  /** Tokens by name. */
-  readonly #tokens: ReadonlyMap<string, string>
+  readonly #upstream: () => StickyUpstream
+  #tokens: Tokens = NO_TOKENS
 
-  constructor({ name, endpoints }: Pick<UpstreamConfig, 'name' | 'endpoints'>, config: StickyConfig) {
-    const pairs = endpoints.map(it => [it.name, tokenOf(config.secret, name, it.address)] as const)
+  /** `upstream`: as it is now. */
+  constructor(upstream: () => StickyUpstream, config: StickyConfig) {
+    this.#upstream = upstream
     this.#config = config
-    this.#tokens = new Map(pairs)
-    this.#endpoints = new Map(pairs.map(([endpoint, token]) => [token, endpoint]))
   }
 
   /** Name of the endpoint that the client is bound to; undefined if to none that is configured. */
   wanted(fields: FieldList): string | undefined {
     // A look-up by hash tells nothing about how much of a guessed token is right, as a comparison in order would.
-    return this.#endpoints.get(cookieNamed(fields, this.#config.cookie))
+    return this.#tokensOfNow().endpoints.get(cookieNamed(fields, this.#config.cookie))
   }
 
   /** The answer's fields, and the cookie that binds the client to the endpoint that gave it. */
   bind(fields: FieldList, endpoint: string, scheme: 'http' | 'https'): FieldList {
     // Unknown: the request was handed on to an upstream that a later configuration has.
-    const token = this.#tokens.get(endpoint)
+    const token = this.#tokensOfNow().tokens.get(endpoint)
     if (token === undefined || isForAll(fields)) return fields
     const { cookie, maxAgeMs } = this.#config
     const secure = scheme === 'https' ? '; Secure' : ''
@@ -45,6 +56,15 @@ export class Sticky {
       'Set-Cookie',
       `${cookie}=${token}; Path=/; HttpOnly; SameSite=Lax${secure}${maxAge}`,
     )
+  }
+
+  #tokensOfNow(): Tokens {
+    const { name, endpoints: members } = this.#upstream()
+    if (members === this.#tokens.members) return this.#tokens
+    const pairs = members.map(it => [it.name, tokenOf(this.#config.secret, name, it.address)] as const)
+    const endpoints = new Map(pairs.map(([endpoint, token]) => [token, endpoint]))
+    this.#tokens = { members, tokens: new Map(pairs), endpoints }
+    return this.#tokens
   }
 }
 

@@ -20,7 +20,6 @@ import type { BodyReader, ClientWebSocket, Exchange } from '../http/exchange.ts'
 import { dropFromResponse } from '../http/hop-by-hop.ts'
 import type { RequestHead, ResponseHead } from '../http/message.ts'
 import { switchFault } from '../http/websocket.ts'
-import type { Forwarding } from './forwarding.ts'
 import { FrameWatch, GOING_AWAY_TO_APP, GOING_AWAY_TO_CLIENT } from './frame-watch.ts'
 import { type LegOwner, WebSocketLeg } from './websocket-leg.ts'
 import { openWebSocket, readSwitch, type WebSocketListener } from './websocket-upgrade.ts'
@@ -28,7 +27,7 @@ import { openWebSocket, readSwitch, type WebSocketListener } from './websocket-u
 /** A request to switch: its exchange, its job, the head for the app, and the key that a switch has to answer. */
 export interface WebSocketQuestion {
   readonly exchange: Exchange
-  readonly job: Job & Pick<Forwarding, 'bound'>
+  readonly job: Job
   readonly head: RequestHead
   readonly key: string
 }
@@ -167,7 +166,7 @@ export class WebSocketAttempt implements Attempt, BodyReader, Deadline, LegOwner
     this.#moved()
     this.#env.timers.arm(this, this.#limitMs)
     dropFromResponse(head.fields, head.connectionNamed)
-    this.#client = exchange.upgrade('websocket', job.bound(head.fields), this)
+    this.#client = exchange.upgrade('websocket', head.fields, this)
     if (this.#client === undefined) this.cancel()
     return this.#client
   }

@@ -1,3 +1,4 @@
+import { Kept, KeptKind } from '../base/kept.ts'
 import type { ThreadEnv } from '../base/thread-env.ts'
 import { decodePath } from '../http/path.ts'
 import type { CacheBounds } from './bounded-cache.ts'
@@ -33,7 +34,12 @@ export interface StoreOptions {
   readonly observer?: StaticObserver
   readonly bounds?: CacheBounds
   readonly heldBytes?: number
+  /** Where its shelves are kept. */
+  readonly kept?: Kept
 }
+
+const SHELF = new KeptKind<FileShelf>('shelf')
+const WATCH = new KeptKind<ManifestWatch>('manifest watch')
 
 /**
  * The static files that one data thread has in memory. It outlives snapshots: a route that did not change
@@ -46,11 +52,11 @@ export class FileStore {
   readonly #heldBytes: number
   readonly #gate = new Gate(MAX_LOADS)
   readonly #coder: Coder
-  readonly #shelves = new WeakTable<FileShelf>()
-  readonly #watches = new WeakTable<ManifestWatch>()
+  readonly #kept: Kept
 
   constructor(env: ThreadEnv, options: StoreOptions = {}) {
     this.#env = env
+    this.#kept = options.kept ?? new Kept()
     this.#observer = options.observer ?? NO_OBSERVER
     this.#coder = new Coder(this.#observer)
     this.#bounds = options.bounds ?? DEFAULT_BOUNDS
@@ -60,8 +66,8 @@ export class FileStore {
   /** What is in memory now. */
   get load(): StaticLoad {
     const load = { cacheBytes: 0, heldBytes: 0, heldFiles: 0, names: 0, leaving: 0 }
-    for (const shelf of this.#shelves.values()) load.cacheBytes += shelf.bytes
-    for (const watch of this.#watches.values()) {
+    for (const shelf of this.#kept.values(SHELF)) load.cacheBytes += shelf.bytes
+    for (const watch of this.#kept.values(WATCH)) {
       load.heldBytes += watch.heldBytes
       load.heldFiles += watch.heldFiles
       load.names += watch.currentNames
@@ -74,7 +80,7 @@ export class FileStore {
   shelf(options: ShelfOptions): FileShelf {
     const { root, index, routePath, manifest, keepMs, compress, cacheControl } = options
     const key = JSON.stringify([root, index, routePath, manifest, keepMs, compress, cacheControl])
-    return this.#shelves.get(key, () => {
+    return this.#kept.get(SHELF, key, () => {
       const site = { root, index, routePath: decodePath(routePath) ?? routePath, compress, cacheControl }
       const watch = manifest ? this.#watch(root, keepMs) : undefined
       const { clock, descriptors } = this.#env
@@ -92,32 +98,9 @@ export class FileStore {
 
   /** Shared by all routes of a root, so that another Cache-Control does not forget the files of the last release. */
   #watch(root: string, keepMs: number): ManifestWatch {
-    return this.#watches.get(JSON.stringify([root, keepMs]), () => {
+    return this.#kept.get(WATCH, JSON.stringify([root, keepMs]), () => {
       const maxHeldBytes = this.#heldBytes
       return new ManifestWatch({ root, keepMs, maxHeldBytes, env: this.#env, observer: this.#observer })
     })
-  }
-}
-
-/** Things by their key, for as long as somebody else holds them. */
-class WeakTable<T extends object> {
-  readonly #held = new Map<string, WeakRef<T>>()
-
-  get(key: string, make: () => T): T {
-    const known = this.#held.get(key)?.deref()
-    if (known !== undefined) return known
-    for (const [old, reference] of this.#held) {
-      if (reference.deref() === undefined) this.#held.delete(old)
-    }
-    const made = make()
-    this.#held.set(key, new WeakRef(made))
-    return made
-  }
-
-  *values(): Iterable<T> {
-    for (const reference of this.#held.values()) {
-      const held = reference.deref()
-      if (held !== undefined) yield held
-    }
   }
 }

@@ -10,6 +10,7 @@ export interface RecordedRequest {
   /** With its query. */
   readonly target: string
   readonly fields?: readonly (readonly [name: string, value: string])[]
+  readonly host?: string
   /** Bytes the client takes until it has to be `drain`ed; undefined: all. */
   readonly window?: number
 }
@@ -59,14 +60,20 @@ export class RecordingExchange implements Exchange {
   #taken = 0
   #gone = false
 
-  constructor({ method = 'GET', target, fields = [], window = Number.POSITIVE_INFINITY }: RecordedRequest) {
+  constructor({
+    method = 'GET',
+    target,
+    fields = [],
+    host = 'localhost:8080',
+    window = Number.POSITIVE_INFINITY,
+  }: RecordedRequest) {
     const question = target.indexOf('?')
     this.request = {
       method,
       target,
       path: question < 0 ? target : target.slice(0, question),
       query: question < 0 ? undefined : target.slice(question + 1),
-      host: 'localhost:8080',
+      host,
       hostname: 'localhost',
       protocol: 'HTTP/1.1',
       fields: FieldList.of(fields),
@@ -112,6 +119,8 @@ export class RecordingExchange implements Exchange {
   attach(owner: ExchangeOwner): void {
     this.#owner = owner
   }
+
+  limitBody(): void {}
 
   receiveBody(reader: BodyReader): void {
     reader.bodyEnd()

@@ -15,13 +15,14 @@ export class RequestBody implements ChunkSink {
   failure: { readonly code: ErrorCode; readonly detail: string } | undefined = undefined
   /** Payload bytes so far. */
   received = 0
-  readonly #limit: number
+  /** Most payload bytes; to be set before the flow starts. */
+  limit: number
   readonly #decoder: ChunkedDecoder | undefined
   #remaining: number
   #reader: BodyReader | undefined = undefined
 
   constructor(request: RequestHead, limit: number) {
-    this.#limit = limit
+    this.limit = limit
     this.#remaining = request.contentLength
     this.#decoder = request.framing === 'chunked' ? new ChunkedDecoder(this) : undefined
     this.state =
@@ -62,7 +63,7 @@ export class RequestBody implements ChunkSink {
 
   chunkData(bytes: Uint8Array, start: number, end: number): void {
     this.received += end - start
-    if (this.received <= this.#limit) this.#reader?.bodyBytes(bytes, start, end)
+    if (this.received <= this.limit) this.#reader?.bodyBytes(bytes, start, end)
   }
 
   #takeLength(bytes: Uint8Array, at: number, end: number): number {
@@ -78,7 +79,7 @@ export class RequestBody implements ChunkSink {
     const decoder = this.#decoder as ChunkedDecoder
     const stop = decoder.decode(bytes, at, end)
     if (decoder.state === 'bad') this.#fail('BAD_REQUEST', decoder.detail ?? 'chunk')
-    else if (this.received > this.#limit) this.#fail('BODY_TOO_LARGE', 'body-limit')
+    else if (this.received > this.limit) this.#fail('BODY_TOO_LARGE', 'body-limit')
     else if (decoder.state === 'done') this.state = 'done'
     return stop
   }

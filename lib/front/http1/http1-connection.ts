@@ -324,16 +324,13 @@ export class Http1Connection implements ClientConnection, ByteStreamOwner, Http1
     const record = recordAt(host, this.client, request, origin, this.#headStartMs)
     this.#headBytes = request.size
     host.memory.usedBytes += this.#headBytes
-    const { bodyBytes } = host.config.limits
-    const body = new RequestBody(request, bodyBytes)
+    const body = new RequestBody(request, host.config.limits.bodyBytes)
     const exchange = new Http1Exchange(this, request, body, this.client, origin, record)
     this.#exchange = exchange
     this.#phase = 'busy'
     if (this.#inputEnded) this.#watchHalfClosed()
     host.exchangeBegan()
-    if (request.framing === 'length' && request.contentLength > bodyBytes)
-      exchange.fail('BODY_TOO_LARGE', 'body-limit')
-    else host.route(exchange)
+    host.route(exchange)
   }
 
   /** A head we will not act on: answered with its status, and the connection closes. */

@@ -1,4 +1,5 @@
 import { saidLength } from '../../http/answer-content.ts'
+import { type AnswerPolicy, finished } from '../../http/answer-policy.ts'
 import type { KeptAnswer } from '../../http/exchange.ts'
 import { FIELD, FIELD_COUNT, fieldName } from '../../http/field-ids.ts'
 import { DROPPED, type FieldList, ID_MASK, STRIDE } from '../../http/field-list.ts'
@@ -13,12 +14,11 @@ for (const name of ['connection', 'keep-alive', 'proxy-connection', 'transfer-en
 
 const STATUS_TEXTS: readonly string[] = Array.from({ length: 600 }, (_, status) => String(status))
 
-/** The head of a final answer. `hsts`: what the route's policy adds. */
-export function answerPairs(head: AnswerHead, dateText: string, hsts: string | undefined): HeaderPairs {
+/** The head of a final answer. */
+export function answerPairs(head: AnswerHead, dateText: string): HeaderPairs {
   const { status, fields } = head
   const pairs = [':status', STATUS_TEXTS[status] as string]
   addPairs(pairs, fields)
-  if (hsts !== undefined) pairs.push('strict-transport-security', hsts)
   if (!fields.has(FIELD.date)) pairs.push('date', dateText)
   const length = saidLength(head)
   if (length !== undefined) pairs.push('content-length', String(length))
@@ -29,7 +29,7 @@ export function answerPairs(head: AnswerHead, dateText: string, hsts: string | u
 export function webSocketPairs(fields: FieldList, dateText: string): HeaderPairs {
   fields.dropAll(FIELD['sec-websocket-accept'])
   fields.dropAll(FIELD.upgrade)
-  return answerPairs({ status: 200, reason: '', fields, length: undefined }, dateText, undefined)
+  return answerPairs({ status: 200, reason: '', fields, length: undefined }, dateText)
 }
 
 /** An interim answer. */
@@ -55,18 +55,24 @@ export function areCarried({ marks }: FieldList): boolean {
   return true
 }
 
-/** What a kept answer's head is within one second. */
+/** What a kept answer's head is within one second, for routes with this policy. */
 interface Rendering {
   readonly dateText: string
+  readonly policy: AnswerPolicy | undefined
   readonly pairs: HeaderPairs
 }
 
-/** The head of a kept answer, made once a second. */
-export function keptPairs(answer: KeptAnswer, dateText: string): HeaderPairs {
+/** The head of a kept answer, made once a second. `policy`: what may change its fields. */
+export function keptPairs(
+  answer: KeptAnswer,
+  dateText: string,
+  policy: AnswerPolicy | undefined,
+  scheme: 'http' | 'https',
+): HeaderPairs {
   const known = answer.http2Rendering as Rendering | undefined
-  if (known?.dateText === dateText) return known.pairs
-  const pairs = answerPairs(answer.head, dateText, undefined)
-  answer.http2Rendering = { dateText, pairs } satisfies Rendering
+  if (known?.dateText === dateText && known.policy === policy) return known.pairs
+  const pairs = answerPairs(finished(policy, scheme, answer.head), dateText)
+  answer.http2Rendering = { dateText, policy, pairs } satisfies Rendering
   return pairs
 }
 

@@ -37,6 +37,8 @@ export class Http2Body implements Deadline {
   failure: { readonly code: 'BODY_TOO_LARGE'; readonly detail: string } | undefined = undefined
   /** Payload bytes that were delivered. */
   received = 0
+  /** Most payload bytes; to be set before the flow starts. */
+  limit: number
   readonly #stream: Http2Stream
   readonly #owner: Http2BodyOwner
   readonly #host: ConnectionHost
@@ -59,6 +61,7 @@ export class Http2Body implements Deadline {
     this.#owner = owner
     this.#host = host
     this.#terms = terms
+    this.limit = terms.limit
     this.#watch = terms.webSocket ? undefined : new BodyWatch(host, this)
   }
 
@@ -189,7 +192,7 @@ export class Http2Body implements Deadline {
   #deliver(bytes: Buffer, start: number, end: number): void {
     const size = end - start
     this.received += size
-    if (this.received > this.#terms.limit) this.#fail()
+    if (this.received > this.limit) this.#fail()
     else {
       this.#reader?.bodyBytes(bytes, start, end)
       if (this.state === 'flowing') this.#stream.granted(size)

@@ -292,8 +292,7 @@ export class Http2Connection
     const exchange = new Http2Exchange(this, stream, { request, origin, record, endStream, headBytes })
     this.#exchanges.add(exchange)
     host.exchangeBegan()
-    if (request.contentLength > host.config.limits.bodyBytes) exchange.fail('BODY_TOO_LARGE', 'body-limit')
-    else this.#fresh.push(exchange)
+    this.#fresh.push(exchange)
   }
 
   /** Is there room for one more request? One that is alone always has some. */

@@ -1,24 +1,15 @@
-import { type ErrorCode, endCauseOf, traitsOf } from '../../base/errors.ts'
+import type { ErrorCode } from '../../base/errors.ts'
 import { isWithoutContent } from '../../http/answer-content.ts'
-import { type AnswerPolicy, addedHsts } from '../../http/answer-policy.ts'
-import type {
-  BodyReader,
-  ClientFacts,
-  ClientWebSocket,
-  Exchange,
-  ExchangeOwner,
-  KeptAnswer,
-} from '../../http/exchange.ts'
+import { fieldPolicy } from '../../http/answer-policy.ts'
+import type { BodyReader, ClientWebSocket, KeptAnswer } from '../../http/exchange.ts'
 import { FIELD } from '../../http/field-ids.ts'
 import type { FieldList } from '../../http/field-list.ts'
-import type { Origin } from '../../http/forwarded.ts'
-import type { AnswerHead, RequestHead } from '../../http/message.ts'
-import type { ExchangeRecord } from '../../http/record.ts'
+import type { AnswerHead } from '../../http/message.ts'
 import { CODE } from '../../wire/http2-frames.ts'
 import type { Http2Request } from '../../wire/http2-head.ts'
-import { detachRecord, loggedBytes, loggedOrigin, loggedRequest } from '../access/logged-request.ts'
+import { loggedBytes } from '../access/logged-request.ts'
 import { NO_BODY, type WatchedBody } from '../connection/body-watch.ts'
-import { errorAnswer } from '../connection/error-answer.ts'
+import { ClientExchange, type Writing } from '../connection/client-exchange.ts'
 import {
   answerPairs,
   areCarried,
@@ -33,46 +24,26 @@ import type { Http2Stream, StreamOwner } from './http2-stream.ts'
 import { Http2WebSocket } from './http2-websocket.ts'
 import type { Http2Arrival, Http2Wire } from './http2-wire.ts'
 
-/**
- * none: no head yet. length, open: a body of known or unknown length. discard: a body that may not be sent (HEAD, 204, 205, 304). switched: no
- * HTTP any more.
- */
-type Writing = 'none' | 'length' | 'open' | 'discard' | 'switched'
-
 /** Waits with a stream that can send nothing, so that it is told when it can. */
 const PROBE_BYTES = 128
 
 /** One request on an HTTP/2 connection and its answer: a stream. */
-export class Http2Exchange implements Exchange, StreamOwner {
-  /** From some time behind the answer's head on, what the log needs of it. */
-  request: RequestHead
-  readonly client: ClientFacts
-  origin: Origin
-  readonly record: ExchangeRecord
+export class Http2Exchange extends ClientExchange implements StreamOwner {
   readonly stream: Http2Stream
-  policy: AnswerPolicy | undefined = undefined
   readonly #wire: Http2Wire
   readonly #input: Http2Body | undefined
-  #owner: ExchangeOwner | undefined = undefined
-  #writing: Writing = 'none'
-  /** Bytes of the answer's body that its head promised and that are still to come. */
-  #owed = 0
   /** The client reads what comes behind a body. */
   #mayTrail = false
   readonly #asksWebSocket: boolean
   /** What stands for its head in the account of memory; undefined once that was let go. */
   #headBytes: number | undefined
   #webSocket: Http2WebSocket | undefined = undefined
-  #ended = false
 
   constructor(wire: Http2Wire, stream: Http2Stream, arrival: Http2Arrival) {
     const { request, endStream, headBytes } = arrival
+    super(request, wire.client, arrival.origin, arrival.record)
     this.#wire = wire
     this.stream = stream
-    this.request = request
-    this.client = wire.client
-    this.origin = arrival.origin
-    this.record = arrival.record
     this.#asksWebSocket = request.webSocket
     this.#headBytes = headBytes
     this.#input = endStream ? undefined : this.#inputOf(request)
@@ -82,14 +53,6 @@ export class Http2Exchange implements Exchange, StreamOwner {
 
   get siblings(): number {
     return this.#wire.running
-  }
-
-  get answered(): boolean {
-    return this.#writing !== 'none'
-  }
-
-  get ended(): boolean {
-    return this.#ended
   }
 
   get bodyDone(): boolean {
@@ -105,18 +68,23 @@ export class Http2Exchange implements Exchange, StreamOwner {
     return this.#input?.received ?? 0
   }
 
-  attach(owner: ExchangeOwner): void {
-    this.#owner = owner
+  /** A WebSocket is of any length. */
+  limitBody(bytes: number | undefined): void {
+    const input = this.#input
+    if (this.#asksWebSocket) return
+    if (bytes !== undefined && input !== undefined) input.limit = bytes
+    const limit = bytes ?? this.#wire.host.config.limits.bodyBytes
+    if (this.request.contentLength > limit) this.fail('BODY_TOO_LARGE', 'body-limit')
   }
 
   receiveBody(reader: BodyReader): void {
-    if (this.#ended) return
+    if (this.ended) return
     if (this.bodyDone) return reader.bodyEnd()
     const input = this.#input as Http2Body
     const early = input.waits
     input.flow(reader)
     // RFC 9110 10.1.1: not needed once some of the body has arrived.
-    if (this.request.expectsContinue && !early && !this.answered && !this.#ended)
+    if (this.request.expectsContinue && !early && !this.answered && !this.ended)
       this.stream.inform([':status', '100'])
   }
 
@@ -125,44 +93,20 @@ export class Http2Exchange implements Exchange, StreamOwner {
   }
 
   resumeBody(): void {
-    if (!this.#ended) this.#input?.resume()
+    if (!this.ended) this.#input?.resume()
   }
 
   inform(status: number, fields: FieldList): void {
     // RFC 9113 8.6: no 101. And the 100 is ours to give.
-    if (this.#ended || this.answered || status === 100 || status === 101) return
+    if (this.ended || this.answered || status === 100 || status === 101) return
     if (areCarried(fields)) this.stream.inform(interimPairs(status, fields))
   }
 
-  begin(head: AnswerHead): void {
-    if (this.#ended || this.answered) return
-    // A 2xx would open the WebSocket that nobody is at the other end of.
-    if (this.#asksWebSocket && head.status < 300) return this.fail('NOT_IMPLEMENTED', 'no WebSocket here')
-    if (head.status > 599) return this.fail('UPSTREAM_BAD', 'status')
-    // RFC 9113 8.6: there is no switching here.
-    if (head.status === 426) head.fields.dropAll(FIELD.upgrade)
-    const hsts = this.policy === undefined ? undefined : addedHsts(this.policy, this.origin.scheme, head)
-    this.#begin(head, answerPairs(head, this.#wire.host.date.text(), hsts))
-  }
-
-  answerKept(answer: KeptAnswer): void {
-    if (this.#ended || this.answered) return
-    const { head, body } = answer
-    if (this.policy?.hsts === undefined && !this.#asksWebSocket)
-      this.#begin(head, keptPairs(answer, this.#wire.host.date.text()))
-    else this.begin(head)
-    if (this.#owe(body.length) > 0) {
-      this.record.bytesOut += body.length
-      this.stream.put(body)
-    }
-    this.end()
-  }
-
   upgrade(_protocol: string, fields: FieldList, reader: BodyReader): ClientWebSocket | undefined {
-    if (this.#ended || this.answered) return undefined
+    if (this.ended || this.answered) return undefined
     // Counted and logged as every other switch; the client is told 200.
     this.record.status = 101
-    this.#writing = 'switched'
+    this.writing = 'switched'
     this.stream.begin(webSocketPairs(fields, this.#wire.host.date.text()))
     this.stream.flush()
     this.#webSocket = new Http2WebSocket(this)
@@ -171,16 +115,9 @@ export class Http2Exchange implements Exchange, StreamOwner {
     return this.#webSocket
   }
 
-  write(bytes: Uint8Array, start: number, end: number): boolean {
-    const size = this.#owe(end - start)
-    if (size === 0) return true
-    this.record.bytesOut += size
-    return this.stream.putCopy(bytes, start, start + size)
-  }
-
   offer(bytes: Uint8Array, start: number, end: number): number {
-    if (this.#ended || this.#writing === 'discard' || this.#writing === 'none') return end
-    const wanted = this.#writing === 'length' ? Math.min(end - start, this.#owed) : end - start
+    if (this.owesNone) return end
+    const wanted = this.writing === 'length' ? Math.min(end - start, this.owed) : end - start
     const size = this.#roomFor(wanted)
     if (size > 0) this.write(bytes, start, start + size)
     if (size === wanted) return end
@@ -189,45 +126,20 @@ export class Http2Exchange implements Exchange, StreamOwner {
   }
 
   room(wanted: number): number {
-    if (this.#ended || this.#writing === 'discard') return wanted
+    if (this.ended || this.writing === 'discard') return wanted
     const room = this.#roomFor(wanted)
     if (room === 0) this.stream.waitUntilSent()
     return room
   }
 
-  writeText(text: string): boolean {
-    const size = this.#owe(text.length)
-    return size === 0 || this.#put(Buffer.from(text.slice(0, size), 'latin1'))
-  }
-
   flush(): void {
-    if (!this.#ended) this.stream.flush()
-  }
-
-  end(trailers?: FieldList): void {
-    if (this.#ended) return
-    // Fewer bytes than promised: the client must not take it for whole.
-    if (this.#owed > 0) return this.fail('INTERNAL', 'answer shorter than its length')
-    this.stream.end(this.#mayTrail && trailers !== undefined && areCarried(trailers) ? trailers : undefined)
-    this.#finish()
-  }
-
-  fail(code: ErrorCode, detail?: string): void {
-    if (this.#ended) return
-    this.record.end = endCauseOf(code)
-    this.record.detail = detail ?? this.record.detail
-    const owner = this.#owner
-    this.#owner = undefined
-    if (this.answered) this.#cut(this.#webSocket === undefined ? CODE.internal : CODE.cancel)
-    else this.#answerError(traitsOf(code).status)
-    // Whoever worked for it and did not report this itself, stops.
-    owner?.clientGone()
+    if (!this.ended) this.stream.flush()
   }
 
   /** The client has broken the protocol in mid-body (RFC 9113 8.1.1). */
   malformed(detail: string): void {
-    if (this.#ended) this.stream.reset(CODE.protocol)
-    else this.#lose('BAD_REQUEST', detail, CODE.protocol)
+    if (this.ended) this.stream.reset(CODE.protocol)
+    else if (this.giveUp('BAD_REQUEST', detail)) this.#reset(CODE.protocol)
     this.#wire.misled()
   }
 
@@ -242,20 +154,17 @@ export class Http2Exchange implements Exchange, StreamOwner {
    */
   letGoOfHead(): void {
     if (!this.answered || this.#headBytes === undefined) return
-    this.request = loggedRequest(this.request)
-    this.origin = loggedOrigin(this.origin)
-    detachRecord(this.record)
+    this.letGo()
     this.stream.hold(loggedBytes(this.request) - this.#headBytes)
     this.#headBytes = undefined
   }
 
-  /** The connection is gone or is cut, or the client takes nothing any more. */
   lost(code: ErrorCode, detail: string | undefined): void {
-    this.#lose(code, detail, CODE.cancel)
+    if (this.giveUp(code, detail)) this.#reset(CODE.cancel)
   }
 
   webSocketWrite(bytes: Buffer): boolean {
-    if (this.#ended) return true
+    if (this.ended) return true
     this.record.bytesOut += bytes.length
     const room = this.stream.put(bytes)
     this.stream.flush()
@@ -281,21 +190,77 @@ export class Http2Exchange implements Exchange, StreamOwner {
   }
 
   streamDrained(): void {
-    if (!this.#ended) this.#owner?.answerDrained()
+    if (!this.ended) this.owner?.answerDrained()
   }
 
   /** Gives up what is left to send. */
   streamStalled(why: string): void {
-    if (this.#ended) this.stream.reset(CODE.cancel)
+    if (this.ended) this.stream.reset(CODE.cancel)
     else this.lost('CLIENT_TIMEOUT', why)
   }
 
   streamClosed(code: number): void {
     const reset = code !== CODE.noError
-    const early = !this.#ended
+    const early = !this.ended
     if (this.#webSocket?.outputEnded === true) this.end()
     else this.lost('CLIENT_GONE', undefined)
     this.#wire.gone(this, early && reset)
+  }
+
+  // ClientExchange.
+
+  protected mayBegin(head: AnswerHead): boolean {
+    // A 2xx would open the WebSocket that nobody is at the other end of.
+    if (this.#asksWebSocket && head.status < 300) this.fail('NOT_IMPLEMENTED', 'no WebSocket here')
+    else if (head.status > 599) this.fail('UPSTREAM_BAD', 'status')
+    return !this.ended
+  }
+
+  protected sendHead(head: AnswerHead): void {
+    // RFC 9113 8.6: there is no switching here.
+    if (head.status === 426) head.fields.dropAll(FIELD.upgrade)
+    this.#begin(head, answerPairs(head, this.#wire.host.date.text()))
+  }
+
+  protected sendKept(answer: KeptAnswer): boolean {
+    const { head, body } = answer
+    const { scheme } = this.origin
+    this.record.status = head.status
+    this.#begin(
+      head,
+      keptPairs(answer, this.#wire.host.date.text(), fieldPolicy(this.policy, scheme), scheme),
+    )
+    if (this.owe(body.length) > 0) this.#put(body)
+    this.end()
+    return true
+  }
+
+  protected sendBytes(bytes: Uint8Array, start: number, end: number): boolean {
+    this.record.bytesOut += end - start
+    return this.stream.putCopy(bytes, start, end)
+  }
+
+  protected sendText(text: string): boolean {
+    return this.#put(Buffer.from(text, 'latin1'))
+  }
+
+  protected sendEnd(trailers: FieldList | undefined): void {
+    this.stream.end(this.#mayTrail && trailers !== undefined && areCarried(trailers) ? trailers : undefined)
+    this.#finish()
+  }
+
+  protected cut(): void {
+    this.#reset(this.#webSocket === undefined ? CODE.internal : CODE.cancel)
+  }
+
+  #begin(head: AnswerHead, pairs: HeaderPairs): void {
+    this.record.bytesOut += pairsSize(pairs)
+    this.writing = writingOf(this.request.method, head)
+    if (this.writing === 'length') this.owed = head.length as number
+    // A client that reads trailers says so (RFC 9110 10.1.4). A length does not exclude them (RFC 9113 8.1).
+    this.#mayTrail = this.writing !== 'discard' && this.request.fields.has(FIELD.te)
+    if (areCarried(head.fields)) this.stream.begin(pairs)
+    else this.fail('INTERNAL', 'a field of HTTP/1.1')
   }
 
   #inputOf(request: Http2Request): Http2Body {
@@ -305,17 +270,6 @@ export class Http2Exchange implements Exchange, StreamOwner {
       limit: request.webSocket ? Number.POSITIVE_INFINITY : host.config.limits.bodyBytes,
       webSocket: request.webSocket,
     })
-  }
-
-  #begin(head: AnswerHead, pairs: HeaderPairs): void {
-    this.record.status = head.status
-    this.record.bytesOut += pairsSize(pairs)
-    this.#writing = writingOf(this.request.method, head)
-    if (this.#writing === 'length') this.#owed = head.length as number
-    // A client that reads trailers says so (RFC 9110 10.1.4). A length does not exclude them (RFC 9113 8.1).
-    this.#mayTrail = this.#writing !== 'discard' && this.request.fields.has(FIELD.te)
-    if (areCarried(head.fields)) this.stream.begin(pairs)
-    else this.fail('INTERNAL', 'a field of HTTP/1.1')
   }
 
   /**
@@ -335,44 +289,17 @@ export class Http2Exchange implements Exchange, StreamOwner {
     return this.stream.put(bytes)
   }
 
-  #answerError(status: number): void {
-    const { head, text } = errorAnswer(status, this.record, this.policy)
-    this.begin(head)
-    this.writeText(text)
-    this.end()
-  }
-
-  /** How many of `size` bytes may be written: none to a HEAD, none beyond the promised length. */
-  #owe(size: number): number {
-    if (this.#ended || this.#writing === 'discard' || this.#writing === 'none') return 0
-    if (this.#writing !== 'length') return size
-    const owed = Math.min(size, this.#owed)
-    this.#owed -= owed
-    return owed
-  }
-
-  #lose(code: ErrorCode, detail: string | undefined, reset: number): void {
-    if (this.#ended) return
-    this.record.end = endCauseOf(code)
-    this.record.detail = detail ?? this.record.detail
-    if (!this.answered) this.record.status = traitsOf(code).status
-    const owner = this.#owner
-    this.#owner = undefined
-    this.#cut(reset)
-    owner?.clientGone()
-  }
-
   /** The client can tell a reset from an answer that has ended. */
-  #cut(code: number): void {
+  #reset(code: number): void {
     // Said first: the stream tells of its end in the same breath.
-    this.#ended = true
+    this.ended = true
     this.stream.reset(code)
     this.#finish()
   }
 
   #finish(): void {
-    this.#ended = true
-    this.#owner = undefined
+    this.ended = true
+    this.owner = undefined
     this.#wire.finished(this)
     const input = this.#input
     if (input === undefined) return

@@ -13,7 +13,7 @@ export interface RefusalTerms {
 /** Answers a head that will not be acted on. Nobody owns its stream: it is watched like every other until the client has taken the answer. */
 export function answerRefused(stream: Http2Stream, record: ExchangeRecord, terms: RefusalTerms): void {
   const { head, text } = errorAnswer(record.status, record, undefined)
-  stream.begin(answerPairs(head, terms.dateText, undefined))
+  stream.begin(answerPairs(head, terms.dateText))
   if (!terms.isHead) stream.put(Buffer.from(text, 'latin1'))
   stream.end()
 }

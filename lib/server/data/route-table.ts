@@ -1,32 +1,40 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { Upstream } from '../../../upstreams/upstream.ts'
+import type { Kept } from '../../base/kept.ts'
 import type { ThreadEnv } from '../../base/thread-env.ts'
-import type { Priority, ProxyAction, RouteConfig, StaticAction } from '../../config/model.ts'
-import type { Handler } from '../../http/handler.ts'
+import type { ProxyAction, RouteConfig, UpstreamConfig } from '../../config/model.ts'
+import type { AnswerPolicy } from '../../http/answer-policy.ts'
+import type { Gate, Handler } from '../../http/handler.ts'
 import { DISAGREED } from '../../http/path-readings.ts'
-import { CanaryChoice, CanaryHandler } from '../../proxy/canary.ts'
 import { ProxyHandler } from '../../proxy/handler.ts'
 import { Mirror } from '../../proxy/mirror.ts'
 import type { MirrorResult } from '../../proxy/mirror-measures.ts'
-import type { MirrorTraffic } from '../../proxy/mirror-site.ts'
+import { MIRROR_TRAFFIC, MirrorTraffic } from '../../proxy/mirror-site.ts'
 import { Mount } from '../../proxy/mount.ts'
 import type { NamedFiles } from '../../proxy/site.ts'
 import type { Spool } from '../../proxy/spool.ts'
 import { Sticky } from '../../proxy/sticky.ts'
-import { gateOf, type RouteGate } from '../../route/gate.ts'
+import type { UpstreamLink } from '../../proxy/upstream-link.ts'
 import { RouteHosts } from '../../route/route-hosts.ts'
+import { policyOf } from '../../route/route-policy.ts'
 import { Router } from '../../route/router.ts'
 import type { SecuredHosts } from '../../route/secured-hosts.ts'
 import type { FileStore } from '../../static/file-store.ts'
 import { StaticHandler } from '../../static/handler.ts'
+import { chained, chainedApp, gatesOf } from './chain.ts'
+import type { ExchangeRows } from './exchange-rows.ts'
 import { FilesOfRoutes } from './named-files.ts'
+import type { Overload } from './overload.ts'
 
-/** What handlers are made with. */
-export interface HandlerParts {
-  readonly upstreams: ReadonlyMap<string, Upstream>
+/** What handlers and gates are made with. */
+export interface RouteParts {
+  readonly upstreams: ReadonlyMap<string, UpstreamLink>
   readonly spool: Spool
   readonly store: FileStore
   readonly env: ThreadEnv
-  readonly mirrors: MirrorTraffic
+  readonly kept: Kept
+  readonly overload: Overload
+  readonly rows: ExchangeRows
   /** Set where a listener has its certificates from an ACME server. */
   readonly secured: SecuredHosts | undefined
   countMirrored(listener: string, route: string, result: MirrorResult): void
@@ -35,35 +43,44 @@ export interface HandlerParts {
 /** What a route leads to. */
 export interface Target {
   readonly route: string
-  readonly gate: RouteGate | undefined
+  /** What it says about answers; undefined if nothing. */
+  readonly policy: AnswerPolicy | undefined
+  readonly gates: readonly Gate[]
   readonly handler: Handler
-  /** Of requests that go to an app. */
-  readonly priority: Priority | undefined
+  /** Its folder, for apps that name files in it, whatever stands around its handler; undefined for a route to an app. */
+  readonly files: StaticHandler | undefined
 }
 
 /** All routes of a snapshot with their gates and handlers. Built whole, never changed. */
 export class RouteTable {
   readonly #router: Router<Target>
-  readonly #parts: HandlerParts
+  readonly #routes: readonly RouteConfig[]
+  readonly #parts: RouteParts
   readonly #files: NamedFiles
   readonly #hosts: RouteHosts
   readonly #stickies = new Map<string, Sticky>()
+  /** What it was built from besides the routes. */
+  readonly #builtFrom: readonly UpstreamCharacter[]
 
-  constructor(routes: readonly RouteConfig[], parts: HandlerParts) {
+  constructor(routes: readonly RouteConfig[], parts: RouteParts) {
+    this.#routes = routes
     this.#parts = parts
+    this.#builtFrom = charactersOf(parts.upstreams)
     this.#hosts = new RouteHosts(routes)
     const internal: StaticHandler[] = []
-    this.#files = new FilesOfRoutes((hostname, uri) => this.#staticRoute(hostname, uri), internal)
-    const rules = routes.map(route => {
-      const handler = this.#handler(route)
-      if (handler instanceof StaticHandler && handler.internal) internal.push(handler)
-      return {
-        hosts: route.hosts,
-        path: route.path,
-        target: { route: route.name, gate: this.#gate(route), handler, priority: priorityOf(route) },
-      }
-    })
+    this.#files = new FilesOfRoutes((hostname, uri) => this.#folderAt(hostname, uri), internal)
+    const rules = routes.map(route => ({ hosts: route.hosts, path: route.path, target: this.#target(route) }))
+    for (const { target } of rules) if (target.files?.internal === true) internal.push(target.files)
     this.#router = new Router<Target>(rules)
+  }
+
+  /** Would one that is built from these be the same? Members of upstreams and certificates come and go without it. */
+  isFor(routes: readonly RouteConfig[], { upstreams, secured }: RouteParts): boolean {
+    return (
+      secured === this.#parts.secured &&
+      isDeepStrictEqual(routes, this.#routes) &&
+      isDeepStrictEqual(charactersOf(upstreams), this.#builtFrom)
+    )
   }
 
   /** `path` as it stands in the request; DISAGREED if its readings lead to different routes (router.ts). */
@@ -71,87 +88,96 @@ export class RouteTable {
     return this.#router.find(hostname, path)
   }
 
-  #staticRoute(hostname: string, uri: string): StaticHandler | undefined {
+  #folderAt(hostname: string, uri: string): StaticHandler | undefined {
     const found = this.find(hostname, uri.replace(/\?.*$/s, ''))
-    if (found === undefined || found === DISAGREED) return undefined
-    return found.handler instanceof StaticHandler ? found.handler : undefined
+    return found === undefined || found === DISAGREED ? undefined : found.files
   }
 
-  #gate(route: RouteConfig): RouteGate | undefined {
-    const { secured, upstreams } = this.#parts
+  #target(route: RouteConfig): Target {
+    const files = this.#folderOf(route)
+    const inner = files ?? this.#proxyTo(route)
+    const handlerTo = (upstream: string) => this.#proxyTo(route, upstream)
+    return {
+      route: route.name,
+      policy: policyOf(route),
+      gates: this.#gatesOf(route),
+      handler: chained(route, inner, { handlerTo }),
+      files,
+    }
+  }
+
+  #gatesOf(route: RouteConfig): readonly Gate[] {
+    const { secured, upstreams, overload, rows, env } = this.#parts
     const { action } = route
     const names = action.kind === 'static' ? [] : [action.upstream, action.canary?.upstream ?? '']
-    const healthPaths = names.flatMap(name => healthPathOf(upstreams.get(name)) ?? [])
-    return gateOf(route, { hosts: this.#hosts, secured, healthPaths })
+    const healthPaths = names.flatMap(name => healthPathOf(upstreams.get(name)?.current) ?? [])
+    return gatesOf(route, { hosts: this.#hosts, secured, healthPaths, overload, rows, cells: env.cells })
   }
 
-  #handler(route: RouteConfig): Handler {
-    const { action } = route
-    return action.kind === 'static'
-      ? this.#staticHandler(route.path, action)
-      : this.#proxyHandler(route.name, action)
-  }
-
-  #staticHandler(routePath: string, action: StaticAction): Handler {
+  #folderOf({ path, action }: RouteConfig): StaticHandler | undefined {
     const { store, env } = this.#parts
-    return new StaticHandler({ ...action, routePath, store, env })
+    return action.kind === 'static'
+      ? new StaticHandler({ ...action, routePath: path, store, env })
+      : undefined
   }
 
-  #proxyHandler(route: string, action: ProxyAction): Handler {
-    const { canary } = action
-    const mirror = this.#mirror(route, action)
-    const usual = this.#handlerTo(action.upstream, route, action, mirror)
-    if (canary === undefined) return usual
-    const trial = this.#handlerTo(canary.upstream, route, action, mirror)
-    return new CanaryHandler(new CanaryChoice(route, canary), trial, usual)
-  }
-
-  #handlerTo(name: string, route: string, action: ProxyAction, mirror: Mirror | undefined): ProxyHandler {
+  #proxyTo({ name, action }: RouteConfig, to?: string): Handler {
+    if (action.kind === 'static') throw new Error(`route "${name}" leads to no upstream`)
     const { spool, env } = this.#parts
-    const upstream = this.#upstream(name, route)
+    const upstream = this.#upstream(to ?? action.upstream, name)
+    const { config } = upstream.current
     const site = {
-      room: { spool, env, maxBytes: upstream.config.readAheadBytes },
-      mount: mountOf(action, upstream),
+      room: { spool, env, maxBytes: config.readAheadBytes },
+      mount: mountOf(action, config),
       files: this.#files,
       priority: action.priority,
-      sticky: this.#sticky(upstream),
     }
-    return new ProxyHandler(upstream, site, mirror)
+    const handler = new ProxyHandler(upstream, site, this.#mirror(name, action))
+    return chainedApp(action, handler, this.#sticky(upstream))
   }
 
   #mirror(route: string, action: ProxyAction): Mirror | undefined {
     if (action.mirror === undefined) return undefined
-    const { spool, env, mirrors: traffic, countMirrored } = this.#parts
+    const { spool, env, kept, countMirrored } = this.#parts
     const { share } = action.mirror
     const upstream = this.#upstream(action.mirror.upstream, route)
+    const mount = mountOf(action, upstream.current.config)
+    const traffic = kept.get(MIRROR_TRAFFIC, '', () => new MirrorTraffic())
     const count = (listener: string, result: MirrorResult) => countMirrored(listener, route, result)
-    return new Mirror({ upstream, share, traffic, spool, env, mount: mountOf(action, upstream), count })
+    return new Mirror({ upstream, share, traffic, spool, env, mount, count })
   }
 
-  #upstream(name: string, route: string): Upstream {
+  #upstream(name: string, route: string): UpstreamLink {
     const upstream = this.#parts.upstreams.get(name)
     if (upstream === undefined) throw new Error(`route "${route}" leads to no upstream`)
     return upstream
   }
 
   /** One an upstream, however many routes lead there: it makes a digest for each endpoint. */
-  #sticky({ config }: Upstream): Sticky | undefined {
-    if (config.sticky === undefined) return undefined
-    const sticky = this.#stickies.get(config.name) ?? new Sticky(config, config.sticky)
-    this.#stickies.set(config.name, sticky)
+  #sticky(upstream: UpstreamLink): Sticky | undefined {
+    const { name, sticky: config } = upstream.current.config
+    if (config === undefined) return undefined
+    const sticky = this.#stickies.get(name) ?? new Sticky(() => upstream.current.config, config)
+    this.#stickies.set(name, sticky)
     return sticky
   }
 }
 
-function mountOf({ mount }: ProxyAction, { config }: Upstream): Mount | undefined {
-  return mount === undefined ? undefined : new Mount(mount, config.server)
+/** All of an upstream's configuration but its members, which may be others at every look. */
+type UpstreamCharacter = Omit<UpstreamConfig, 'endpoints' | 'names'>
+
+function charactersOf(upstreams: ReadonlyMap<string, UpstreamLink>): readonly UpstreamCharacter[] {
+  return [...upstreams.values()].map(({ current }) => {
+    const { endpoints, names, ...character } = current.config
+    return character
+  })
+}
+
+function mountOf({ mount }: ProxyAction, { server }: UpstreamConfig): Mount | undefined {
+  return mount === undefined ? undefined : new Mount(mount, server)
 }
 
 function healthPathOf(upstream: Upstream | undefined): string | undefined {
   const health = upstream?.config.health
   return health?.kind === 'http' ? health.path.replace(/\?.*$/s, '') : undefined
-}
-
-function priorityOf({ action }: RouteConfig): Priority | undefined {
-  return action.kind === 'proxy' ? action.priority : undefined
 }

@@ -1,21 +1,23 @@
 import { isDeepStrictEqual } from 'node:util'
-import { EXCHANGE_BLOCK, PRIORITIES, SHED_CAUSES } from '../../../metrics/blocks.ts'
+import { EXCHANGE_BLOCK } from '../../../metrics/blocks.ts'
 import { Upstream, type UpstreamObserver } from '../../../upstreams/upstream.ts'
 import type { Closable, Idlers } from '../../base/descriptors.ts'
+import { Kept, KeptKind } from '../../base/kept.ts'
 import { Periodic } from '../../base/periodic.ts'
 import type { ThreadEnv } from '../../base/thread-env.ts'
-import type { ListenerConfig, Priority, Snapshot } from '../../config/model.ts'
+import type { ListenerConfig, Snapshot } from '../../config/model.ts'
 import { AccessRecorder } from '../../front/access/access.ts'
 import type { TunnelFacts } from '../../front/access/tunnel-facts.ts'
 import { ClientMemory } from '../../front/connection/client-memory.ts'
 import { Listener, type ListenerHooks } from '../../front/listener.ts'
 import { NO_TLS, type TlsState } from '../../front/tls/tls-state.ts'
 import type { Exchange, ExchangeFacts } from '../../http/exchange.ts'
+import type { Gate } from '../../http/handler.ts'
 import { DISAGREED } from '../../http/path-readings.ts'
 import { MIRROR_RESULTS, type MirrorResult } from '../../proxy/mirror-measures.ts'
-import { MirrorTraffic } from '../../proxy/mirror-site.ts'
 import { Spool } from '../../proxy/spool.ts'
 import type { TunnelTarget } from '../../proxy/tunnel.ts'
+import { UpstreamLink } from '../../proxy/upstream-link.ts'
 import { ChallengeAnswers } from '../../route/challenge-answers.ts'
 import { SecuredHosts } from '../../route/secured-hosts.ts'
 import { TunnelTable } from '../../route/tunnel-table.ts'
@@ -25,9 +27,10 @@ import { bindErrorText } from '../shared/address-claim.ts'
 import { addressText } from '../shared/address-text.ts'
 import type { CutCounts, ListenFailure, SnapshotMessage } from '../shared/messages.ts'
 import type { Placement } from '../shared/placement.ts'
+import { entryGates } from './chain.ts'
 import { ExchangeRows } from './exchange-rows.ts'
 import { Overload } from './overload.ts'
-import { RouteTable } from './route-table.ts'
+import { type RouteParts, RouteTable } from './route-table.ts'
 import { StaticMeter } from './static-meter.ts'
 
 /** How often a listener that was taken out of the configuration is looked at: is it empty? */
@@ -35,6 +38,10 @@ const RETIRED_LOOK_MS = 250
 
 /** How often streams that stall are looked for while memory is short. */
 const SHED_EVERY_MS = 1000
+
+const SPOOL = new KeptKind<Spool>('spool')
+const FILES = new KeptKind<FileStore>('files')
+const SECURED = new KeptKind<SecuredHosts>('secured hosts')
 
 interface OpenListener {
   readonly config: ListenerConfig
@@ -51,18 +58,18 @@ export class Runtime implements ListenerHooks, Closable {
   readonly #observer: UpstreamObserver & StaticNews
   readonly #writeLine: (line: string) => void
   readonly #rows = new ExchangeRows()
-  readonly #mirrors = new MirrorTraffic()
+  readonly #kept = new Kept()
   readonly #overload: Overload
   readonly #listeners = new Map<string, OpenListener>()
   readonly #retired = new Set<Listener>()
-  readonly #secured = new SecuredHosts()
+  readonly #secured = this.#kept.get(SECURED, '', () => new SecuredHosts())
   #tls: TlsState = NO_TLS
   #shedAtMs = Number.NEGATIVE_INFINITY
-  #challenges = new ChallengeAnswers(NO_TLS.challenges)
+  #entry: readonly Gate[] = entryGates(new ChallengeAnswers(NO_TLS.challenges))
   #upstreams: ReadonlyMap<string, Upstream> = new Map()
+  #links: ReadonlyMap<string, UpstreamLink> = new Map()
   #placement: Placement | undefined
   #spool: Spool | undefined
-  #store: FileStore | undefined
   #routes: RouteTable | undefined
   #tunnels = new TunnelTable<TunnelTarget>([])
   #recorder: AccessRecorder | undefined
@@ -89,22 +96,11 @@ export class Runtime implements ListenerHooks, Closable {
   async apply({ snapshot, placement, tls }: SnapshotMessage): Promise<ListenFailure[]> {
     this.#rows.learn(placement)
     const upstreams = this.#buildUpstreams(snapshot, placement)
-    const spool = this.#configureSpool(snapshot, placement)
-    const store = this.#openStore(placement)
-    const routes = new RouteTable(snapshot.routes, {
-      upstreams,
-      spool,
-      store,
-      env: this.#env,
-      mirrors: this.#mirrors,
-      secured: snapshot.listeners.some(hasAcme) ? this.#secured : undefined,
-      countMirrored: (listener, route, result) => this.#countMirrored(listener, route, result),
-    })
+    const before = this.#upstreams
     const tunnels = buildTunnels(snapshot, upstreams)
     const recorder = this.#buildRecorder(snapshot)
-    const before = this.#upstreams
     this.#upstreams = upstreams
-    this.#routes = routes
+    this.#routes = this.#routesOf(snapshot, placement, upstreams)
     this.#tunnels = tunnels
     this.#recorder = recorder
     this.#placement = placement
@@ -120,16 +116,14 @@ export class Runtime implements ListenerHooks, Closable {
   // ListenerHooks. Hot.
 
   route(exchange: Exchange): void {
-    if (this.#challenges.take(exchange)) return
+    if (!admitted(exchange, this.#entry)) return
     const { hostname, path } = exchange.request
     const target = this.#routes?.find(hostname, path)
     if (target === undefined) return exchange.fail('NO_ROUTE')
     if (target === DISAGREED) return exchange.fail('BAD_REQUEST', 'path-readings')
     exchange.record.route = target.route
-    if (target.gate !== undefined && !target.gate.admits(exchange)) return
-    if (this.#overload.active && target.priority !== undefined && this.#shed(exchange, target.priority))
-      return
-    target.handler.handle(exchange)
+    exchange.policy = target.policy
+    if (admitted(exchange, target.gates)) target.handler.handle(exchange)
   }
 
   /** Bodies wait for memory. */
@@ -192,21 +186,10 @@ export class Runtime implements ListenerHooks, Closable {
     for (const listener of this.#all()) listener.shedStalledStreams()
   }
 
-  /** True if the request was refused because the process has too much to do. */
-  #shed(exchange: Exchange, priority: Priority): boolean {
-    const cause = this.#overload.causeToRefuse(priority)
-    if (cause === undefined) return false
-    const row = this.#rows.rowOf(exchange.client.listener, exchange.record.route)
-    const index = SHED_CAUSES.indexOf(cause) * PRIORITIES.length + PRIORITIES.indexOf(priority)
-    this.#env.cells.add(row + EXCHANGE_BLOCK.at.shed + index, 1)
-    this.#overload.refuse(exchange, cause)
-    return true
-  }
-
   /** Takes certificates and challenges; from now on it is known which hosts can be sent to https. */
   #takeTls(tls: TlsState, listeners: readonly ListenerConfig[]): void {
     this.#tls = tls
-    this.#challenges = new ChallengeAnswers(tls.challenges)
+    this.#entry = entryGates(new ChallengeAnswers(tls.challenges))
     const names = new Set(listeners.filter(hasAcme).map(({ name }) => name))
     const pairs = tls.listeners.flatMap(({ listener, pairs }) => (names.has(listener) ? pairs : []))
     this.#secured.set(pairs.flatMap(pair => pair.names))
@@ -238,21 +221,42 @@ export class Runtime implements ListenerHooks, Closable {
     return upstreams
   }
 
-  /** One for the life of the thread: what waits there does not end with a configuration. */
-  #configureSpool({ server }: Snapshot, placement: Placement): Spool {
-    const { cells, descriptors } = this.#env
-    this.#spool ??= new Spool(cells, server.spool, placement.spool.row, descriptors)
-    this.#spool.configure(server.spool)
-    return this.#spool
+  /** The table of before where a new one would be the same: certificates and members of upstreams change without it. */
+  #routesOf(snapshot: Snapshot, placement: Placement, upstreams: ReadonlyMap<string, Upstream>): RouteTable {
+    this.#links = linksTo(upstreams, this.#links)
+    const parts: RouteParts = {
+      upstreams: this.#links,
+      spool: this.#configureSpool(snapshot, placement),
+      store: this.#openStore(placement),
+      env: this.#env,
+      kept: this.#kept,
+      overload: this.#overload,
+      rows: this.#rows,
+      secured: snapshot.listeners.some(hasAcme) ? this.#secured : undefined,
+      countMirrored: (listener, route, result) => this.#countMirrored(listener, route, result),
+    }
+    const before = this.#routes
+    return before?.isFor(snapshot.routes, parts) === true ? before : new RouteTable(snapshot.routes, parts)
   }
 
-  /** One for the life of the thread: a reload forgets no file. */
+  /** What waits there does not end with a configuration. */
+  #configureSpool({ server }: Snapshot, placement: Placement): Spool {
+    const { cells, descriptors } = this.#env
+    const make = () => new Spool(cells, server.spool, placement.spool.row, descriptors)
+    const spool = this.#kept.get(SPOOL, '', make)
+    spool.configure(server.spool)
+    this.#spool = spool
+    return spool
+  }
+
+  /** A reload forgets no file. */
   #openStore(placement: Placement): FileStore {
-    if (this.#store !== undefined) return this.#store
-    const observer = new StaticMeter(this.#env, placement.static.row, this.#observer)
-    this.#store = new FileStore(this.#env, { observer })
-    observer.follow(this.#store)
-    return this.#store
+    return this.#kept.get(FILES, '', () => {
+      const observer = new StaticMeter(this.#env, placement.static.row, this.#observer)
+      const store = new FileStore(this.#env, { observer, kept: this.#kept })
+      observer.follow(store)
+      return store
+    })
   }
 
   #buildRecorder({ log }: Snapshot): AccessRecorder {
@@ -311,6 +315,25 @@ export class Runtime implements ListenerHooks, Closable {
     })
     looks.start()
   }
+}
+
+/** True if all of them let it pass. Hot. */
+function admitted(exchange: Exchange, gates: readonly Gate[]): boolean {
+  for (let i = 0; i < gates.length; i += 1) if (gates[i]?.admits(exchange) === false) return false
+  return true
+}
+
+/** The link of each upstream: the one of before, which now leads to the new one. */
+function linksTo(
+  upstreams: ReadonlyMap<string, Upstream>,
+  before: ReadonlyMap<string, UpstreamLink>,
+): ReadonlyMap<string, UpstreamLink> {
+  const links = [...upstreams].map(([name, upstream]): [string, UpstreamLink] => {
+    const link = before.get(name) ?? new UpstreamLink(upstream)
+    link.current = upstream
+    return [name, link]
+  })
+  return new Map(links)
 }
 
 function hasAcme({ tls }: ListenerConfig): boolean {
