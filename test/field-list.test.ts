@@ -22,9 +22,18 @@ t.test('fields travel on as they were written, without those that were dropped',
   ])
   t.equal(fields.count, 5)
   t.equal(fields.joined(FIELD.cookie), 'a=1; b=2')
+  t.equal(fields.toText(FIELD.cookie), 'Accept: */*\r\nX-One: 1\r\nX-Two: \r\n', 'or are left out once')
+  t.match(fields.toText(), /Cookie: a=1/)
   fields.dropAll(FIELD.cookie)
   t.equal(fields.toText(), 'Accept: */*\r\nX-One: 1\r\nX-Two: \r\n')
   t.equal(fields.value(1), 'a=1', 'what is dropped can still be read')
+  t.equal(fields.rawFirst(FIELD.cookie), 'a=1', 'by whoever means to')
+  t.equal(fields.rawJoined(FIELD.cookie), 'a=1; b=2')
+  t.equal(fields.rawIndexOf(FIELD.cookie, 2), 3)
+  t.same(
+    [fields.has(FIELD.cookie), fields.first(FIELD.cookie), fields.joined(FIELD.cookie)],
+    [false, undefined, undefined],
+  )
 })
 
 t.test('a line in another form than ours is written anew', async t => {

@@ -4,7 +4,7 @@ import type { ClientFacts } from '../lib/http/exchange.ts'
 import { originOf } from '../lib/http/forwarded.ts'
 import { ExchangeRecord } from '../lib/http/record.ts'
 import { Mount } from '../lib/proxy/mount.ts'
-import { requestText } from '../lib/proxy/request-text.ts'
+import { cleanRequest } from '../lib/proxy/request-lines.ts'
 import { uwsgiRequest } from '../lib/proxy/uwsgi-request.ts'
 import { parseRequestHead } from '../lib/wire/request-head.ts'
 import { RecordingExchange } from './support/recording-exchange.ts'
@@ -42,7 +42,7 @@ function packetOf({ line = 'GET / HTTP/1.1', fields = '', trusted = false, mount
     origin: originOf(client, request.fields, request.host, TRUSTED),
     record: new ExchangeRecord('r-1', 0),
   })
-  requestText(exchange, mount, bodyBytes)
+  cleanRequest(exchange)
   return uwsgiRequest(exchange, mount, bodyBytes)
 }
 

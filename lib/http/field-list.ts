@@ -12,6 +12,8 @@ export const UNDERSCORE = 0x200
 export const DOT = 0x400
 /** The field does not travel on. */
 export const DROPPED = 0x800
+/** No field's number. */
+const NONE = -1
 
 /**
  * The fields of one message: validated text (names are tokens, values have no control characters) and where each field stands
@@ -63,31 +65,50 @@ export class FieldList {
     return this.text.slice(this.marks[at + 3], this.marks[at + 4])
   }
 
-  /** Index of the first field with this number at or behind `from`; -1 if there is none. */
+  /** Index of the first field with this number that travels on, at or behind `from`; -1 if there is none. */
   indexOf(id: number, from = 0): number {
+    for (let at = from * STRIDE; at < this.marks.length; at += STRIDE) {
+      if (((this.marks[at] as number) & (ID_MASK | DROPPED)) === id) return at / STRIDE
+    }
+    return -1
+  }
+
+  /** Value of the first field with this number that travels on. */
+  first(id: number): string | undefined {
+    const index = this.indexOf(id)
+    return index < 0 ? undefined : this.value(index)
+  }
+
+  /** Is there one that travels on? A field that was dropped keeps nothing of ours away. */
+  has(id: number): boolean {
+    return this.indexOf(id) >= 0
+  }
+
+  /** All values of a list-valued field that travel on, joined as RFC 9110 5.3 allows (`; ` for Cookie); undefined if there is none. */
+  joined(id: number): string | undefined {
+    let out: string | undefined
+    for (let i = this.indexOf(id); i >= 0; i = this.indexOf(id, i + 1)) out = this.#withValue(id, out, i)
+    return out
+  }
+
+  // As the sender gave them, whether they travel on or not: what was said to us.
+
+  rawIndexOf(id: number, from = 0): number {
     for (let at = from * STRIDE; at < this.marks.length; at += STRIDE) {
       if (((this.marks[at] as number) & ID_MASK) === id) return at / STRIDE
     }
     return -1
   }
 
-  /** Value of the first field with this number. */
-  first(id: number): string | undefined {
-    const index = this.indexOf(id)
+  rawFirst(id: number): string | undefined {
+    const index = this.rawIndexOf(id)
     return index < 0 ? undefined : this.value(index)
   }
 
-  has(id: number): boolean {
-    return this.indexOf(id) >= 0
-  }
-
-  /** All values of a list-valued field, joined as RFC 9110 5.3 allows (`; ` for Cookie); undefined if there is none. */
-  joined(id: number): string | undefined {
-    const separator = id === FIELD.cookie ? '; ' : ', '
+  rawJoined(id: number): string | undefined {
     let out: string | undefined
-    for (let i = this.indexOf(id); i >= 0; i = this.indexOf(id, i + 1)) {
-      out = out === undefined ? this.value(i) : out + separator + this.value(i)
-    }
+    for (let i = this.rawIndexOf(id); i >= 0; i = this.rawIndexOf(id, i + 1))
+      out = this.#withValue(id, out, i)
     return out
   }
 
@@ -108,27 +129,33 @@ export class FieldList {
   }
 
   /**
-   * The lines that travel on, ready to be written. Neighbouring lines that are already in the one form that we write are
-   * taken as one slice: every character in it was checked by the scanner, so this is a re-serialisation, only faster.
+   * The lines that travel on, ready to be written, but for those with the number `without`. Neighbouring lines that are already in the one form
+   * that we write are taken as one slice: every character in it was checked by the scanner, so this is a re-serialisation, only faster.
    */
-  toText(): string {
+  toText(without = NONE): string {
     const { marks, text } = this
     let out = ''
     let runStart = -1
     let runEnd = -1
     for (let at = 0; at < marks.length; at += STRIDE) {
       const mark = marks[at] as number
-      if ((mark & (DROPPED | LOOSE)) === 0) {
+      const leaves = (mark & DROPPED) === 0 && (mark & ID_MASK) !== without
+      if (leaves && (mark & LOOSE) === 0) {
         if (runStart < 0) runStart = marks[at + 1] as number
         runEnd = (marks[at + 4] as number) + 2
         continue
       }
       if (runStart >= 0) out += text.slice(runStart, runEnd)
       runStart = -1
-      if ((mark & DROPPED) === 0) {
+      if (leaves) {
         out += `${text.slice(marks[at + 1], marks[at + 2])}: ${text.slice(marks[at + 3], marks[at + 4])}\r\n`
       }
     }
     return runStart < 0 ? out : out + text.slice(runStart, runEnd)
+  }
+
+  #withValue(id: number, before: string | undefined, index: number): string {
+    const value = this.value(index)
+    return before === undefined ? value : before + (id === FIELD.cookie ? '; ' : ', ') + value
   }
 }

@@ -121,7 +121,8 @@ export function dropFromResponse(fields: FieldList, connectionNamed: ReadonlySet
  * A 426 says to what the client is to switch (RFC 9110 15.5.22), so its Upgrade travels on where the client's protocol has that field. After `dropFromResponse`.
  */
 export function keepUpgrade(fields: FieldList): void {
-  for (let i = fields.indexOf(FIELD.upgrade); i >= 0; i = fields.indexOf(FIELD.upgrade, i + 1)) fields.keep(i)
+  for (let i = fields.rawIndexOf(FIELD.upgrade); i >= 0; i = fields.rawIndexOf(FIELD.upgrade, i + 1))
+    fields.keep(i)
 }
 
 /** Marks which of an answer's trailers may not travel on. */

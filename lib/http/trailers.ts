@@ -3,7 +3,7 @@ import type { FieldList } from './field-list.ts'
 
 /** True for a client that reads trailers (RFC 9110 10.1.4): whom it was not told might be given a field that it takes for part of the body, or drops. */
 export function acceptsTrailers(request: FieldList): boolean {
-  const codings = request.joined(FIELD.te)
+  const codings = request.rawJoined(FIELD.te)
   return codings !== undefined && /(?:^|,)[ \t]*trailers[ \t]*(?:$|[;,])/i.test(codings)
 }
 

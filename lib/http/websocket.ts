@@ -30,7 +30,7 @@ export function switchFault(head: ResponseHead, key: string): string | undefined
   const { fields } = head
   if (head.status !== 101) return 'not a 101'
   if (head.connectionNamed?.has('upgrade') !== true) return '101 without Connection: Upgrade'
-  if (fields.joined(FIELD.upgrade)?.toLowerCase() !== 'websocket') return '101 to another protocol'
+  if (fields.rawJoined(FIELD.upgrade)?.toLowerCase() !== 'websocket') return '101 to another protocol'
   if (fields.joined(FIELD['sec-websocket-accept']) !== acceptOf(key))
     return '101 with a wrong Sec-WebSocket-Accept'
   return undefined
@@ -50,7 +50,7 @@ export function acceptOf(key: string): string {
 
 /** RFC 9110 7.8: a list, in the client's order of preference; the names are compared in any case. */
 function asksForWebSocket(fields: FieldList): boolean {
-  const protocols = fields.joined(FIELD.upgrade)?.toLowerCase().split(',')
+  const protocols = fields.rawJoined(FIELD.upgrade)?.toLowerCase().split(',')
   return protocols?.some(protocol => protocol.trim() === 'websocket') === true
 }
 

@@ -14,6 +14,7 @@ import type { BodySource } from './body-source.ts'
 import { clientHeader } from './client-header.ts'
 import { http2Request } from './http2-request.ts'
 import { isLive, ReadAhead } from './read-ahead.ts'
+import { cleanRequest } from './request-lines.ts'
 import { requestText } from './request-text.ts'
 import type { ProxySite } from './site.ts'
 import { uwsgiRequest } from './uwsgi-request.ts'
@@ -57,6 +58,7 @@ export class Forwarding implements Job, ExchangeOwner {
     this.#site = site
     this.method = request.method
     this.idempotent = isIdempotent(request.method)
+    cleanRequest(exchange)
     this.#head = requestText(exchange, site.mount, body?.length)
     this.bodyFraming = framingOf(body)
     this.isUpload = body !== undefined && isLarge(body, request.fields)

@@ -1,18 +1,16 @@
-import type { Exchange } from '../http/exchange.ts'
 import { FIELD } from '../http/field-ids.ts'
 import { DROPPED } from '../http/field-list.ts'
 import type { RequestHead } from '../http/message.ts'
 import { acceptsTrailers } from '../http/trailers.ts'
 import type { Mount } from './mount.ts'
-import { ownLines, targetFor } from './request-text.ts'
+import { cookiesOf, ownLines, type Told, targetFor } from './request-lines.ts'
 
 /**
- * The request as HTTP/2 fields, names and values in turn, from the same validated model as `requestText`, which must have been called for it: that
- * marks the fields that may not travel on. `scheme` is that of the connection to the app (RFC 9113 8.3.1); what the client used is said by
+ * The request as HTTP/2 fields, names and values in turn, from the validated model behind `cleanRequest`. `scheme` is that of the connection to the app (RFC 9113 8.3.1); what the client used is said by
  * X-Forwarded-Proto, as elsewhere.
  */
 export function http2Request(
-  exchange: Pick<Exchange, 'request' | 'origin' | 'client' | 'record'>,
+  exchange: Told,
   mount: Mount | undefined,
   bodyLength: number | undefined,
   scheme: 'http' | 'https',
@@ -26,13 +24,14 @@ export function http2Request(
   return all
 }
 
-function addFields(all: string[], { fields, connectionNamed }: RequestHead): void {
+function addFields(all: string[], request: RequestHead): void {
+  const { fields } = request
   for (let i = 0; i < fields.count; i += 1) {
     if ((fields.flags(i) & DROPPED) !== 0 || fields.id(i) === FIELD.cookie) continue
     all.push(fields.name(i).toLowerCase(), fields.value(i))
   }
   // RFC 9113 8.2.3 allows crumbs, but apps behind gateways join them with a comma.
-  const cookies = connectionNamed?.has('cookie') === true ? undefined : fields.joined(FIELD.cookie)
+  const cookies = cookiesOf(request)
   if (cookies !== undefined) all.push('cookie', cookies)
   // The one value that HTTP/2 allows (RFC 9113 8.2.2); gRPC servers refuse requests without it.
   if (acceptsTrailers(fields)) all.push('te', 'trailers')

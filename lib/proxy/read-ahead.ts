@@ -207,6 +207,6 @@ export class ReadAhead implements SpoolSink, SpoolLogOwner, Deadline {
 
 /** Answers whose bytes are for now or never: the app is to feel how fast its client is. */
 export function isLive(fields: FieldList): boolean {
-  if (fields.first(FIELD['x-accel-buffering'])?.toLowerCase() === 'no') return true
+  if (fields.rawFirst(FIELD['x-accel-buffering'])?.toLowerCase() === 'no') return true
   return fields.first(FIELD['content-type'])?.toLowerCase().startsWith('text/event-stream') === true
 }

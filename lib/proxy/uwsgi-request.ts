@@ -1,26 +1,23 @@
-import { clientCertificateText } from '../http/client-certificate.ts'
-import type { Exchange } from '../http/exchange.ts'
 import { FIELD } from '../http/field-ids.ts'
 import { DROPPED } from '../http/field-list.ts'
-import { originText } from '../http/forwarded.ts'
 import type { RequestHead } from '../http/message.ts'
 import { plainForm } from '../http/path.ts'
 import type { PacketRefusal } from '../wire/uwsgi-packet.ts'
 import { pathBytes, UwsgiVariables, utf8Bytes } from '../wire/uwsgi-variables.ts'
 import type { Mount } from './mount.ts'
+import { cookiesOf, ownLines, type Told } from './request-lines.ts'
 
 /**
- * The request as a uwsgi packet, from the same validated model as `requestText`, which must have been called for it: that marks the fields that may
- * not travel on. `bodyBytes`: length of the body, where the head does not say it.
+ * The request as a uwsgi packet, from the validated model behind `cleanRequest`. `bodyBytes`: length of the body, where the head does not say it.
  *
  * Variables are those of nginx, each once. REQUEST_SCHEME alone means nothing to uWSGI: https needs HTTPS or UWSGI_SCHEME.
  */
 export function uwsgiRequest(
-  exchange: Pick<Exchange, 'request' | 'origin' | 'client' | 'record'>,
+  exchange: Told,
   mount?: Mount,
   bodyBytes: number | undefined = lengthOf(exchange.request),
 ): string | PacketRefusal {
-  const { request, origin, client, record } = exchange
+  const { request, origin, client } = exchange
   const all = new UwsgiVariables()
   all.set('QUERY_STRING', request.query ?? '')
   all.set('REQUEST_METHOD', request.method)
@@ -42,8 +39,7 @@ export function uwsgiRequest(
   all.set('SERVER_NAME', request.hostname === '' ? 'localhost' : request.hostname)
   all.set('HTTP_HOST', request.host)
   addFields(all, request)
-  all.addLines(`${originText(origin)}${clientCertificateText(client.tls)}${mount?.fieldsText ?? ''}`)
-  all.addField('X-Request-Id', record.requestId)
+  all.addLines(ownLines(exchange, mount))
   // gunicorn's uwsgi would wait for another packet on the connection.
   all.addField('Connection', 'close')
   return all.toPacket()
@@ -83,12 +79,13 @@ function behindPrefix(path: string, prefix: string): string | undefined {
   return path.startsWith(`${prefix}/`) ? path.slice(prefix.length) : undefined
 }
 
-function addFields(all: UwsgiVariables, { fields, connectionNamed }: RequestHead): void {
+function addFields(all: UwsgiVariables, request: RequestHead): void {
+  const { fields } = request
   for (let i = 0; i < fields.count; i += 1) {
     if ((fields.flags(i) & DROPPED) !== 0 || fields.id(i) === FIELD.cookie) continue
     all.addField(fields.name(i), fields.value(i))
   }
   // Joined by `; `: with a comma the app would lose all but the first.
-  const cookies = connectionNamed?.has('cookie') === true ? undefined : fields.joined(FIELD.cookie)
+  const cookies = cookiesOf(request)
   if (cookies !== undefined) all.set('HTTP_COOKIE', cookies)
 }

@@ -60,13 +60,13 @@ export function namesOneForm({ replaced }: Overlay): boolean {
 
 /** The rate that X-Accel-Limit-Rate asks for, in bytes a second: digits; 0 for anything else. */
 export function limitRateOf(fields: FieldList): number {
-  const value = fields.first(FIELD['x-accel-limit-rate']) ?? ''
+  const value = fields.rawFirst(FIELD['x-accel-limit-rate']) ?? ''
   return /^\d{1,15}$/.test(value) ? Number(value) : 0
 }
 
 /** What X-Accel-Charset names: a token, `off` among them; undefined for anything else. */
 function charsetOf(fields: FieldList): string | undefined {
-  const value = fields.first(FIELD['x-accel-charset'])
+  const value = fields.rawFirst(FIELD['x-accel-charset'])
   return value !== undefined && /^[\w.:-]+$/.test(value) ? value : undefined
 }
 

@@ -263,6 +263,17 @@ t.test('several Set-Cookie lines of an answer stay several', async t => {
   )
 })
 
+t.test(
+  'what an app drops by its Connection field keeps none of our own fields away (RFC 9110 7.6.1)',
+  async t => {
+    upstream.on('/listed', ok('x', 'Date: Thu, 01 Jan 1970 00:00:00 GMT\r\nConnection: date\r\n'))
+    const answer = await ask(direct.port(), get('/listed'))
+    const dates = answer.fields.filter(([name]) => name === 'Date').map(([, value]) => value)
+    t.equal(dates.length, 1)
+    t.notMatch(dates[0], '1970')
+  },
+)
+
 t.test('nothing of all this harmed anybody', async t => {
   await assertClean(t, direct, [upstream])
   await assertClean(t, behind, [upstream])

@@ -143,8 +143,8 @@ function endText({ end, detail }: ExchangeRecord): string {
 }
 
 function headersText(fields: FieldList): string {
-  const agent = fields.indexOf(USER_AGENT)
-  const referer = fields.indexOf(REFERER)
+  const agent = fields.rawIndexOf(USER_AGENT)
+  const referer = fields.rawIndexOf(REFERER)
   let text = ''
   if (agent >= 0) {
     const start = fields.marks[agent * STRIDE + 3] as number

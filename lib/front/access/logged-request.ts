@@ -47,12 +47,12 @@ export function loggedBytes({ method, path, host, fields }: RequestHead): number
 
 function loggedFields(fields: FieldList): FieldList {
   const pairs: [FieldName, string][] = []
-  const agent = fields.first(FIELD['user-agent'])
-  const referer = fields.first(FIELD.referer)
+  const agent = fields.rawFirst(FIELD['user-agent'])
+  const referer = fields.rawFirst(FIELD.referer)
   if (agent !== undefined) pairs.push(['user-agent', short(agent, MAX.agent)])
   if (referer !== undefined) pairs.push(['referer', short(placeOf(referer), MAX.referer)])
   // Not for the log: trailers are asked about at the end.
-  const te = fields.joined(FIELD.te)
+  const te = fields.rawJoined(FIELD.te)
   if (te !== undefined) pairs.push(['te', short(te, MAX.agent)])
   return FieldList.of(pairs)
 }

@@ -258,7 +258,7 @@ export class Http2Exchange extends ClientExchange implements StreamOwner {
     this.writing = writingOf(this.request.method, head)
     if (this.writing === 'length') this.owed = head.length as number
     // A client that reads trailers says so (RFC 9110 10.1.4). A length does not exclude them (RFC 9113 8.1).
-    this.#mayTrail = this.writing !== 'discard' && this.request.fields.has(FIELD.te)
+    this.#mayTrail = this.writing !== 'discard' && this.request.fields.rawIndexOf(FIELD.te) >= 0
     if (areCarried(head.fields)) this.stream.begin(pairs)
     else this.fail('INTERNAL', 'a field of HTTP/1.1')
   }

@@ -24,8 +24,8 @@ export class FilesOfRoutes implements NamedFiles {
   serve(exchange: Exchange, head: ResponseHead): boolean {
     // Without an internal route nobody has asked us to heed such fields: the answer's own body counts.
     if (this.#internal.length === 0) return false
-    const uri = head.fields.first(FIELD['x-accel-redirect'])
-    const file = head.fields.first(FIELD['x-sendfile'])
+    const uri = head.fields.rawFirst(FIELD['x-accel-redirect'])
+    const file = head.fields.rawFirst(FIELD['x-sendfile'])
     if (uri === undefined && file === undefined) return false
     const found = uri === undefined ? this.#byFile(file as string) : this.#byUri(exchange, uri)
     if (found === undefined) {
