@@ -1,5 +1,5 @@
-import { isCidr } from '../http/cidr.ts'
 import { parseListenAddress } from './address.ts'
+import { readCidr } from './networks.ts'
 import { count, duration, flag, list, optionalTable, rate, required, size, table, text } from './option.ts'
 import { mtlsSection, tlsOption } from './tls-section.ts'
 
@@ -76,16 +76,4 @@ export const listenerSection = {
   ),
   limits: table('What one client may take.', limitsSection),
   timeouts: table('How long a client may take.', listenerTimeoutsSection),
-}
-
-export function readCidr(
-  value: string,
-): { readonly value: string } | { readonly fault: string; readonly hint?: string } {
-  if (isCidr(value)) return { value }
-  const bare = value.split('/')[0] as string
-  const hint =
-    isCidr(bare) && value !== bare
-      ? { hint: `the network of "${bare}" is at most /${bare.includes(':') ? 128 : 32}` }
-      : {}
-  return { fault: 'expected a network such as "10.0.0.0/8" or an address such as "10.1.2.3"', ...hint }
 }

@@ -1,4 +1,6 @@
 import type { ErrorPage } from '../http/answer-policy.ts'
+import type { Model } from './option.ts'
+import type { routeSection } from './route-section.ts'
 import type { AcmeConfig, ClientCertificates, ListenerTls, TunnelConfig, UpstreamTls } from './tls-model.ts'
 
 /**
@@ -262,17 +264,23 @@ export interface UpstreamTimeouts {
   readonly tunnelMs: number
 }
 
-export interface RouteConfig {
+/** Words of a route that mean something else in the model: what it leads to, and what names files. */
+export type RouteWordsApart =
+  | 'upstream'
+  | 'priority'
+  | 'canary'
+  | 'mirror'
+  | 'static'
+  | 'stripPrefix'
+  | 'scriptName'
+  | 'rewriteAnswers'
+  | 'errorPages'
+  | 'maintenance'
+
+/** All other words of `[routes.NAME]` are here as they were read: their rows say what they mean. */
+export interface RouteConfig extends Omit<Model<typeof routeSection>, RouteWordsApart> {
   readonly name: string
-  /** Lower case; `*.example.com` for every name below; empty for any. */
-  readonly hosts: readonly string[]
-  /** Starts with `/`. */
-  readonly path: string
   readonly action: RouteAction
-  /** Answer plain http with a redirect to https; undefined: for hosts that have their certificates by `tls = "auto"`. */
-  readonly redirectHttps: boolean | undefined
-  /** Value of Strict-Transport-Security for answers over https that lack it. */
-  readonly hsts: string | undefined
   /** Bodies of answers that Causeway makes itself. */
   readonly errorPages: readonly ErrorPage[]
   /** Set while the route is closed. */

@@ -1,6 +1,6 @@
 import { domainToASCII } from 'node:url'
 import { ipv6Text } from '../http/ip-bytes.ts'
-import { readCidr } from './listener-section.ts'
+import { readCidr } from './networks.ts'
 import {
   choice,
   dictionary,

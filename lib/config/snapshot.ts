@@ -186,14 +186,12 @@ function healthConfig({ type, ...same }: NonNullable<Upstream['health']>): Healt
 }
 
 function routeConfig(name: string, route: Of<'routes'>, pages: ErrorPages): RouteConfig {
-  const { hosts, path, redirectHttps, hsts } = route
+  const { upstream, priority, canary, mirror, stripPrefix, scriptName, rewriteAnswers, ...others } = route
+  const { static: files, errorPages, maintenance, ...plain } = others
   return {
+    ...plain,
     name,
-    hosts,
-    path,
     action: routeAction(route),
-    redirectHttps,
-    hsts,
     errorPages: pages.of(name),
     maintenance: maintenanceOf(route, pages.maintenanceOf(name)),
   }
