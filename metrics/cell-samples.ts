@@ -1,5 +1,6 @@
 import type { CellReader } from '../lib/base/cells.ts'
-import { type Axis, type Family, type Labels, pushHistogram, type Sample, type Source } from './family.ts'
+import { type Axis, type Family, pushHistogram, type Sample, type Source } from './family.ts'
+import type { Labels } from './labels.ts'
 import type { Placed, Rest } from './shelves.ts'
 
 type BlockSource = Exclude<Source, { kind: 'read' }>

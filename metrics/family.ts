@@ -1,9 +1,9 @@
 import type { SharedState } from '../lib/base/shared-state.ts'
 import type { ControlFacts } from './facts.ts'
+import type { Labels } from './labels.ts'
 import type { Shelf } from './shelves.ts'
 
 export type FamilyType = 'counter' | 'gauge' | 'histogram'
-export type Labels = Readonly<Record<string, string>>
 
 /** One line of the text format. `sharedLabels` are formatted once for all lines that hold the same object. */
 export interface Sample {

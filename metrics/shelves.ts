@@ -1,6 +1,6 @@
 import type { CellReader } from '../lib/base/cells.ts'
 import { EXCHANGE_BLOCK } from './blocks.ts'
-import type { Labels } from './family.ts'
+import type { Labels } from './labels.ts'
 import type { Placement } from './placement.ts'
 
 /** One object of the configuration that has cells. */

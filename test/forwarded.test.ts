@@ -1,6 +1,6 @@
 import t from 'tap'
 import { parseCidrs } from '../lib/http/cidr.ts'
-import type { ClientFacts } from '../lib/http/exchange.ts'
+import type { ClientFacts } from '../lib/http/client-facts.ts'
 import { FieldList } from '../lib/http/field-list.ts'
 import { originOf, originText } from '../lib/http/forwarded.ts'
 

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import t, { type Test } from 'tap'
-import type { ClientFacts, Exchange } from '../lib/http/exchange.ts'
+import type { ClientFacts } from '../lib/http/client-facts.ts'
+import type { Exchange } from '../lib/http/exchange.ts'
 import { FieldList } from '../lib/http/field-list.ts'
 import { startFront } from './support/fronts.ts'
 import { Http2Client } from './support/http2-client.ts'

@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap'
 import type { ErrorCode } from '../lib/base/errors.ts'
-import type { ClientFacts } from '../lib/http/exchange.ts'
+import type { ClientFacts } from '../lib/http/client-facts.ts'
 import { ExchangeRecord } from '../lib/http/record.ts'
 import { Tunnel, type TunnelClient } from '../lib/proxy/tunnel.ts'
 import { startPlain } from './support/tls-app.ts'

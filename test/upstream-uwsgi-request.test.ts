@@ -1,6 +1,6 @@
 import t from 'tap'
 import { parseCidrs } from '../lib/http/cidr.ts'
-import type { ClientFacts } from '../lib/http/exchange.ts'
+import type { ClientFacts } from '../lib/http/client-facts.ts'
 import { originOf } from '../lib/http/forwarded.ts'
 import { ExchangeRecord } from '../lib/http/record.ts'
 import { Mount } from '../lib/proxy/mount.ts'

@@ -3,7 +3,8 @@ import type { Address, EndpointConfig, NamedEndpoints, Snapshot } from '../confi
 import { Client } from './client.ts'
 import { diagnose } from './diagnosis.ts'
 import type { Finding } from './finding.ts'
-import { type ProbedEndpoint, type ProbePlan, surveySite } from './survey.ts'
+import type { ProbedEndpoint, ProbePlan } from './probe-plan.ts'
+import { surveySite } from './survey.ts'
 
 /** What to examine. */
 export interface Examination {

@@ -1,5 +1,5 @@
 import { Agent, type ClientRequest, request } from 'node:http'
-import type { ProbePlan } from './survey.ts'
+import type { ProbePlan } from './probe-plan.ts'
 
 /** One answer of an endpoint that was asked over and over. */
 export interface TimedAnswer {

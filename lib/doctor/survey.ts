@@ -3,6 +3,7 @@ import { type Answer, isHtml, isRedirect, leadsAway, type Outcome, targetOf } fr
 import type { Client } from './client.ts'
 import { cookieHeader } from './cookie.ts'
 import { assetsIn, csrfTokenIn } from './page.ts'
+import type { ProbePlan } from './probe-plan.ts'
 import { type StallTrial, tryStalls } from './stall-trial.ts'
 
 /** A host that nobody can own (RFC 2606 2). */
@@ -14,24 +15,6 @@ export interface SurveyPlan {
   readonly probes: readonly ProbePlan[]
   /** Path of a form that may be sent; undefined: nothing is posted. */
   readonly post: string | undefined
-}
-
-/** A question as a health check asks it. */
-export interface ProbePlan {
-  /** The endpoint that the configuration has probed; undefined: a guess, asked through the front. */
-  readonly endpoint: ProbedEndpoint | undefined
-  readonly path: string
-  /** Host field; undefined: the address of the site, as a load balancer would send it. */
-  readonly host: string | undefined
-  readonly headers: Readonly<Record<string, string>>
-}
-
-export interface ProbedEndpoint {
-  readonly upstream: string
-  /** `http://127.0.0.1:8000`, without a path. */
-  readonly origin: string
-  readonly socket: string | undefined
-  readonly expect: readonly number[]
 }
 
 export interface Probe {

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 import type { ErrorCode } from '../base/errors.ts'
 import { readIntoShared } from '../base/shared-read.ts'
 import type { Deadline } from '../base/timers.ts'
-import type { ClientFacts } from '../http/exchange.ts'
+import type { ClientFacts } from '../http/client-facts.ts'
 import type { ClientConnection, ConnectionHost } from './connection/connection-host.ts'
 import { IdlePlace, type MayIdle } from './connection/idle-list.ts'
 

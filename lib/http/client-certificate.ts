@@ -1,4 +1,4 @@
-import type { TlsFacts } from './exchange.ts'
+import type { TlsFacts } from './client-facts.ts'
 
 /**
  * What the app is told of the client's certificate, as text to write: RFC 9440, and the names that nginx's users give these facts. '' where clients are

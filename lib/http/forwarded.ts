@@ -1,6 +1,6 @@
 import { isIPv4, isIPv6 } from 'node:net'
 import type { CidrSet } from './cidr.ts'
-import type { ClientFacts } from './exchange.ts'
+import type { ClientFacts } from './client-facts.ts'
 import { FIELD } from './field-ids.ts'
 import type { FieldList } from './field-list.ts'
 import { hostAt } from './host.ts'

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { ClientFacts } from './exchange.ts'
+import type { ClientFacts } from './client-facts.ts'
 import { FIELD } from './field-ids.ts'
 import type { FieldList } from './field-list.ts'
 

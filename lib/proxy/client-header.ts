@@ -1,4 +1,4 @@
-import type { ClientFacts } from '../http/exchange.ts'
+import type { ClientFacts } from '../http/client-facts.ts'
 import { proxyHeaderV1, proxyHeaderV2, unknownHeaderV2 } from '../wire/proxy-protocol.ts'
 
 /** The PROXY header that names a client to an endpoint, in latin1 text: its end of the connection and ours, whatever fields say besides. */

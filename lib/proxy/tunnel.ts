@@ -3,7 +3,7 @@ import type { Attempt, AttemptOwner, Job, PooledPlace, WaitingLine } from '../..
 import type { Upstream } from '../../upstreams/upstream.ts'
 import type { ErrorCode } from '../base/errors.ts'
 import type { ThreadEnv } from '../base/thread-env.ts'
-import type { ClientFacts } from '../http/exchange.ts'
+import type { ClientFacts } from '../http/client-facts.ts'
 import type { ExchangeRecord } from '../http/record.ts'
 import { clientHeader } from './client-header.ts'
 import { TunnelAttempt, type TunnelJob } from './tunnel-attempt.ts'

@@ -1,90 +1,24 @@
-import type t from 'tap'
-import type { Test } from 'tap'
 import { endCauseOf } from '../../lib/base/errors.ts'
-import type { AnswerPolicy } from '../../lib/http/answer-policy.ts'
-import { NO_POLICY } from '../../lib/http/answer-policy.ts'
-import type { Exchange, ExchangeOwner, KeptAnswer } from '../../lib/http/exchange.ts'
-import { FieldList } from '../../lib/http/field-list.ts'
-
-type Tap = Pick<typeof t, 'test'>
-
-/** A request of the bench's client. */
-export interface Asked {
-  /** GET if there is no body, POST if there is one. */
-  readonly method?: string
-  readonly body?: string
-  /** The body is sent without its length. */
-  readonly unknownLength?: boolean
-}
-
-/** What the client has seen of an answer. */
-export interface Seen {
-  readonly status: number
-  /** Lower-case names. */
-  readonly fields: Readonly<Record<string, string>>
-  readonly body: string
-  /** False: the client can tell that something is missing. */
-  readonly whole: boolean
-}
-
-/** One implementation of Exchange with a client on the other side. */
-export interface ExchangeBench {
-  /** Sends a request and lets `act` answer; resolves when the client has an answer, or knows that it gets none. */
-  ask(t: Test, asked: Asked, act: (exchange: Exchange) => void): Promise<Seen>
-  /** Sends a request and leaves when `act` has run; resolves when the exchange has ended. */
-  leave(t: Test, act: (exchange: Exchange) => void): Promise<void>
-}
-
-/** What an implementation does not have: it stands for less than a protocol. */
-export interface Lacks {
-  /** It has no body to receive. */
-  readonly requestBodies?: boolean
-  /** It keeps what handlers answer and not what a client sees: lengths, pages and policies are the fronts'. */
-  readonly wire?: boolean
-}
-
-class Owner implements ExchangeOwner {
-  gone = 0
-  drained = 0
-
-  answerDrained(): void {
-    this.drained += 1
-  }
-
-  clientGone(): void {
-    this.gone += 1
-  }
-}
-
-const NONE = FieldList.of([])
-const ONE = FieldList.of([['X-One', '1']])
-
-const head = (length: number | undefined, status = 200, fields = ONE) => ({
-  status,
-  reason: '',
-  fields,
-  length,
-})
-const kept = (text: string): KeptAnswer => {
-  const body = Buffer.from(text)
-  return { head: head(body.length), body, rendering: undefined, http2Rendering: undefined }
-}
-const bytes = Buffer.from('0123456789')
-
-/** Answers with what `act` does, `owner` attached before. */
-function owned(owner: Owner, act: (exchange: Exchange) => void): (exchange: Exchange) => void {
-  return exchange => {
-    exchange.attach(owner)
-    act(exchange)
-  }
-}
+import type { Exchange } from '../../lib/http/exchange.ts'
+import {
+  bytes,
+  type ExchangeBench,
+  head,
+  kept,
+  type Lacks,
+  NONE,
+  Owner,
+  owned,
+  type Tap,
+} from './exchange-bench.ts'
+import { exchangePolicies } from './exchange-policies.ts'
 
 /** What every implementation of Exchange does, whatever it speaks. To be called in a test file of its own. */
 export function exchangeContract(t: Tap, name: string, bench: ExchangeBench, lacks: Lacks = {}): void {
   answers(t, name, bench)
   endings(t, name, bench)
   if (lacks.wire !== true) framing(t, name, bench)
-  if (lacks.wire !== true) policies(t, name, bench)
+  if (lacks.wire !== true) exchangePolicies(t, name, bench)
   if (lacks.requestBodies !== true) requestBodies(t, name, bench)
 }
 
@@ -268,111 +202,6 @@ function framing(t: Tap, name: string, bench: ExchangeBench): void {
       t.match(seen, { status, body: '', whole: true })
     }
   })
-}
-
-const HSTS: AnswerPolicy = {
-  ...NO_POLICY,
-  hsts: 'max-age=1',
-  pages: [{ from: 503, to: 503, type: 'text/x-page', text: 'ours {request_id}' }],
-  retryAfterSeconds: 7,
-}
-
-/** The kinds of answers that there are: what a route says about answers has to be on all of them. */
-const KINDS: Readonly<Record<string, (exchange: Exchange) => void>> = {
-  'an app answers': exchange => {
-    exchange.begin(head(undefined))
-    exchange.writeText('abcd')
-    exchange.end()
-  },
-  'a file is sent': exchange => {
-    exchange.begin(head(4))
-    exchange.write(bytes, 0, 4)
-    exchange.end()
-  },
-  'a kept file is sent': exchange => exchange.answerKept(kept('abcd')),
-  'it is redirected': exchange => {
-    exchange.begin(head(0, 301, FieldList.of([['Location', '/x']])))
-    exchange.end()
-  },
-  'it has no content': exchange => {
-    exchange.begin(head(undefined, 204))
-    exchange.end()
-  },
-  'it is refused': exchange => exchange.fail('MAINTENANCE'),
-  'it fails': exchange => exchange.fail('UPSTREAM_TIMEOUT'),
-}
-
-function policies(t: Tap, name: string, bench: ExchangeBench): void {
-  t.test(`${name}: what the route says about answers is on every one of them`, async t => {
-    for (const [kind, act] of Object.entries(KINDS)) {
-      for (const scheme of ['https', 'http'] as const) {
-        const seen = await bench.ask(
-          t,
-          {},
-          owned(new Owner(), exchange => {
-            exchange.policy = HSTS
-            overScheme(exchange, scheme)
-            act(exchange)
-          }),
-        )
-        const wanted = scheme === 'https' ? 'max-age=1' : undefined
-        t.equal(seen.fields['strict-transport-security'], wanted, `${kind}, ${scheme}`)
-      }
-    }
-  })
-
-  t.test(`${name}: what an answer says itself goes before the route`, async t => {
-    const fields = FieldList.of([['Strict-Transport-Security', 'max-age=2']])
-    const seen = await bench.ask(
-      t,
-      {},
-      owned(new Owner(), exchange => {
-        exchange.policy = HSTS
-        overScheme(exchange, 'https')
-        exchange.begin(head(0, 200, fields))
-        exchange.end()
-      }),
-    )
-    t.equal(seen.fields['strict-transport-security'], 'max-age=2')
-  })
-
-  t.test(`${name}: a kept answer of routes that say different things is theirs each time`, async t => {
-    const answer = kept('kept')
-    const policies = [HSTS, undefined, { ...HSTS, hsts: 'max-age=3' }, HSTS]
-    const values: (string | undefined)[] = []
-    for (const policy of policies) {
-      const seen = await bench.ask(
-        t,
-        {},
-        owned(new Owner(), exchange => {
-          exchange.policy = policy
-          overScheme(exchange, 'https')
-          exchange.answerKept(answer)
-        }),
-      )
-      t.equal(seen.body, 'kept')
-      values.push(seen.fields['strict-transport-security'])
-    }
-    t.same(values, ['max-age=1', undefined, 'max-age=3', 'max-age=1'])
-  })
-
-  t.test(`${name}: the route's page is what an error says, and its Retry-After`, async t => {
-    const seen = await bench.ask(
-      t,
-      {},
-      owned(new Owner(), exchange => {
-        exchange.policy = HSTS
-        exchange.fail('NO_ENDPOINT')
-      }),
-    )
-    t.match(seen, { status: 503, fields: { 'content-type': 'text/x-page', 'retry-after': '7' } })
-    t.match(seen.body, /^ours ./)
-  })
-}
-
-/** As if a trusted proxy had said how the client came. */
-function overScheme(exchange: Exchange, scheme: 'http' | 'https'): void {
-  Object.defineProperty(exchange.origin, 'scheme', { value: scheme })
 }
 
 /** Gathers a body; answers with it. */

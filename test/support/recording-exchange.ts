@@ -1,5 +1,6 @@
 import { type ErrorCode, endCauseOf, traitsOf } from '../../lib/base/errors.ts'
-import type { BodyReader, ClientFacts, Exchange, ExchangeOwner, KeptAnswer } from '../../lib/http/exchange.ts'
+import type { ClientFacts } from '../../lib/http/client-facts.ts'
+import type { BodyReader, Exchange, ExchangeOwner, KeptAnswer } from '../../lib/http/exchange.ts'
 import { FieldList } from '../../lib/http/field-list.ts'
 import type { Origin } from '../../lib/http/forwarded.ts'
 import type { AnswerHead, RequestHead } from '../../lib/http/message.ts'

@@ -10,6 +10,7 @@ import type { Attempt, AttemptFailure, AttemptOwner, Job, PooledEndpoint } from 
 import { endSilent } from './conversation-end.ts'
 import { CODES } from './http2-codes.ts'
 import type { Http2Session } from './http2-session.ts'
+import type { StreamAttempt } from './http2-stream-attempt.ts'
 import { watchEnd } from './http2-stream-end.ts'
 
 /** `waiting`: for a connection. `abandoned`: nobody waits for the answer any more, but the app still works on it. */
@@ -26,7 +27,7 @@ const MAX_INTERIM = 64
 const MOST_MOVES = 4
 
 /** One request as a stream of an HTTP/2 connection. */
-export class Http2Attempt implements Attempt, Deadline {
+export class Http2Attempt implements Attempt, StreamAttempt<Http2Session>, Deadline {
   dueMs = Number.POSITIVE_INFINITY
   tick: number | undefined = undefined
   readonly #endpoint: PooledEndpoint

@@ -8,9 +8,8 @@ import type { ThreadEnv } from '../../lib/base/thread-env.ts'
 import type { Deadline } from '../../lib/base/timers.ts'
 import type { AttemptFailure, PooledEndpoint } from '../job.ts'
 import { ClosingSocket, onceClosed } from './closing.ts'
-import type { Http2Attempt } from './http2-attempt.ts'
 import { SESSION_OPTIONS } from './http2-options.ts'
-import type { Http2Sessions } from './http2-sessions.ts'
+import type { SessionSet, StreamAttempt } from './http2-stream-attempt.ts'
 import { openStream, type StreamRefusal } from './http2-stream-opening.ts'
 import { Http2Watch, type WatchedSession } from './http2-watch.ts'
 import { reasonOf } from './socket-error.ts'
@@ -46,7 +45,7 @@ export class Http2Session implements Deadline, WatchedSession {
   readonly #endpoint: PooledEndpoint
   readonly #env: ThreadEnv
   readonly #connectMs: number
-  readonly #all: Http2Sessions
+  readonly #all: SessionSet<Http2Session>
   readonly #opening: SocketOpening
   readonly #startMs: number
   #session: ClientHttp2Session | undefined = undefined
@@ -55,8 +54,8 @@ export class Http2Session implements Deadline, WatchedSession {
   /** Closes when it has finished. */
   #leaving = false
   #most = EXPECTED
-  readonly #waiting = new Set<Http2Attempt>()
-  readonly #running = new Set<Http2Attempt>()
+  readonly #waiting = new Set<StreamAttempt<Http2Session>>()
+  readonly #running = new Set<StreamAttempt<Http2Session>>()
   #resting = false
   #heardMs = 0
   #windowBytes = WINDOW_BYTES
@@ -69,7 +68,7 @@ export class Http2Session implements Deadline, WatchedSession {
   #lastStreamId = Number.POSITIVE_INFINITY
   #error: Error | undefined = undefined
 
-  constructor(endpoint: PooledEndpoint, env: ThreadEnv, connectMs: number, all: Http2Sessions) {
+  constructor(endpoint: PooledEndpoint, env: ThreadEnv, connectMs: number, all: SessionSet<Http2Session>) {
     this.scheme = endpoint.protocol === 'h2' ? 'https' : 'http'
     this.#endpoint = endpoint
     this.#env = env
@@ -128,7 +127,7 @@ export class Http2Session implements Deadline, WatchedSession {
   }
 
   /** Runs the attempt, at once or when it is known that somebody is there. */
-  take(attempt: Http2Attempt): void {
+  take(attempt: StreamAttempt<Http2Session>): void {
     if (this.#resting) this.#rest(false)
     this.#exclusive = attempt.isUpload
     if (this.#state === 'open' && this.#env.clock.now() - this.#heardMs > QUIET_MS) this.#check()
@@ -139,7 +138,7 @@ export class Http2Session implements Deadline, WatchedSession {
   }
 
   /** The client of a waiting attempt has left. */
-  withdraw(attempt: Http2Attempt): void {
+  withdraw(attempt: StreamAttempt<Http2Session>): void {
     this.#waiting.delete(attempt)
     this.#settle()
   }
@@ -156,7 +155,7 @@ export class Http2Session implements Deadline, WatchedSession {
   }
 
   /** The attempt has nothing more to do with it. */
-  ended(attempt: Http2Attempt): void {
+  ended(attempt: StreamAttempt<Http2Session>): void {
     this.#running.delete(attempt)
     this.#settle()
   }
@@ -302,7 +301,7 @@ export class Http2Session implements Deadline, WatchedSession {
     this.#settle()
   }
 
-  #run(attempt: Http2Attempt): void {
+  #run(attempt: StreamAttempt<Http2Session>): void {
     this.#running.add(attempt)
     this.#watch.begin()
     if (attempt.begin(this)) return
@@ -364,7 +363,7 @@ export class Http2Session implements Deadline, WatchedSession {
   }
 
   #tell(
-    waiting: readonly Http2Attempt[],
+    waiting: readonly StreamAttempt<Http2Session>[],
     code: ErrorCode,
     kind: AttemptFailure['kind'],
     detail: string,
@@ -372,7 +371,7 @@ export class Http2Session implements Deadline, WatchedSession {
     for (const attempt of waiting) attempt.notConnected(code, kind, detail)
   }
 
-  #tellNeverOpened(waiting: readonly Http2Attempt[]): void {
+  #tellNeverOpened(waiting: readonly StreamAttempt<Http2Session>[]): void {
     const error = this.#error
     if (error !== undefined && isLocalError(error))
       this.#tell(waiting, 'OUT_OF_RESOURCES', 'local', localReason(error))

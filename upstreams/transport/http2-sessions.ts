@@ -4,6 +4,7 @@ import type { SharedConnections } from '../endpoint.ts'
 import type { AttemptOwner, Job, PooledEndpoint } from '../job.ts'
 import { Http2Attempt } from './http2-attempt.ts'
 import { Http2Session } from './http2-session.ts'
+import type { SessionSet, StreamAttempt } from './http2-stream-attempt.ts'
 
 /** Makes the attempt as a stream of a connection that others may share. */
 export function attemptHttp2(
@@ -21,7 +22,7 @@ export function attemptHttp2(
 }
 
 /** The HTTP/2 connections of one thread to one endpoint: one, and another when that is full. */
-export class Http2Sessions implements SharedConnections {
+export class Http2Sessions implements SharedConnections, SessionSet<Http2Session> {
   keepalive: UpstreamConfig['keepalive'] = { idleMs: undefined, max: 0 }
   readonly #endpoint: PooledEndpoint
   readonly #env: ThreadEnv
@@ -41,7 +42,7 @@ export class Http2Sessions implements SharedConnections {
   }
 
   /** Gives the attempt a connection, now or when there is one. */
-  place(attempt: Http2Attempt): void {
+  place(attempt: StreamAttempt<Http2Session>): void {
     for (const session of this.#all) {
       if (attempt.isUpload ? !session.isUnused : !session.hasRoom) continue
       this.#endpoint.countReuse()

@@ -1,4 +1,4 @@
-import type { ClientFacts } from '../../http/exchange.ts'
+import type { ClientFacts } from '../../http/client-facts.ts'
 import type { ExchangeRecord } from '../../http/record.ts'
 
 /** What is left to say of a TLS connection that a tunnel took, once it is over. */

@@ -1,4 +1,4 @@
-import type { ClientFacts } from '../../http/exchange.ts'
+import type { ClientFacts } from '../../http/client-facts.ts'
 import { type Origin, originOf } from '../../http/forwarded.ts'
 import type { RequestHead } from '../../http/message.ts'
 import { ExchangeRecord } from '../../http/record.ts'

@@ -1,13 +1,7 @@
 import { type ErrorCode, endCauseOf, traitsOf } from '../../base/errors.ts'
 import { type AnswerPolicy, finished } from '../../http/answer-policy.ts'
-import type {
-  BodyReader,
-  ClientFacts,
-  ClientWebSocket,
-  Exchange,
-  ExchangeOwner,
-  KeptAnswer,
-} from '../../http/exchange.ts'
+import type { ClientFacts } from '../../http/client-facts.ts'
+import type { BodyReader, ClientWebSocket, Exchange, ExchangeOwner, KeptAnswer } from '../../http/exchange.ts'
 import type { FieldList } from '../../http/field-list.ts'
 import type { Origin } from '../../http/forwarded.ts'
 import type { AnswerHead, RequestHead } from '../../http/message.ts'

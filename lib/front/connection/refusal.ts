@@ -1,5 +1,6 @@
 import { type ErrorCode, endCauseOf, traitsOf } from '../../base/errors.ts'
-import type { ClientFacts, ExchangeFacts } from '../../http/exchange.ts'
+import type { ClientFacts } from '../../http/client-facts.ts'
+import type { ExchangeFacts } from '../../http/exchange.ts'
 import { FieldList } from '../../http/field-list.ts'
 import type { RequestHead } from '../../http/message.ts'
 import { phraseOf, statusLine } from '../../http/phrases.ts'

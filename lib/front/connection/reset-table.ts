@@ -1,5 +1,5 @@
 import { TokenBucket } from '../../base/token-bucket.ts'
-import type { ClientFacts } from '../../http/exchange.ts'
+import type { ClientFacts } from '../../http/client-facts.ts'
 import { ipBytes } from '../../http/ip-bytes.ts'
 
 /** Resets of one address, however many connections it makes: 1,000 at once, 256 a second, four times what one connection may. */

@@ -1,6 +1,14 @@
 import type { ByteStream, ByteStreamOwner } from '../../base/byte-stream.ts'
 import type { BodyReader, ClientWebSocket } from '../../http/exchange.ts'
-import type { Http1Exchange } from './http1-exchange.ts'
+import type { ExchangeRecord } from '../../http/record.ts'
+
+/** What a WebSocket needs of the exchange that it came of. */
+export interface SwitchedExchange {
+  readonly record: ExchangeRecord
+  drained(): void
+  end(): void
+  lost(code: 'CLIENT_GONE' | 'CLIENT_TIMEOUT', detail: string | undefined): void
+}
 
 /** A client's connection once HTTP on it is over, as its connection hands it over. */
 export interface HandedOver {
@@ -18,13 +26,13 @@ export interface HandedOver {
  * Silence is watched by whoever opened the WebSocket, a client that takes nothing by the stream.
  */
 export class Http1WebSocket implements ClientWebSocket, ByteStreamOwner {
-  readonly #exchange: Http1Exchange
+  readonly #exchange: SwitchedExchange
   readonly #reader: BodyReader
   #stream: ByteStream | undefined = undefined
   #connection: ByteStreamOwner | undefined = undefined
   #outputEnded = false
 
-  constructor(exchange: Http1Exchange, reader: BodyReader) {
+  constructor(exchange: SwitchedExchange, reader: BodyReader) {
     this.#exchange = exchange
     this.#reader = reader
   }

@@ -1,15 +1,19 @@
 import type { ErrorCode } from '../../base/errors.ts'
 import { isWithoutContent } from '../../http/answer-content.ts'
 import { fieldPolicy } from '../../http/answer-policy.ts'
+import type { ClientFacts } from '../../http/client-facts.ts'
 import type { BodyReader, ClientWebSocket, KeptAnswer } from '../../http/exchange.ts'
 import { FIELD } from '../../http/field-ids.ts'
 import type { FieldList } from '../../http/field-list.ts'
+import type { Origin } from '../../http/forwarded.ts'
 import type { AnswerHead } from '../../http/message.ts'
+import type { ExchangeRecord } from '../../http/record.ts'
 import { CODE } from '../../wire/http2-frames.ts'
 import type { Http2Request } from '../../wire/http2-head.ts'
 import { loggedBytes } from '../access/logged-request.ts'
 import { NO_BODY, type WatchedBody } from '../connection/body-watch.ts'
 import { ClientExchange, type Writing } from '../connection/client-exchange.ts'
+import type { ConnectionHost } from '../connection/connection-host.ts'
 import {
   answerPairs,
   areCarried,
@@ -22,7 +26,33 @@ import {
 import { Http2Body } from './http2-body.ts'
 import type { Http2Stream, StreamOwner } from './http2-stream.ts'
 import { Http2WebSocket } from './http2-websocket.ts'
-import type { Http2Arrival, Http2Wire } from './http2-wire.ts'
+
+/** What an exchange needs of its connection. */
+export interface Http2Wire {
+  readonly host: ConnectionHost
+  readonly client: ClientFacts
+  /** The exchange is over; its stream may still have to deliver. */
+  finished(exchange: Http2Exchange): void
+  /** The stream is gone. */
+  gone(exchange: Http2Exchange, reset: boolean): void
+  /** Exchanges of the connection whose stream is open. */
+  readonly running: number
+  /** What the client did has cost its stream. */
+  misled(): void
+  /** Bytes of DATA that the windows let leave on this stream; undefined while the connection has enough to send, or its socket takes nothing. */
+  room(stream: Http2Stream): number | undefined
+}
+
+/** What came with a request. */
+export interface Http2Arrival {
+  readonly request: Http2Request
+  readonly origin: Origin
+  readonly record: ExchangeRecord
+  /** No body follows. */
+  readonly endStream: boolean
+  /** What stands for its head in the account of memory. */
+  readonly headBytes: number
+}
 
 /** Waits with a stream that can send nothing, so that it is told when it can. */
 const PROBE_BYTES = 128

@@ -5,7 +5,7 @@ import type { HandshakeFailure } from '../../../metrics/blocks.ts'
 import type { ErrorCode } from '../../base/errors.ts'
 import type { ThreadEnv } from '../../base/thread-env.ts'
 import type { Deadline } from '../../base/timers.ts'
-import type { ClientCertificate, ClientFacts, TlsFacts } from '../../http/exchange.ts'
+import type { ClientCertificate, ClientFacts, TlsFacts } from '../../http/client-facts.ts'
 import type { ClientConnection } from '../connection/connection-host.ts'
 
 export interface HandshakeOptions {
