@@ -1,4 +1,5 @@
 import t from 'tap'
+import { BALANCE_POLICIES } from '../lib/config/balance-policies.ts'
 import { HashPicker } from '../upstreams/balancer/hash.ts'
 import { hashKey, mixBits } from '../upstreams/balancer/key-hash.ts'
 import { LeastInflight } from '../upstreams/balancer/least-inflight.ts'
@@ -17,7 +18,7 @@ import {
   tally,
 } from './contract/balancer.ts'
 
-for (const policy of ['p2c', 'round-robin', 'least-inflight', 'peak-ewma', 'hash'] as const) {
+for (const policy of BALANCE_POLICIES) {
   balancerContract(t, policy, (ready, random) => makePicker(policy, ready, random))
 }
 

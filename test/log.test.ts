@@ -1,5 +1,4 @@
 import t from 'tap'
-import { ProxyError } from '../lib/base/errors.ts'
 import { createLogger, type LogLevel } from '../lib/base/log.ts'
 
 function logged(
@@ -43,12 +42,14 @@ t.test(
       code: 'ECONNREFUSED',
       headers: { cookie: 'secret' },
     })
-    const [line] = logged('info', log =>
-      log.error({ err: new ProxyError('CONNECT_FAILED', 'no way', cause) }, 'x'),
-    )
+    class OddError extends Error {
+      override readonly name = 'OddError'
+      readonly code = 'CONNECT_FAILED'
+    }
+    const [line] = logged('info', log => log.error({ err: new OddError('no way', { cause }) }, 'x'))
     t.match(line, {
       err: {
-        type: 'ProxyError',
+        type: 'OddError',
         code: 'CONNECT_FAILED',
         message: 'no way',
         stack: /log\.test/,

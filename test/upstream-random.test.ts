@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import t from 'tap'
 import { STATE } from '../lib/base/shared-state.ts'
+import { BALANCE_POLICIES } from '../lib/config/balance-policies.ts'
 import type { UpstreamConfig } from '../lib/config/model.ts'
 import type { Upstream } from '../upstreams/upstream.ts'
 import { never, ok, RecordingUpstream, raw, rawThenClose } from './support/recording-upstream.ts'
@@ -12,6 +13,8 @@ import { configOf, PASSIVE, Process, TestJob } from './support/upstream-world.ts
 
 const SEED = Number(process.env['UPSTREAM_SEED'] ?? 4)
 const STEPS = 3000
+/** Those that take a job as it comes; its key says nothing. */
+const KEYLESS = BALANCE_POLICIES.filter(policy => policy !== 'hash')
 const BITS = [STATE.down, STATE.ejected, STATE.draining, STATE.unreachable]
 
 /** mulberry32: small, and the same everywhere. */
@@ -55,7 +58,7 @@ const PATHS = ['/ok', '/ok', '/ok', '/slow', '/slow', '/close', '/half', '/busy'
 function drawConfig(ports: readonly number[], below: (limit: number) => number): UpstreamConfig {
   const some = below(3) === 0 ? ports.slice(0, 1 + below(ports.length)) : ports
   return configOf(some, {
-    balance: (['p2c', 'round-robin', 'least-inflight', 'peak-ewma'] as const)[below(4)] ?? 'p2c',
+    balance: KEYLESS[below(KEYLESS.length)] ?? 'p2c',
     maxInflight: below(4),
     abandoned: below(2) === 0 ? 'finish' : 'close',
     queue: { length: [0, 5, 100][below(3)] ?? 100, timeoutMs: 100 + below(2000) },

@@ -70,18 +70,3 @@ export function traitsOf(code: ErrorCode): Traits {
 export function endCauseOf(code: ErrorCode): EndCause {
   return code.toLowerCase() as Lowercase<ErrorCode>
 }
-
-/** The only error that crosses a folder's border at run time. Decide by `code` and `traits`, never by the message. */
-export class ProxyError extends Error {
-  override readonly name = 'ProxyError'
-  readonly code: ErrorCode
-
-  constructor(code: ErrorCode, message: string, cause?: unknown) {
-    super(message, cause === undefined ? undefined : { cause })
-    this.code = code
-  }
-
-  get traits(): Traits {
-    return TRAITS[this.code]
-  }
-}

@@ -1,4 +1,5 @@
 import type { ErrorPage } from '../http/answer-policy.ts'
+import type { BalancePolicy } from './balance-policies.ts'
 import type { Model } from './option.ts'
 import type { routeSection } from './route-section.ts'
 import type { AcmeConfig, ClientCertificates, ListenerTls, TunnelConfig, UpstreamTls } from './tls-model.ts'
@@ -114,7 +115,6 @@ export interface ListenerTimeouts {
   readonly minRateBytes: number
 }
 
-export type BalancePolicy = 'p2c' | 'round-robin' | 'least-inflight' | 'peak-ewma' | 'hash'
 export type HashKey =
   | { readonly on: 'client-ip' }
   | { readonly on: 'uri' }

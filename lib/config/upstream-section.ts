@@ -1,4 +1,5 @@
 import { parseEndpointAddress } from './address.ts'
+import { BALANCE_POLICIES } from './balance-policies.ts'
 import type { HashKey } from './model.ts'
 import {
   choice,
@@ -216,11 +217,7 @@ export const upstreamSection = {
     'App processes that Causeway starts itself, in the folder that it was started in, and restarts when they die. Instead of `endpoints`.',
     runSection,
   ),
-  balance: choice(
-    'How an endpoint is chosen.',
-    ['p2c', 'round-robin', 'least-inflight', 'peak-ewma', 'hash'],
-    'p2c',
-  ),
+  balance: choice('How an endpoint is chosen.', BALANCE_POLICIES, 'p2c'),
   hashOn: optional(
     text(
       'What `balance = "hash"` hashes: `"client-ip"`, `"uri"`, `"header:NAME"`, `"cookie:NAME"`.',

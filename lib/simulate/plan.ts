@@ -1,4 +1,5 @@
-import type { BalancePolicy, EndpointConfig, UpstreamConfig } from '../config/model.ts'
+import type { BalancePolicy } from '../config/balance-policies.ts'
+import type { EndpointConfig, UpstreamConfig } from '../config/model.ts'
 import { type AccessLog, loggedArrivals } from './access-log.ts'
 import type { AppModel } from './app.ts'
 import type { DescribedApp, Description } from './description.ts'
@@ -25,16 +26,6 @@ export interface Row extends Played {
   /** 0: none. */
   readonly maxInflight: number
 }
-
-const POLICIES: Readonly<Record<BalancePolicy, true>> = {
-  p2c: true,
-  'least-inflight': true,
-  'peak-ewma': true,
-  'round-robin': true,
-  hash: true,
-}
-/** All that there are. */
-export const BALANCE_POLICIES = Object.keys(POLICIES) as readonly BalancePolicy[]
 
 /** Workers of an app that nobody has described: more than any run needs. */
 const MANY_WORKERS = 65_535

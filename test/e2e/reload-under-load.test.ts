@@ -1,4 +1,5 @@
 import t, { type Test } from 'tap'
+import { BALANCE_POLICIES } from '../../lib/config/balance-policies.ts'
 import { assertClean, type Running, startCauseway } from '../support/causeway.ts'
 import { CounterWatch } from '../support/counters.ts'
 import { answerLoad, Load } from '../support/load.ts'
@@ -11,12 +12,11 @@ const CLIENTS = 8
 /** Every so many rounds a configuration comes that cannot be taken. */
 const BROKEN_EVERY = 5
 const IDLE_CLIENTS = 4
-const BALANCE = ['p2c', 'round-robin', 'least-inflight', 'peak-ewma', 'hash'] as const
 const PIECE = 'piece '.repeat(100)
 
 /** The configuration of a round: all of it but the ports and the managed app differs from the round before. */
 function configOf(round: number, ports: readonly number[]): string {
-  const balance = BALANCE[round % BALANCE.length] as string
+  const balance = BALANCE_POLICIES[round % BALANCE_POLICIES.length] as string
   const endpoints = ports.map((port, i) => {
     return `{ address = "127.0.0.1:${port}", weight = ${1 + ((round + i) % 5)} }`
   })

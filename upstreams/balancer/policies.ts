@@ -1,4 +1,4 @@
-import type { BalancePolicy } from '../../lib/config/model.ts'
+import type { BalancePolicy } from '../../lib/config/balance-policies.ts'
 import { HashPicker } from './hash.ts'
 import { LeastInflight } from './least-inflight.ts'
 import type { NamedLoad, Picker } from './load.ts'
