@@ -23,8 +23,8 @@ class CommandFailed extends Error {
 }
 
 /**
- * Asks the process that runs the configuration at `path`, through its admin listener. A configuration that has become bad since does not
- * keep us from it. Throws CommandFailed if it cannot be reached.
+ * Asks the process that runs the configuration at `path`, through its admin listener. A configuration that
+ * has become bad since does not keep us from it. Throws CommandFailed if it cannot be reached.
  */
 export async function askAdmin(
   path: string,
@@ -55,7 +55,10 @@ export async function askAdmin(
   }
 }
 
-/** What the process said instead of an answer, for stderr. A page that is not ours is not quoted: it may be long. */
+/**
+ * What the process said instead of an answer, for stderr. A page that is not ours is not quoted: it may be
+ * long.
+ */
 export function unexpectedAnswer({ status, body }: AdminAnswer): string {
   const said = errorOf(body)
   return said === undefined
@@ -68,7 +71,10 @@ export function unexpected(answer: AdminAnswer): Error {
   return new CommandFailed(EXIT.failed, unexpectedAnswer(answer))
 }
 
-/** Runs a command's body; what it throws as CommandFailed is printed, on stdout as JSON for programs, and becomes the exit code. */
+/**
+ * Runs a command's body; what it throws as CommandFailed is printed, on stdout as JSON for programs, and
+ * becomes the exit code.
+ */
 export async function orFail(json: boolean, body: () => Promise<number>): Promise<number> {
   try {
     return await body()

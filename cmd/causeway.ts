@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// The package's program. Whatever Node there is starts it, so it imports nothing by name that an older one lacks: a missing export is a
-// SyntaxError before any line of ours runs.
+// The package's program. Whatever Node there is starts it, so it imports nothing by name that an older one
+// lacks: a missing export is a SyntaxError before any line of ours runs.
 import * as nodeModule from 'node:module'
 
 const NEEDED = 24
@@ -12,7 +12,8 @@ if (Number(found.split('.')[0]) < NEEDED) {
   )
   process.exit(1)
 }
-// First of all, and everything else behind a dynamic import: what is compiled after this comes from the cache.
+// First of all, and everything else behind a dynamic import: what is compiled after this comes from the
+// cache.
 const { compileCacheFolder } = await import('./compile-cache.ts')
 const folder = compileCacheFolder(process.env)
 if (folder !== undefined) nodeModule.enableCompileCache(folder)

@@ -17,7 +17,10 @@ const BAD_CONFIG = 78
 /** For a running process to say what it listens on. */
 const ASK_MS = 2000
 
-/** `causeway check`: reads the configuration as `run` would, says what is wrong with it, and starts nothing. Resolves to the exit code. */
+/**
+ * `causeway check`: reads the configuration as `run` would, says what is wrong with it, and starts nothing.
+ * Resolves to the exit code.
+ */
 export async function check({ config, json }: CheckArgs): Promise<number> {
   const loaded = await loadConfig(config, process.env, 'check')
   const problems = loaded.ok ? await withAddresses(config, loaded) : loaded.problems

@@ -3,8 +3,9 @@ import { findPackageJSON } from 'node:module'
 import { dirname, join } from 'node:path'
 
 /**
- * Where Node may keep compiled code from one start to the next: beside the installed packages. Never in the machine's common folder for
- * temporary files, where somebody else could lay code for us. Undefined where there is no such folder.
+ * Where Node may keep compiled code from one start to the next: beside the installed packages. Never in the
+ * machine's common folder for temporary files, where somebody else could lay code for us. Undefined where
+ * there is no such folder.
  */
 export function compileCacheFolder(env: NodeJS.ProcessEnv): string | undefined {
   const chosen = env['NODE_COMPILE_CACHE']

@@ -4,12 +4,18 @@ import type { CommandArgs } from './command-args.ts'
 import { EXIT } from './exit.ts'
 import { readTimeout, refused, verbPage } from './upstream-verb.ts'
 
-/** The wait for the new endpoints has its limit in the process, and so has the drain of the old ones: this is only against a hang. */
+/**
+ * The wait for the new endpoints has its limit in the process, and so has the drain of the old ones: this is
+ * only against a hang.
+ */
 const TIMEOUT_MS = 3 * 3_600_000
 const DONE = 200
 const GIVEN_UP = 422
 
-/** `causeway deploy UPSTREAM ENDPOINT...`: exit 0 once the new endpoints have the traffic and the old ones are out, 1 if nothing has changed. */
+/**
+ * `causeway deploy UPSTREAM ENDPOINT...`: exit 0 once the new endpoints have the traffic and the old ones are
+ * out, 1 if nothing has changed.
+ */
 export async function deploy({ config, json, operands, options, flags }: CommandArgs): Promise<number> {
   const [upstream = '', ...endpoints] = operands
   const configured = flags.has('configured')

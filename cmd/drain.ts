@@ -16,7 +16,10 @@ interface Drained {
   readonly drained: boolean
 }
 
-/** `causeway drain UPSTREAM [ENDPOINT]`: no new requests there; exit 0 once nothing runs there any more, 1 if something still does. */
+/**
+ * `causeway drain UPSTREAM [ENDPOINT]`: no new requests there; exit 0 once nothing runs there any more, 1 if
+ * something still does.
+ */
 export async function drain({ config, json, operands, options, flags }: CommandArgs): Promise<number> {
   const [upstream = '', endpoint] = operands
   const timeoutMs = readTimeout(options['timeout'])

@@ -14,7 +14,8 @@ import { startSystemThreads } from './system-threads.ts'
 export async function run({ config }: Pick<CommandArgs, 'config'>): Promise<number> {
   const { env } = process
   nameProcess(config)
-  // Before the configuration is read, which uses them: so by the usual number of data threads, not by server.workers.
+  // Before the configuration is read, which uses them: so by the usual number of data threads, not by
+  // server.workers.
   startSystemThreads(env, availableParallelism())
   const loaded = await loadConfig(config, env)
   if (!loaded.ok) {

@@ -30,7 +30,10 @@ class Stop extends Error {
   }
 }
 
-/** `causeway simulate`: plays requests to the dispatcher on virtual time, for each policy, and compares. Resolves to the exit code. */
+/**
+ * `causeway simulate`: plays requests to the dispatcher on virtual time, for each policy, and compares.
+ * Resolves to the exit code.
+ */
 export async function simulate({ config, options, json }: CommandArgs): Promise<number> {
   try {
     const wishes = readWishes(options)

@@ -18,7 +18,10 @@ export function verbPage(
   return pairs.length === 0 ? path : `${path}?${pairs.join('&')}`
 }
 
-/** Says on stderr why the process refused; the exit code. What it cannot read is bad usage, and so is a name that it does not know. */
+/**
+ * Says on stderr why the process refused; the exit code. What it cannot read is bad usage, and so is a name
+ * that it does not know.
+ */
 export function refused(answer: AdminAnswer): number {
   process.stderr.write(unexpectedAnswer(answer))
   const known = knownOf(answer.body)

@@ -14,7 +14,10 @@ const KNOWN_STATUSES = [
 ] as const
 const CLASSES = ['1xx', '2xx', '3xx', '4xx', '5xx', 'other'] as const
 
-/** Label values of `code`: known statuses, then what is left of each class as `5xx`, so that `5..` matches all of it. */
+/**
+ * Label values of `code`: known statuses, then what is left of each class as `5xx`, so that `5..` matches all
+ * of it.
+ */
 export const CODES: readonly string[] = [...KNOWN_STATUSES.map(String), ...CLASSES]
 
 const CODE_INDEX: Uint8Array = (() => {
@@ -46,7 +49,10 @@ export const PRIORITIES: readonly Priority[] = ['high', 'normal', 'low']
 export const ABORT_PHASES = ['request', 'queue', 'upstream', 'response'] as const
 export type AbortPhase = (typeof ABORT_PHASES)[number]
 
-/** Cells of one listener and route together: what its exchanges came to. Written by lib/front/access/access.ts. */
+/**
+ * Cells of one listener and route together: what its exchanges came to. Written by
+ * lib/front/access/access.ts.
+ */
 export const EXCHANGE_BLOCK = defineBlock({
   /** METHODS by CODES: the cells of one method stand together. */
   requests: METHODS.length * CODES.length,
@@ -68,13 +74,16 @@ export const EXCHANGE_BLOCK = defineBlock({
   shed: SHED_CAUSES.length * PRIORITIES.length,
 })
 
-/** Why a client's connection was refused, or an idle one closed for another: the listener's limit, or no descriptor. */
+/**
+ * Why a client's connection was refused, or an idle one closed for another: the listener's limit, or no
+ * descriptor.
+ */
 export const REJECTIONS = ['limit', 'fd'] as const
 export type Rejection = (typeof REJECTIONS)[number]
 
 /**
- * Why a TLS handshake came to nothing. no_certificate: there is none to show. certificate: the client's is missing or not good. protocol: whatever
- * OpenSSL does not agree with.
+ * Why a TLS handshake came to nothing. no_certificate: there is none to show. certificate: the client's is
+ * missing or not good. protocol: whatever OpenSSL does not agree with.
  */
 export const HANDSHAKE_FAILURES = ['no_certificate', 'timeout', 'closed', 'certificate', 'protocol'] as const
 export type HandshakeFailure = (typeof HANDSHAKE_FAILURES)[number]

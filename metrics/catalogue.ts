@@ -377,8 +377,8 @@ export const CATALOGUE: readonly Family[] = [
 ]
 
 /**
- * First cells of all gauges in a block, by owner: when a data thread dies its column of these is set to 0, because nobody
- * will count them down.
+ * First cells of all gauges in a block, by owner: when a data thread dies its column of these is set to 0,
+ * because nobody will count them down.
  */
 export const GAUGE_CELLS = {
   spool: [spool.memory, spool.arena, spool.disk, spool.promised, spool.files],

@@ -17,8 +17,8 @@ export const LOG_NAMES = ['app', 'access'] as const
 export type LogName = (typeof LOG_NAMES)[number]
 
 /**
- * What the control thread knows without any cell. It keeps this object up to date and a scrape reads it; nothing here is
- * copied, so every property may be a getter.
+ * What the control thread knows without any cell. It keeps this object up to date and a scrape reads it;
+ * nothing here is copied, so every property may be a getter.
  */
 export interface ControlFacts {
   readonly version: string
@@ -35,7 +35,10 @@ export interface ControlFacts {
   readonly logLinesDropped: Readonly<Record<LogName, number>>
   readonly uncaught: Readonly<Record<ThreadKind, Readonly<Record<UncaughtKind, number>>>>
   readonly certificates: readonly CertificateFacts[]
-  /** How many things are wrong with certificates now, whatever serves meanwhile: files, orders, the folder they are kept in. */
+  /**
+   * How many things are wrong with certificates now, whatever serves meanwhile: files, orders, the folder
+   * they are kept in.
+   */
   readonly certificateProblems: number
   /** See HealthTally, which is all that this needs. */
   readonly health: HealthFacts
@@ -63,7 +66,10 @@ export interface WorkerFacts {
   readonly generation: number
   /** Longest delay of its event loop since its last report; undefined before the first. */
   readonly loopLagMs: number | undefined
-  /** Share of time that its event loop was busy, 0 to 1 (`worker.performance.eventLoopUtilization`); undefined if not known. */
+  /**
+   * Share of time that its event loop was busy, 0 to 1 (`worker.performance.eventLoopUtilization`); undefined
+   * if not known.
+   */
   readonly loopUtilization: number | undefined
 }
 
@@ -74,7 +80,9 @@ export type StateChange = (typeof STATE_CHANGES)[number]
 /** Checks and state changes of endpoints, by name. */
 export interface HealthFacts {
   endpoint(upstream: string, endpoint: string): EndpointHealth | undefined
-  /** A histogram block over LATENCY_BOUNDS as lib/base/cells.ts lays it out; undefined before the first check. */
+  /**
+   * A histogram block over LATENCY_BOUNDS as lib/base/cells.ts lays it out; undefined before the first check.
+   */
   checkSeconds(upstream: string): ArrayLike<number> | undefined
 }
 

@@ -97,8 +97,8 @@ export function histogram(of: Owner, at: number, bounds: readonly number[]): Sou
 }
 
 /**
- * The lines of one histogram, cumulative. `cellAt` gives the cells of a block as lib/base/cells.ts lays them out: buckets,
- * what lies above, sum.
+ * The lines of one histogram, cumulative. `cellAt` gives the cells of a block as lib/base/cells.ts lays them
+ * out: buckets, what lies above, sum.
  */
 export function pushHistogram(
   out: Sample[],

@@ -1,5 +1,5 @@
 import { histogramSize, LATENCY_BOUNDS } from '../lib/base/cells.ts'
-import { MAX_ENDPOINTS, MAX_UPSTREAMS } from '../lib/base/shared-state.ts'
+import { MAX_ENDPOINTS, MAX_UPSTREAMS } from '../lib/base/shared-layout.ts'
 import type { CheckResult, EndpointHealth, HealthFacts, StateChange } from './facts.ts'
 
 /** Names that are remembered: twice as many as there can be at a time. */
@@ -7,8 +7,8 @@ const MOST_ENDPOINTS = 2 * MAX_ENDPOINTS
 const MOST_UPSTREAMS = 2 * MAX_UPSTREAMS
 
 /**
- * Counts checks and state changes in the control thread. They are kept by name, so a reload never takes a count back. Of too many names those
- * are forgotten of which nothing was heard for longest.
+ * Counts checks and state changes in the control thread. They are kept by name, so a reload never takes a
+ * count back. Of too many names those are forgotten of which nothing was heard for longest.
  */
 export class HealthTally implements HealthFacts {
   readonly #endpoints = new Map<string, Tally>()

@@ -1,12 +1,15 @@
 /**
- * Which cells and shared words belong to which name of the running configuration. Made by the control thread with every snapshot,
- * from the same rows and indexes that the data threads are handed.
+ * Which cells and shared words belong to which name of the running configuration. Made by the control thread
+ * with every snapshot, from the same rows and indexes that the data threads are handed.
  */
 export interface Placement {
   readonly spool: PlacedPart
   readonly static: PlacedPart
   readonly listeners: readonly PlacedListener[]
-  /** One for each listener and route, one for each listener with the route '' (no route was found), one for each listener and `tunnelRoute`. */
+  /**
+   * One for each listener and route, one for each listener with the route '' (no route was found), one for
+   * each listener and `tunnelRoute`.
+   */
   readonly exchanges: readonly PlacedExchange[]
   readonly upstreams: readonly PlacedUpstream[]
 }

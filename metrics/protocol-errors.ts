@@ -82,8 +82,8 @@ const HTTP2 = PROTOCOL_ERRORS.indexOf('http2')
 const FLOOD = PROTOCOL_ERRORS.indexOf('flood')
 
 /**
- * Index in PROTOCOL_ERRORS of a refusal's detail. Those of a chunked body all begin with `chunk`, those of a broken HTTP/2 connection with
- * `http2`, those of a flood with `flood`.
+ * Index in PROTOCOL_ERRORS of a refusal's detail. Those of a chunked body all begin with `chunk`, those of a
+ * broken HTTP/2 connection with `http2`, those of a flood with `flood`.
  */
 export function protocolErrorIndex(detail: string): number {
   const known = INDEX.get(detail)

@@ -27,8 +27,9 @@ const MISNAMED = [
 ]
 
 /**
- * Everything that /metrics says. prom-client keeps the registry, the text format and the process's own metrics; ours are
- * read from cells, shared words and facts at the moment of the scrape, so that counting them costs traffic nothing.
+ * Everything that /metrics says. prom-client keeps the registry, the text format and the process's own
+ * metrics; ours are read from cells, shared words and facts at the moment of the scrape, so that counting
+ * them costs traffic nothing.
  */
 export class Scrape {
   readonly #options: ScrapeOptions
@@ -51,7 +52,10 @@ export class Scrape {
     return this.#registry.contentType
   }
 
-  /** What the configuration has now. To be called with every new snapshot, before it is posted to the data threads. */
+  /**
+   * What the configuration has now. To be called with every new snapshot, before it is posted to the data
+   * threads.
+   */
   place(placement: Placement): void {
     this.#shelves.place(placement, this.#options.clock.now())
     for (const owner of ['spool', 'static', 'listener', 'upstream', 'endpoint'] as const) {
@@ -66,12 +70,18 @@ export class Scrape {
     this.#shelves.forgetting(row, this.#options.reader)
   }
 
-  /** Sets the gauges of a dead data thread's column to 0. Its counters stay, and its successor counts on from them. */
+  /**
+   * Sets the gauges of a dead data thread's column to 0. Its counters stay, and its successor counts on from
+   * them.
+   */
   clearGauges(column: CellColumn): void {
     for (const row of this.#gaugeRows) column.set(row, 0)
   }
 
-  /** All metrics in Prometheus text format 0.0.4. Whoever asks while they are being written gets the same text. */
+  /**
+   * All metrics in Prometheus text format 0.0.4. Whoever asks while they are being written gets the same
+   * text.
+   */
   text(): Promise<string> {
     this.#writing ??= this.#write().finally(() => {
       this.#writing = undefined

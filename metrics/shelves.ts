@@ -10,7 +10,10 @@ export interface Placed {
   readonly row: number
 }
 
-/** Counters of objects that were removed are kept for at most so many of a kind, beside so many that are there. */
+/**
+ * Counters of objects that were removed are kept for at most so many of a kind, beside so many that are
+ * there.
+ */
 export function mostKept(present: number): number {
   return Math.max(64, 2 * present)
 }
@@ -46,8 +49,8 @@ export interface Shelf {
 }
 
 /**
- * Which objects a scrape shows. What a reload removes stays for a time on the shelf of counters, so that every
- * Prometheus sees its last value; later it goes, or its series would stay for ever.
+ * Which objects a scrape shows. What a reload removes stays for a time on the shelf of counters, so that
+ * every Prometheus sees its last value; later it goes, or its series would stay for ever.
  */
 export class Shelves {
   readonly #spool: Retained<Placed>

@@ -7,7 +7,8 @@ import { RouteHosts } from '../lib/route/route-hosts.ts'
 import { SecuredHosts } from '../lib/route/secured-hosts.ts'
 import { RecordingExchange } from './support/recording-exchange.ts'
 
-// What data threads do about certificates: they answer challenges, and send plain http to https. And which hosts get any.
+// What data threads do about certificates: they answer challenges, and send plain http to https. And which
+// hosts get any.
 
 const NO_HOSTS = new RouteHosts([])
 const PATH = '/.well-known/acme-challenge/'

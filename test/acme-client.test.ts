@@ -24,7 +24,8 @@ import {
   selfSigned,
 } from '../lib/acme/x509.ts'
 
-// What is signed and encoded for ACME servers, judged by OpenSSL. test/real/acme.test.ts has Pebble judge the whole.
+// What is signed and encoded for ACME servers, judged by OpenSSL. test/real/acme.test.ts has Pebble judge the
+// whole.
 
 const openssl = (...args: readonly string[]) => execFileSync('openssl', args, { encoding: 'utf8' })
 const decoded = (text: string) => JSON.parse(Buffer.from(text, 'base64url').toString('utf8')) as unknown

@@ -25,7 +25,8 @@ import type { KeyPair } from '../lib/base/key-pair.ts'
 import { BROKEN_FORMS } from './support/broken-file.ts'
 import { TestAuthority } from './support/certificates.ts'
 
-// What is kept in the folder of accounts and certificates, and how it is read after crashes, by hand or by others.
+// What is kept in the folder of accounts and certificates, and how it is read after crashes, by hand or by
+// others.
 
 const NOW_MS = Date.UTC(2026, 10, 27)
 const NAME = 'site.test'

@@ -9,7 +9,8 @@ import { freePorts } from './bench/ports.ts'
 import { startCauseway } from './support/causeway.ts'
 import { type Ran, runCommand } from './support/command.ts'
 
-// What a start would find out when it listens is found by `check` before, also while the very same configuration runs.
+// What a start would find out when it listens is found by `check` before, also while the very same
+// configuration runs.
 
 /** TEST-NET-1 (RFC 5737): no machine has it. */
 const FOREIGN = '192.0.2.1'

@@ -5,7 +5,8 @@ import { lifeTrouble } from '../lib/base/certificate-life.ts'
 import { loadConfig } from '../lib/config/load.ts'
 import { type CertificateWish, TestAuthority } from './support/certificates.ts'
 
-// What `check`, and a log line at the start, say of certificates that are no fault of the files: all of these configurations are taken.
+// What `check`, and a log line at the start, say of certificates that are no fault of the files: all of these
+// configurations are taken.
 
 async function warningsFor(
   t: Test,

@@ -4,7 +4,8 @@ import t from 'tap'
 import { loadConfig } from '../lib/config/load.ts'
 import { formatProblems } from '../lib/config/problem.ts'
 
-// Each case is a folder: `in.toml` or the folder `in`, and the messages it leads to. UPDATE_GOLDEN=1 writes the messages anew.
+// Each case is a folder: `in.toml` or the folder `in`, and the messages it leads to. UPDATE_GOLDEN=1 writes
+// the messages anew.
 const CASES = resolve(import.meta.dirname, 'golden/config')
 const ENVIRONMENT = { HOST: '127.0.0.1', BALANCE: 'rounds', APP_ADDRESS: 'app' }
 const { UPDATE_GOLDEN } = process.env

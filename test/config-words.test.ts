@@ -9,7 +9,8 @@ import { NAMED_SECTIONS, SINGLE_SECTIONS } from '../lib/config/schema.ts'
 import { TestAuthority } from './support/certificates.ts'
 import { FULL } from './support/full-config.ts'
 
-// A word that is accepted and does nothing would be the worst that a configuration can have: nobody would tell its author.
+// A word that is accepted and does nothing would be the worst that a configuration can have: nobody would
+// tell its author.
 
 type Value = string | number | boolean | Date | readonly Value[] | Tree
 interface Tree {

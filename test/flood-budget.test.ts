@@ -71,7 +71,9 @@ t.test('a flood of tiny frames is over soon', async t => {
 
 const client = (peerAddress: string, trusted = false) => ({ peerAddress, trusted })
 
-/** Resets until one is refused, by connections of this address that each stop before their own budget does. */
+/**
+ * Resets until one is refused, by connections of this address that each stop before their own budget does.
+ */
 function resetsBy(table: ResetTable, peerAddress: string): number {
   let resets = 0
   for (let connection = 0; connection < 100; connection += 1) {

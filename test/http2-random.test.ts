@@ -16,7 +16,8 @@ import { RequestIds } from '../lib/http/request-ids.ts'
 import { HandClock, threadEnv } from './support/static-site.ts'
 import { until, within } from './support/until.ts'
 
-// Our side of HTTP/2 against Node's as a client: bodies both ways in all sizes, windows that change, streams that are reset.
+// Our side of HTTP/2 against Node's as a client: bodies both ways in all sizes, windows that change, streams
+// that are reset.
 
 const BODY_LIMIT = 10_000_000
 

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { CellColumn, createCellMemory, DEFAULT_ROWS } from '../lib/base/cells.ts'
-import { createSharedState, MAX_ENDPOINTS, SharedState, STATE } from '../lib/base/shared-state.ts'
+import { MAX_ENDPOINTS } from '../lib/base/shared-layout.ts'
+import { createSharedState, SharedState, STATE } from '../lib/base/shared-state.ts'
 import { loadConfig } from '../lib/config/load.ts'
 import type { EndpointConfig, Snapshot } from '../lib/config/model.ts'
 import { PlaceMemory } from '../lib/server/shared/place-memory.ts'

@@ -4,7 +4,8 @@ import type { Played } from '../lib/simulate/simulation.ts'
 import { appOf, type Changes, playPool } from './support/simulated-pool.ts'
 import { PASSIVE } from './support/upstream-world.ts'
 
-// The dispatcher that serves real requests, on virtual time: what it promises holds. What queueing theory says is in simulate-theory.test.ts.
+// The dispatcher that serves real requests, on virtual time: what it promises holds. What queueing theory
+// says is in simulate-theory.test.ts.
 
 const failures = ({ failed, refused }: Played) => ({ failed, refused })
 const NONE = { failed: {}, refused: {} }

@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import t from 'tap'
 import { loadConfig } from '../lib/config/load.ts'
 
-// What is said at the start, and at a reload, of static roots; test/golden/config/static-roots has the cases that need no rights.
+// What is said at the start, and at a reload, of static roots; test/golden/config/static-roots has the cases
+// that need no rights.
 
 /** Anybody but root, who may read everything. */
 const NOBODY = 65534

@@ -8,7 +8,8 @@ import { listen } from './support/tls-app.ts'
 import { until } from './support/until.ts'
 import { configOf, Process, TestJob } from './support/upstream-world.ts'
 
-// With max_inflight an endpoint never has more connections than that, whatever they do: servers that bound connections count idle ones, too (uvicorn --limit-concurrency, granian).
+// With max_inflight an endpoint never has more connections than that, whatever they do: servers that bound
+// connections count idle ones, too (uvicorn --limit-concurrency, granian).
 
 const POST = Buffer.from('once')
 /** Long: what waits in these tests must not be helped by time. */

@@ -9,7 +9,8 @@ import { startPlain } from './support/tls-app.ts'
 import { until } from './support/until.ts'
 import { configOf, Process, TestJob } from './support/upstream-world.ts'
 
-// How a connection to an app ends that nobody needs any more: with FIN. Apps that are written to wait for one keep a connection whose end is a RST (uvicorn).
+// How a connection to an app ends that nobody needs any more: with FIN. Apps that are written to wait for one
+// keep a connection whose end is a RST (uvicorn).
 
 const ANSWER = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
 const LATE = 'HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n'

@@ -8,8 +8,9 @@ import { never, ok, RecordingUpstream, raw, rawThenClose } from './support/recor
 import { until, within } from './support/until.ts'
 import { configOf, PASSIVE, Process, TestJob } from './support/upstream-world.ts'
 
-// Two data threads, three apps that do what they like, endpoints whose state flips, clients that leave and configurations that change, all drawn by
-// a seed. Whatever happens: each request ends once, no POST is sent to two apps, and in the end nothing is held.
+// Two data threads, three apps that do what they like, endpoints whose state flips, clients that leave and
+// configurations that change, all drawn by a seed. Whatever happens: each request ends once, no POST is sent
+// to two apps, and in the end nothing is held.
 
 const SEED = Number(process.env['UPSTREAM_SEED'] ?? 4)
 const STEPS = 3000

@@ -7,8 +7,8 @@ import { RecordingUwsgi } from './support/recording-uwsgi.ts'
 import { until } from './support/until.ts'
 import { configOf, type End, TestJob } from './support/upstream-world.ts'
 
-// Apps that send content where HTTP has none: to HEAD (uWSGI, gunicorn), with 204 and 304, behind interim answers. Not a byte of it may be
-// read as part of another answer.
+// Apps that send content where HTTP has none: to HEAD (uWSGI, gunicorn), with 204 and 304, behind interim
+// answers. Not a byte of it may be read as part of another answer.
 
 const BODY = '{"a": 1}'
 const LENGTH = `Content-Length: ${BODY.length}\r\n`

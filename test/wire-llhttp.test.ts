@@ -7,8 +7,9 @@ import { LLHTTP_METHODS, type Reading, readByLlhttp } from './support/llhttp.ts'
 import { chunkedBody, mutated, noisyFraming, requestHead } from './support/wire-arbitraries.ts'
 import { decoded, detailOf, LIMITS, pieceByPiece } from './support/wire-vectors.ts'
 
-// Generated requests, read by us and by llhttp. What llhttp refuses we refuse; where we refuse more, the reason stands in one of
-// the two lists; what both take, both read alike. fast-check prints seed and path of a failure; WIRE_SEED tries another seed.
+// Generated requests, read by us and by llhttp. What llhttp refuses we refuse; where we refuse more, the
+// reason stands in one of the two lists; what both take, both read alike. fast-check prints seed and path of
+// a failure; WIRE_SEED tries another seed.
 
 const { WIRE_SEED } = process.env
 const SEED = Number(WIRE_SEED ?? 20_261_122)
@@ -48,7 +49,9 @@ const STRICTER_CHUNKS: Partial<Record<ChunkDetail, string>> = {
 /** What only RTSP has, llhttp takes with `RTSP/1.0` only. */
 const RTSP_METHODS: ReadonlySet<string> = new Set(['DESCRIBE', 'SETUP', 'PLAY', 'RECORD'])
 
-/** Methods that llhttp does not know, or only for RTSP, are its own limit: RFC 9110 9.1 leaves the list open. */
+/**
+ * Methods that llhttp does not know, or only for RTSP, are its own limit: RFC 9110 9.1 leaves the list open.
+ */
 function isOwnLimit({ error }: Reading, { method }: ParsedRequest): boolean {
   if (error === 'HPE_INVALID_METHOD') return !LLHTTP_METHODS.has(method)
   return error === 'HPE_INVALID_CONSTANT' && RTSP_METHODS.has(method)

@@ -1,37 +1,50 @@
 /**
- * What is made of the stalls: `watch`: connections are used as usual, answers are counted. `trial`: enough of them stalled; new connections show whether
- * it is the app that is slow. `act`: it is not.
+ * What is made of the stalls: `watch`: connections are used as usual, answers are counted. `trial`: enough of
+ * them stalled; new connections show whether it is the app that is slow. `act`: it is not.
  */
 type State =
   | { readonly name: 'watch'; readonly notBeforeMs: number }
   | { readonly name: 'trial'; readonly wanted: number; clean: number }
   | { readonly name: 'act'; readonly untilMs: number }
 
-/** What settles the matter: answers on new connections, or nothing more, where acting costs nothing even if it is wrong. */
+/**
+ * What settles the matter: answers on new connections, or nothing more, where acting costs nothing even if it
+ * is wrong.
+ */
 export type StallProof = 'new-connections' | 'none'
 
 /**
- * Milliseconds of the pause. Linux delays an acknowledgement by 40 ms, timers and a near network add to it. Nagle's algorithm (RFC 9293 3.7.4) keeps a
- * small second write of the app back until the first is acknowledged (RFC 9293 3.8.6.3).
+ * Milliseconds of the pause. Linux delays an acknowledgement by 40 ms, timers and a near network add to it.
+ * Nagle's algorithm (RFC 9293 3.7.4) keeps a small second write of the app back until the first is
+ * acknowledged (RFC 9293 3.8.6.3).
  */
 const PAUSE_MS = { from: 35, to: 55 } as const
-/** Stalls that raise the suspicion, and the share of all answers that they must be: fewer where other streams' frames may stand before theirs. */
+/**
+ * Stalls that raise the suspicion, and the share of all answers that they must be: fewer where other streams'
+ * frames may stand before theirs.
+ */
 const SUSPICIOUS = 8
 const SUSPICIOUS_AGAIN = 4
 const SHARE: Readonly<Record<StallProof, number>> = { 'new-connections': 0.25, none: 0.05 }
 /** Answers after which the counts are halved, so that what was long ago does not count. */
 const WINDOW = 64
-/** If the app itself paused, a trial would find as many answers without a pause once in ten thousand trials. */
+/**
+ * If the app itself paused, a trial would find as many answers without a pause once in ten thousand trials.
+ */
 const DOUBT = 1e-4
 const FEWEST_CLEAN = 4
-/** How long it is believed before it is looked at again, and how long an acquittal lasts: doubled each time. */
+/**
+ * How long it is believed before it is looked at again, and how long an acquittal lasts: doubled each time.
+ */
 const ACT_MS = { first: 300_000, most: 2_400_000 } as const
 const ACQUITTED_MS = { first: 10_000, most: 600_000 } as const
 
 /**
- * Learns whether answers of one endpoint stall on connections that have been used before: head and body are two small writes without TCP_NODELAY, and the second
- * waits for our kernel's delayed acknowledgement, about 41 ms. On a new connection the kernel acknowledges at once, so an app that is slow by itself, such as a
- * stream of events, shows its pauses there too, and is told apart by that. Pure but for its memory: time comes in.
+ * Learns whether answers of one endpoint stall on connections that have been used before: head and body are
+ * two small writes without TCP_NODELAY, and the second waits for our kernel's delayed acknowledgement, about
+ * 41 ms. On a new connection the kernel acknowledges at once, so an app that is slow by itself, such as a
+ * stream of events, shows its pauses there too, and is told apart by that. Pure but for its memory: time
+ * comes in.
  */
 export class AckStall {
   readonly #proof: StallProof
@@ -72,8 +85,9 @@ export class AckStall {
   }
 
   /**
-   * An answer has come; `pauseMs`: between its first bytes and its next, 0 if there was none; `used`: its connection had carried one before. Returns for
-   * how many milliseconds stalls are now believed in, if that has just been found out.
+   * An answer has come; `pauseMs`: between its first bytes and its next, 0 if there was none; `used`: its
+   * connection had carried one before. Returns for how many milliseconds stalls are now believed in, if that
+   * has just been found out.
    */
   answered(used: boolean, pauseMs: number, nowMs: number): number | undefined {
     const stalled = isStall(pauseMs)
@@ -157,7 +171,10 @@ export function isStall(pauseMs: number): boolean {
   return pauseMs >= PAUSE_MS.from && pauseMs <= PAUSE_MS.to
 }
 
-/** Answers without a pause that an app which pauses in such a share of them gives in a row with the probability DOUBT. */
+/**
+ * Answers without a pause that an app which pauses in such a share of them gives in a row with the
+ * probability DOUBT.
+ */
 function cleanOnes(share: number): number {
   return share >= 0.99
     ? FEWEST_CLEAN

@@ -3,12 +3,16 @@ import { ENDPOINT_BLOCK } from './measures.ts'
 import { Place, type PlaceKeeper } from './place.ts'
 
 const AT = ENDPOINT_BLOCK.at
-/** A thread that has a connection to give up, and has not done so for this long, is stuck: longer than any connection takes to close. */
+/**
+ * A thread that has a connection to give up, and has not done so for this long, is stuck: longer than any
+ * connection takes to close.
+ */
 const MUTE_MS = 1500
 
 /**
- * How a connection goes that nobody needs. lingering: there is time to wait until the app has closed it as well. making room: a request waits for its place, and should not
- * wait for long where the app is too busy to notice. at once: its descriptor is wanted.
+ * How a connection goes that nobody needs. lingering: there is time to wait until the app has closed it as
+ * well. making room: a request waits for its place, and should not wait for long where the app is too busy to
+ * notice. at once: its descriptor is wanted.
  */
 export type Leaving = 'lingering' | 'making room' | 'at once'
 
@@ -19,9 +23,10 @@ export interface Pooled {
 }
 
 /**
- * The connections of one thread to one endpoint: those that rest, and the places of all. With a bound the places of all threads are as many at most: a thread that finds
- * none free closes a connection that rests, or has another thread close one, and is told when the place is free. Only what a stuck thread has is made up for by places beyond the
- * bound: its connections must not keep the others from every slot.
+ * The connections of one thread to one endpoint: those that rest, and the places of all. With a bound the
+ * places of all threads are as many at most: a thread that finds none free closes a connection that rests, or
+ * has another thread close one, and is told when the place is free. Only what a stuck thread has is made up
+ * for by places beyond the bound: its connections must not keep the others from every slot.
  */
 export class ConnectionPool<C extends Pooled> implements PlaceKeeper {
   readonly #env: ThreadEnv
@@ -46,7 +51,10 @@ export class ConnectionPool<C extends Pooled> implements PlaceKeeper {
     this.#row = row
   }
 
-  /** `most`: connections that all threads may have, 0: any number. `placeFreed`: told when one of this thread has closed while there is a bound. */
+  /**
+   * `most`: connections that all threads may have, 0: any number. `placeFreed`: told when one of this thread
+   * has closed while there is a bound.
+   */
   bind(most: number, placeFreed: () => void): void {
     this.#most = most
     this.#placeFreed = placeFreed
@@ -78,7 +86,10 @@ export class ConnectionPool<C extends Pooled> implements PlaceKeeper {
     return client
   }
 
-  /** False if it is not to rest here: the caller then closes it. `most`: connections that may rest in this thread. */
+  /**
+   * False if it is not to rest here: the caller then closes it. `most`: connections that may rest in this
+   * thread.
+   */
   put(client: C, most: number): boolean {
     if (this.#retired || this.#idle.length >= most || this.#isUnwanted) return false
     this.#idle.push(client)
@@ -104,14 +115,19 @@ export class ConnectionPool<C extends Pooled> implements PlaceKeeper {
     return this.#othersAreStuck && shared.connections.take(this.#index, thread, 0)
   }
 
-  /** The place that was reserved, and a descriptor for it; undefined, and the place is free again, if there is none. `siblings`: see Descriptors.takeFor. */
+  /**
+   * The place that was reserved, and a descriptor for it; undefined, and the place is free again, if there is
+   * none. `siblings`: see Descriptors.takeFor.
+   */
   openPlace<E>(endpoint: E, siblings: number): Place<E> | undefined {
     if (this.#env.descriptors.takeFor(siblings)) return new Place(endpoint, this)
     this.#free()
     return undefined
   }
 
-  /** A request needs a place. Where a close that makes one is under way already, its end is worth waiting for. */
+  /**
+   * A request needs a place. Where a close that makes one is under way already, its end is worth waiting for.
+   */
   makeRoom(): void {
     if (this.#makingRoom > 0 || this.#closeOldest('making room')) return
     const { shared, thread, clock } = this.#env

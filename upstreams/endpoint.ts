@@ -17,7 +17,10 @@ const AT = ENDPOINT_BLOCK.at
 /** Cell of attempts that ended without an answer: behind the five status classes. */
 const NO_ANSWER = 5
 
-/** Requests that an endpoint without a cap may run when it has just come back: those that waited must not all fall on it at once. */
+/**
+ * Requests that an endpoint without a cap may run when it has just come back: those that waited must not all
+ * fall on it at once.
+ */
 const FIRST_SLOTS = 8
 
 /** For so long what cannot be repeated keeps away from an endpoint that has failed. */
@@ -65,9 +68,15 @@ export class Endpoint<C extends Pooled = Pooled> implements NamedLoad {
   readonly #env: ThreadEnv
   readonly #latency: PeakEwma
   readonly #pool: ConnectionPool<C>
-  /** What `acquire` has taken from the pool for the request that is about to run; undefined: a place for a new connection. */
+  /**
+   * What `acquire` has taken from the pool for the request that is about to run; undefined: a place for a new
+   * connection.
+   */
   #chosen: C | undefined = undefined
-  /** The app keeps used connections for as long as the configuration says: what must not be sent twice may use them. */
+  /**
+   * The app keeps used connections for as long as the configuration says: what must not be sent twice may use
+   * them.
+   */
   #keepsUsed = false
   #configuredWeight: number
   /** Percent of its share that it gets by now. */
@@ -97,8 +106,8 @@ export class Endpoint<C extends Pooled = Pooled> implements NamedLoad {
   }
 
   /**
-   * What the configuration says now; after a reload this may be another protocol at the same address. `placeFreed`: called when a connection has closed that others may have
-   * waited for.
+   * What the configuration says now; after a reload this may be another protocol at the same address.
+   * `placeFreed`: called when a connection has closed that others may have waited for.
    */
   configure(
     config: EndpointConfig,
@@ -135,8 +144,8 @@ export class Endpoint<C extends Pooled = Pooled> implements NamedLoad {
   }
 
   /**
-   * Answers on connections that have been used come late there: the next request takes a new one. Behind TLS that would cost as much as it saves, so new ones are
-   * only tried, to find out.
+   * Answers on connections that have been used come late there: the next request takes a new one. Behind TLS
+   * that would cost as much as it saves, so new ones are only tried, to find out.
    */
   leavesUsed(nowMs: number): boolean {
     // Asked first: that is what ends it when its time is over.
@@ -170,15 +179,18 @@ export class Endpoint<C extends Pooled = Pooled> implements NamedLoad {
     return this.#env.shared.state(this.index)
   }
 
-  /** How far it has come with starting slowly. To be called before a picker is built: there weights are constant. */
+  /**
+   * How far it has come with starting slowly. To be called before a picker is built: there weights are
+   * constant.
+   */
   takeRamp(): void {
     this.#ramp = this.#env.shared.ramp(this.index)
     this.weight = (this.#configuredWeight * this.#ramp) / 100
   }
 
   /**
-   * It has failed within the last second, as all threads know, and nothing has gone well there since. A thread counts from its own failure there, or
-   * from when it first asks here.
+   * It has failed within the last second, as all threads know, and nothing has gone well there since. A
+   * thread counts from its own failure there, or from when it first asks here.
    */
   isDoubtful(): boolean {
     const { clock, shared } = this.#env
@@ -197,8 +209,9 @@ export class Endpoint<C extends Pooled = Pooled> implements NamedLoad {
   }
 
   /**
-   * Takes one of `max` slots (0: no cap), or of fewer by what was learned, or while it starts slowly; and the connection that the request will have, or a place for one.
-   * Where a slot is free but no place, room is made.
+   * Takes one of `max` slots (0: no cap), or of fewer by what was learned, or while it starts slowly; and the
+   * connection that the request will have, or a place for one. Where a slot is free but no place, room is
+   * made.
    */
   acquire(max: number, needs: ConnectionNeeds): boolean {
     const reuses = this.#pool.hasIdle && this.mayReuse(needs)
@@ -224,7 +237,10 @@ export class Endpoint<C extends Pooled = Pooled> implements NamedLoad {
     return dial === undefined && isHttp2(this.protocol)
   }
 
-  /** What must not be sent twice meets no connection that the app may just be closing, unless the configuration says that it does not. */
+  /**
+   * What must not be sent twice meets no connection that the app may just be closing, unless the
+   * configuration says that it does not.
+   */
   mayReuse({ idempotent, dial }: ConnectionNeeds): boolean {
     if (dial !== undefined || this.protocol === 'uwsgi' || this.proxyProtocol !== undefined) return false
     // Hot: the clock is asked only where it matters.
@@ -267,7 +283,10 @@ export class Endpoint<C extends Pooled = Pooled> implements NamedLoad {
     return chosen
   }
 
-  /** The place for a new connection that `acquire` has taken; undefined if there is no descriptor for it. `siblings`: see Descriptors.takeFor. */
+  /**
+   * The place for a new connection that `acquire` has taken; undefined if there is no descriptor for it.
+   * `siblings`: see Descriptors.takeFor.
+   */
   openPlace(siblings: number): Place<this> | undefined {
     return this.#pool.openPlace(this, siblings)
   }
@@ -364,7 +383,10 @@ export class Endpoint<C extends Pooled = Pooled> implements NamedLoad {
   }
 }
 
-/** Slots of an endpoint that has `percent` of its share so far; without a cap they double eight times on the way. */
+/**
+ * Slots of an endpoint that has `percent` of its share so far; without a cap they double eight times on the
+ * way.
+ */
 function rampedSlots(max: number, percent: number): number {
   if (max > 0) return Math.max(1, Math.ceil((max * percent) / 100))
   return Math.ceil(FIRST_SLOTS * 2 ** ((8 * percent) / 100))

@@ -10,8 +10,9 @@ import type { AttemptError } from './measures.ts'
 import type { Place } from './place.ts'
 
 /**
- * One request for the dispatcher, through as many attempts as it takes. The proxy handler implements it; dispatcher and
- * transports call it. Events of an attempt come between `attempting` and `answerEnd`, `failed`, or a new `attempting`.
+ * One request for the dispatcher, through as many attempts as it takes. The proxy handler implements it;
+ * dispatcher and transports call it. Events of an attempt come between `attempting` and `answerEnd`,
+ * `failed`, or a new `attempting`.
  */
 export interface Job {
   readonly method: string
@@ -22,17 +23,26 @@ export interface Job {
   /** The same as a uwsgi packet in latin1 text, one character a byte; not for a body of unknown length. */
   uwsgiPacket(): string | PacketRefusal
   /**
-   * The same for HTTP/2, names and values in turn, pseudo fields first (RFC 9113 8.3.1). `scheme`: of the connection to the endpoint.
+   * The same for HTTP/2, names and values in turn, pseudo fields first (RFC 9113 8.3.1). `scheme`: of the
+   * connection to the endpoint.
    */
   http2Fields(scheme: 'http' | 'https'): string[]
   /** Names the client to an endpoint that wants it, in latin1 text: a PROXY header. */
   proxyHeader(version: 'v1' | 'v2'): string
   readonly bodyFraming: 'none' | 'length' | 'chunked'
-  /** Its body is large, or nobody knows how large: it shares no connection with others, whom it would be in the way of. */
+  /**
+   * Its body is large, or nobody knows how large: it shares no connection with others, whom it would be in
+   * the way of.
+   */
   readonly isUpload?: boolean
-  /** Both sides may speak in turn as long as the body flows, and be silent: the attempt ends it when nothing has moved either way for `timeouts.idle`. */
+  /**
+   * Both sides may speak in turn as long as the body flows, and be silent: the attempt ends it when nothing
+   * has moved either way for `timeouts.idle`.
+   */
   readonly converses?: boolean
-  /** False once a body that can be had only once has begun to flow: the request cannot be sent a second time. */
+  /**
+   * False once a body that can be had only once has begun to flow: the request cannot be sent a second time.
+   */
   readonly repeatable: boolean
   /** For hash policies; 0 for the others. */
   readonly key: number
@@ -48,8 +58,9 @@ export interface Job {
   unsent: number
 
   /**
-   * Set by jobs that speak to the endpoint themselves, such as a tunnel, in place of a transport of ours: makes the attempt, which
-   * holds the slot until it tells `owner` of its end, and gives back the place that was taken for it.
+   * Set by jobs that speak to the endpoint themselves, such as a tunnel, in place of a transport of ours:
+   * makes the attempt, which holds the slot until it tells `owner` of its end, and gives back the place that
+   * was taken for it.
    */
   readonly dial?: (place: PooledPlace, owner: AttemptOwner) => void
 
@@ -105,9 +116,14 @@ export interface EndpointConnection extends Pooled {
   readonly endpoint: PooledEndpoint
   /** Milliseconds that the app says it keeps an idle connection (Keep-Alive: timeout). */
   readonly promisedIdleMs: number | undefined
-  /** The endpoint's when it was made; if that is another by now, the configuration has connections made otherwise. */
+  /**
+   * The endpoint's when it was made; if that is another by now, the configuration has connections made
+   * otherwise.
+   */
   readonly epoch: number
-  /** Begins the next attempt on a connection from the pool; after a reload its upstream may be a newer one. */
+  /**
+   * Begins the next attempt on a connection from the pool; after a reload its upstream may be a newer one.
+   */
   run(job: Job, owner: AttemptOwner): void
   /** Waits in the pool for at most this long. */
   rest(idleMs: number): void
@@ -119,18 +135,27 @@ export interface AttemptOwner {
   /** The slot of a request whose client has left stays taken until the app has ended it. */
   readonly finishesAbandoned: boolean
   connected(tookMs: number): void
-  /** The answer is complete. `reusable`: the connection, if it may carry another attempt. Called before `job.answerEnd`. */
+  /**
+   * The answer is complete. `reusable`: the connection, if it may carry another attempt. Called before
+   * `job.answerEnd`.
+   */
   attemptEnded(
     endpoint: PooledEndpoint,
     job: Job,
     status: number,
     reusable: EndpointConnection | undefined,
   ): void
-  /** Is the answer with this status not wanted, because another endpoint may have a better one? Then `attemptDeclined` follows. */
+  /**
+   * Is the answer with this status not wanted, because another endpoint may have a better one? Then
+   * `attemptDeclined` follows.
+   */
   declines(endpoint: PooledEndpoint, job: Job, status: number): boolean
   attemptDeclined(endpoint: PooledEndpoint, job: Job, status: number): void
   attemptFailed(endpoint: PooledEndpoint, job: Job, failure: AttemptFailure): void
-  /** Answers on connections that have been used come about 40 ms late there (ack-stall.ts). Believed for so long. */
+  /**
+   * Answers on connections that have been used come about 40 ms late there (ack-stall.ts). Believed for so
+   * long.
+   */
   endpointStalls(endpoint: PooledEndpoint, forMs: number): void
   /** The client left before the end. */
   attemptCancelled(endpoint: PooledEndpoint): void

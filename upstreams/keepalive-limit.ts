@@ -3,8 +3,9 @@ import { FIELD } from '../lib/http/field-ids.ts'
 import type { FieldList } from '../lib/http/field-list.ts'
 
 /**
- * Milliseconds that a connection may wait in the pool, below the time after which each server closes it: gunicorn 2 s, uvicorn and
- * hypercorn 5 s, daphne 60 s; uWSGI closes at once. An unknown server is taken for the most impatient.
+ * Milliseconds that a connection may wait in the pool, below the time after which each server closes it:
+ * gunicorn 2 s, uvicorn and hypercorn 5 s, daphne 60 s; uWSGI closes at once. An unknown server is taken for
+ * the most impatient.
  */
 const USUAL_MS: Readonly<Record<ServerKind, number>> = {
   auto: 1500,
@@ -15,7 +16,10 @@ const USUAL_MS: Readonly<Record<ServerKind, number>> = {
   daphne: 50_000,
 }
 
-/** What the Server field of each begins with. `uvicorn` may be gunicorn's UvicornWorker as well, which closes after gunicorn's 2 s. */
+/**
+ * What the Server field of each begins with. `uvicorn` may be gunicorn's UvicornWorker as well, which closes
+ * after gunicorn's 2 s.
+ */
 const SERVER_WORDS: readonly (readonly [word: string, idleMs: number])[] = [
   ['gunicorn', USUAL_MS.gunicorn],
   ['uvicorn', USUAL_MS.gunicorn],
@@ -32,9 +36,15 @@ const ONE_EVENT_MS = 1000
 /** Below this, one tick of the timers, a connection is not worth keeping. */
 const LEAST_MS = 50
 
-/** For how long a connection to one endpoint may wait for its next request, as long as the configuration does not say it. */
+/**
+ * For how long a connection to one endpoint may wait for its next request, as long as the configuration does
+ * not say it.
+ */
 export class KeepaliveLimit {
-  /** It keeps connections at all. uWSGI's http-socket closes each behind its answer without having said so, a moment too late. */
+  /**
+   * It keeps connections at all. uWSGI's http-socket closes each behind its answer without having said so, a
+   * moment too late.
+   */
   #keeps = false
   #kind: ServerKind = 'auto'
   #usualMs = USUAL_MS.auto
@@ -73,8 +83,9 @@ export class KeepaliveLimit {
   }
 
   /**
-   * The app has closed a connection that had waited for `agedMs`, before we did. One such event may be a restart; a second at about the same age
-   * is its limit. One that never kept a connection, and closes at once, is believed the first time.
+   * The app has closed a connection that had waited for `agedMs`, before we did. One such event may be a
+   * restart; a second at about the same age is its limit. One that never kept a connection, and closes at
+   * once, is believed the first time.
    */
   closedEarly(agedMs: number, nowMs: number): void {
     const kept = this.#keeps

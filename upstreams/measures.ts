@@ -36,7 +36,9 @@ export const ENDPOINT_BLOCK = defineBlock({
   tunnelsOpened: 1,
   tunnelBytesSent: 1,
   tunnelBytesReceived: 1,
-  /** Requests whose client left while the app worked on them, and whose slot stayed taken; gauge: of them now. */
+  /**
+   * Requests whose client left while the app worked on them, and whose slot stayed taken; gauge: of them now.
+   */
   abandoned: 1,
   abandonedNow: 1,
   /** Sum of the times to the first byte, seconds, and how many there were. */

@@ -13,7 +13,10 @@ export interface PassiveObserver {
   suspect(endpoint: PooledEndpoint): void
 }
 
-/** So many 5xx in a row, while another endpoint has none, take an endpoint out at once; a smaller share is found out in time. */
+/**
+ * So many 5xx in a row, while another endpoint has none, take an endpoint out at once; a smaller share is
+ * found out in time.
+ */
 const BAD_ANSWERS = 5
 /** How often a thread asks for a probe of the same endpoint. */
 const SUSPECT_MS = 250
@@ -43,7 +46,9 @@ export class PassiveChecks {
     this.#observer = observer
   }
 
-  /** Why no endpoint is ready, as far as this thread knows: what keeps the first that is not away on purpose. */
+  /**
+   * Why no endpoint is ready, as far as this thread knows: what keeps the first that is not away on purpose.
+   */
   whyNoneReady(): string | undefined {
     const out = this.#endpoints.find(({ state }) => (state & (STATE.unreachable | STATE.down)) !== 0)
     if (out === undefined) return this.#endpoints.length === 0 ? undefined : 'all are draining'
@@ -75,7 +80,9 @@ export class PassiveChecks {
     this.#eject(endpoint, detail)
   }
 
-  /** One refused connect is enough: nobody listens there, and a probe finds out at once when somebody does. */
+  /**
+   * One refused connect is enough: nobody listens there, and a probe finds out at once when somebody does.
+   */
   #unreachable(endpoint: PooledEndpoint, reason: string): void {
     const { shared } = this.#env
     this.#unreachableBecause.set(endpoint, reason)

@@ -7,8 +7,8 @@ export interface PlaceKeeper {
 }
 
 /**
- * The place of one connection among those that may be open to its endpoint, and its descriptor. Whoever owns the connection gives both back once it is closed, on every
- * way that this can happen.
+ * The place of one connection among those that may be open to its endpoint, and its descriptor. Whoever owns
+ * the connection gives both back once it is closed, on every way that this can happen.
  */
 export class Place<E> {
   readonly endpoint: E

@@ -1,7 +1,7 @@
 /**
- * Who of those that wait goes first. Oldest first while all can be served in time. Once some cannot, newest first: most are then served
- * at once and few in vain, where first come, first served would make all of them wait for as long as they may (adaptive LIFO;
- * Maurer, "Fail at Scale", ACM Queue 2015).
+ * Who of those that wait goes first. Oldest first while all can be served in time. Once some cannot, newest
+ * first: most are then served at once and few in vain, where first come, first served would make all of them
+ * wait for as long as they may (adaptive LIFO; Maurer, "Fail at Scale", ACM Queue 2015).
  */
 export type Order =
   | { readonly first: 'oldest'; readonly sinceMs: number; readonly holdMs: number }
@@ -51,8 +51,8 @@ export function oldestFirst(nowMs: number): Order {
 }
 
 /**
- * Newest first from now on, if what is lost shows that the queue does not keep up: not all that wait can be served in time at the rate
- * seen. While nobody is served at all no order is better than another.
+ * Newest first from now on, if what is lost shows that the queue does not keep up: not all that wait can be
+ * served in time at the rate seen. While nobody is served at all no order is better than another.
  */
 export function afterLoss(now: Order, loss: Loss, sight: QueueSight): Order {
   if (now.first === 'newest' || loss.servedMeanwhile <= 0) return now
@@ -64,8 +64,9 @@ export function afterLoss(now: Order, loss: Loss, sight: QueueSight): Order {
 }
 
 /**
- * Oldest first again: nobody waits any more, or all that do can be served soon. The second is a trial, since in a mild
- * overload few wait under newest first although not all are served: if it fails, the next one comes later.
+ * Oldest first again: nobody waits any more, or all that do can be served soon. The second is a trial, since
+ * in a mild overload few wait under newest first although not all are served: if it fails, the next one comes
+ * later.
  */
 export function afterService(now: Order, sight: QueueSight): Order {
   if (now.first === 'oldest') return now

@@ -23,8 +23,8 @@ export const LANE: Readonly<Record<Priority, number>> = { high: 0, normal: 1, lo
 const LANES = Object.keys(LANE).length
 
 /**
- * Requests that wait in this thread for a slot, each for at most the same time. The most urgent goes first, and among equals the oldest or
- * the newest, as the caller says (see Order).
+ * Requests that wait in this thread for a slot, each for at most the same time. The most urgent goes first,
+ * and among equals the oldest or the newest, as the caller says (see Order).
  */
 export class Queue<T> implements Deadline {
   dueMs = Number.POSITIVE_INFINITY
@@ -86,8 +86,8 @@ export class Queue<T> implements Deadline {
   }
 
   /**
-   * Takes this one out; returns for how many milliseconds it waited, undefined if it is not here. It is named and not just "the next",
-   * because whose turn it is may change with time since `peek`.
+   * Takes this one out; returns for how many milliseconds it waited, undefined if it is not here. It is named
+   * and not just "the next", because whose turn it is may change with time since `peek`.
    */
   take(item: T): number | undefined {
     for (const lane of this.#lanes) {
@@ -97,7 +97,10 @@ export class Queue<T> implements Deadline {
     return undefined
   }
 
-  /** Takes out who must make room for a newcomer of this priority: the oldest of a lower one, or of its own where the newest goes first. */
+  /**
+   * Takes out who must make room for a newcomer of this priority: the oldest of a lower one, or of its own
+   * where the newest goes first.
+   */
   evict(priority: Priority, first: First): { readonly item: T; readonly waitedMs: number } | undefined {
     const own = LANE[priority]
     for (let at = LANES - 1; at >= own; at -= 1) {

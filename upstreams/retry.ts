@@ -11,7 +11,10 @@ export interface Progress {
   readonly firstThere: boolean
 }
 
-/** May the request go to another endpoint? RFC 9110 9.2.2: never twice what may have been acted on and is not idempotent. */
+/**
+ * May the request go to another endpoint? RFC 9110 9.2.2: never twice what may have been acted on and is not
+ * idempotent.
+ */
 export function mayRetry(code: ErrorCode, at: Progress): boolean {
   if (at.attemptsLeft <= 0 || !at.repeatable) return false
   switch (traitsOf(code).retry) {
@@ -29,14 +32,17 @@ export function mayRetry(code: ErrorCode, at: Progress): boolean {
   }
 }
 
-/** Tokens that a quiet upstream has saved: enough for all requests that run when one endpoint of several dies. */
+/**
+ * Tokens that a quiet upstream has saved: enough for all requests that run when one endpoint of several dies.
+ */
 const RESERVE = 100
 /** Tokens a second that come back whatever the traffic. */
 const FLOOR_PER_SECOND = 10
 
 /**
- * Retries may be at most a share of the requests, so that a sick upstream is not sent a multiple of its load (the retry budget
- * of Finagle and Linkerd). A token bucket: a request brings `share` tokens, a retry takes one.
+ * Retries may be at most a share of the requests, so that a sick upstream is not sent a multiple of its load
+ * (the retry budget of Finagle and Linkerd). A token bucket: a request brings `share` tokens, a retry takes
+ * one.
  */
 export class RetryBudget {
   readonly #share: number

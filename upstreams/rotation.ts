@@ -5,8 +5,8 @@ import { makePicker } from './balancer/policies.ts'
 import type { Job, PooledEndpoint } from './job.ts'
 
 /**
- * The endpoints that get traffic now, and the policy that chooses among them. Never changed: a new one is built when an endpoint
- * changes state or weight.
+ * The endpoints that get traffic now, and the policy that chooses among them. Never changed: a new one is
+ * built when an endpoint changes state or weight.
  */
 export class Rotation {
   readonly members: readonly PooledEndpoint[]
@@ -22,8 +22,9 @@ export class Rotation {
   }
 
   /**
-   * Takes a slot for a request: of the endpoint that it is bound to, of the one that the policy chooses, or of any that has not
-   * failed it yet. Undefined: all of them are full, or the one that it should have has a slot and is making room for a connection.
+   * Takes a slot for a request: of the endpoint that it is bound to, of the one that the policy chooses, or
+   * of any that has not failed it yet. Undefined: all of them are full, or the one that it should have has a
+   * slot and is making room for a connection.
    */
   lease(job: Job, max: number): PooledEndpoint | undefined {
     if (job.tried !== undefined) return this.#leaseAgain(job, job.tried, max)
@@ -61,8 +62,9 @@ export class Rotation {
 }
 
 /**
- * Backups only where no other endpoint is ready. Ejections count only while enough endpoints are left: traffic alone never
- * empties a pool, nor brings a few endpoints down under the load of all (panic threshold, as in Envoy).
+ * Backups only where no other endpoint is ready. Ejections count only while enough endpoints are left:
+ * traffic alone never empties a pool, nor brings a few endpoints down under the load of all (panic threshold,
+ * as in Envoy).
  */
 function membersOf(endpoints: readonly PooledEndpoint[], panicShare: number): readonly PooledEndpoint[] {
   const candidates = endpoints.filter(({ state }) => (state & ~STATE.ejected) === 0)

@@ -19,7 +19,10 @@ export interface SharedOrderOptions {
   readonly timeoutMs: number
 }
 
-/** The order in which the requests of an upstream are served: one for all threads, changed by whichever sees the reason. */
+/**
+ * The order in which the requests of an upstream are served: one for all threads, changed by whichever sees
+ * the reason.
+ */
 export class SharedOrder {
   readonly #options: SharedOrderOptions
   #order: Order

@@ -1,11 +1,16 @@
 import { isHttp2, isSecure } from '../lib/config/endpoint-fit.ts'
 import type { EndpointConfig } from '../lib/config/model.ts'
 
-/** What mends it in the app; without that, a route to it with `quickack 1` has the kernel acknowledge at once. */
+/**
+ * What mends it in the app; without that, a route to it with `quickack 1` has the kernel acknowledge at once.
+ */
 export const STALL_REMEDY =
   'the app server writes head and body apart without TCP_NODELAY: for uvicorn install uvloop, or run one process an endpoint instead of --workers; else use a unix socket or a newer server (or, on this machine, "ip route" with quickack 1)'
 
-/** What answers that wait for a delayed acknowledgement mean for an endpoint, and what mends it: fields of a log line. */
+/**
+ * What answers that wait for a delayed acknowledgement mean for an endpoint, and what mends it: fields of a
+ * log line.
+ */
 export function stallRemedy(endpoint: Pick<EndpointConfig, 'protocol'>): { reason: string; remedy: string } {
   return {
     reason: `answers on used connections come 40 ms late; ${doneOf(endpoint)}`,

@@ -36,7 +36,10 @@ export interface UpstreamObserver {
 const AT = UPSTREAM_BLOCK.at
 /** Want of descriptors, ports or buffers is over soon, one way or the other. */
 const LOCAL_RETRY_SECONDS = 1
-/** Attempts of one request that never reached an app, at most: endpoints that come and go must not keep it for ever. */
+/**
+ * Attempts of one request that never reached an app, at most: endpoints that come and go must not keep it for
+ * ever.
+ */
 const MAX_UNSENT = 20
 
 /** A pool of endpoints as one data thread sees it: chooses, takes slots, lets requests wait, tries again. */
@@ -109,8 +112,8 @@ export class Upstream implements AttemptOwner, WaitingRoomHost {
   }
 
   /**
-   * Replaced by a reload. Waiting requests move on to the successor, endpoints that it did not take over close
-   * their idle connections, running requests finish here.
+   * Replaced by a reload. Waiting requests move on to the successor, endpoints that it did not take over
+   * close their idle connections, running requests finish here.
    */
   retire(successor?: Upstream): void {
     this.#successor = successor
@@ -227,7 +230,10 @@ export class Upstream implements AttemptOwner, WaitingRoomHost {
     this.#release(endpoint)
   }
 
-  /** An answer that another endpoint may better: one of the statuses to retry, and there is one that has not been asked. */
+  /**
+   * An answer that another endpoint may better: one of the statuses to retry, and there is one that has not
+   * been asked.
+   */
   declines(endpoint: PooledEndpoint, job: Job, status: number): boolean {
     const { statuses, attempts } = this.config.retry
     if (!statuses.includes(status) || !job.idempotent || !job.repeatable) return false
@@ -344,7 +350,10 @@ export class Upstream implements AttemptOwner, WaitingRoomHost {
     else client.leave()
   }
 
-  /** The next request like this would find all places taken, and could not use the connection. One that waits may be another, which can. */
+  /**
+   * The next request like this would find all places taken, and could not use the connection. One that waits
+   * may be another, which can.
+   */
   #isInTheWay(endpoint: PooledEndpoint, job: Job): boolean {
     return endpoint.isFull && this.#room.size === 0 && !endpoint.mayReuse(job)
   }

@@ -31,7 +31,10 @@ export interface WaitingRoomHost {
   readonly holds: boolean
   /** Some endpoint has a free slot. */
   readonly hasSlot: boolean
-  /** So many slots are free, where there is a cap: who waits all the same waits for a connection, for which room is being made. */
+  /**
+   * So many slots are free, where there is a cap: who waits all the same waits for a connection, for which
+   * room is being made.
+   */
   readonly freeSlots: number
   /** Sends the job to an endpoint if one has a slot for it now; tells `leaving` first. */
   dispatch(job: Job): boolean
@@ -47,14 +50,18 @@ interface Courtesy {
 }
 
 /**
- * Where the jobs of one data thread wait for a slot of their upstream. All threads together are one queue: each says whose turn it is with
- * it, a freed slot goes to the thread whose turn comes first, and the others leave it to that one.
+ * Where the jobs of one data thread wait for a slot of their upstream. All threads together are one queue:
+ * each says whose turn it is with it, a freed slot goes to the thread whose turn comes first, and the others
+ * leave it to that one.
  */
 export class WaitingRoom implements WaitingLine {
   readonly #options: WaitingRoomOptions
   readonly #queue: Queue<Job>
   readonly #order: SharedOrder
-  /** Jobs here that want another endpoint than those that failed them: the slots they leave are for those behind them. */
+  /**
+   * Jobs here that want another endpoint than those that failed them: the slots they leave are for those
+   * behind them.
+   */
   #choosy = 0
   #listening = false
   #dispatching = false
@@ -77,7 +84,10 @@ export class WaitingRoom implements WaitingLine {
     return this.#queue.size
   }
 
-  /** Somebody goes before a newcomer like this, here or in another thread. Hot: two loads as long as nobody waits. */
+  /**
+   * Somebody goes before a newcomer like this, here or in another thread. Hot: two loads as long as nobody
+   * waits.
+   */
   hasBefore(job: Job): boolean {
     if (this.#queue.size > 0) return true
     const { env, index } = this.#options
@@ -88,7 +98,8 @@ export class WaitingRoom implements WaitingLine {
   /** Takes the job in, or refuses it or one that must make room for it. */
   enter(job: Job): void {
     const { env, index, length, host, row } = this.#options
-    // A place for each free slot besides: where nobody is to wait for a slot, a request may still wait for its connection.
+    // A place for each free slot besides: where nobody is to wait for a slot, a request may still wait for
+    // its connection.
     const places = length + host.freeSlots
     if (!env.shared.enterQueue(index, env.thread, places) && !this.#makeRoom(job, places)) {
       this.#count('full')
@@ -129,8 +140,8 @@ export class WaitingRoom implements WaitingLine {
   }
 
   /**
-   * A slot of the upstream has come free. If it is this thread's turn, a waiter gets it in this very turn of the event loop, because a sync
-   * worker idles until then. Hot: one load as long as nobody waits.
+   * A slot of the upstream has come free. If it is this thread's turn, a waiter gets it in this very turn of
+   * the event loop, because a sync worker idles until then. Hot: one load as long as nobody waits.
    */
   slotFreed(): void {
     const { env, index } = this.#options
@@ -297,7 +308,10 @@ export class WaitingRoom implements WaitingLine {
   }
 }
 
-/** An endpoint has failed it: it may have to wait for one although another has a slot. Does not change while it waits. */
+/**
+ * An endpoint has failed it: it may have to wait for one although another has a slot. Does not change while
+ * it waits.
+ */
 function isChoosy({ tried }: Job): boolean {
   return tried !== undefined
 }

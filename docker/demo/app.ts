@@ -154,7 +154,8 @@ async function answer(req: IncomingMessage, res: ServerResponse): Promise<void> 
 const server = createServer((req, res) => {
   answer(req, res).catch(() => res.destroy())
 })
-// Longer than any proxy keeps an idle connection: the proxy closes first, so no request meets a closing socket.
+// Longer than any proxy keeps an idle connection: the proxy closes first, so no request meets a closing
+// socket.
 server.keepAliveTimeout = 120_000
 
 function stop(): void {

@@ -30,8 +30,8 @@ const CALL_MS = 30_000
 const MAX_ANSWER_BYTES = 1024 * 1024
 
 /**
- * Calls to an ACME server, one connection each. Errors come out as AcmeProblem with the server's own words; only badNonce is given back as the
- * answer that it is, for whoever signs again (RFC 8555 6.5).
+ * Calls to an ACME server, one connection each. Errors come out as AcmeProblem with the server's own words;
+ * only badNonce is given back as the answer that it is, for whoever signs again (RFC 8555 6.5).
  */
 export class Caller {
   /** The last answer said that a nonce is used up. */

@@ -6,7 +6,10 @@ export type Proof =
   | { readonly kind: 'http-01'; readonly token: string; readonly keyAuthorization: string }
   | { readonly kind: 'tls-alpn-01'; readonly pair: KeyPair }
 
-/** The challenges that can be answered now. Whoever changes them waits until the data threads have heard of it. */
+/**
+ * The challenges that can be answered now. Whoever changes them waits until the data threads have heard of
+ * it.
+ */
 export class ChallengeBoard {
   readonly #proofs = new Set<Proof>()
   readonly #publish: () => Promise<void>

@@ -28,7 +28,9 @@ export interface ClientParts {
 /** A server that refuses half of all nonces, as the ones for tests do, must not be able to end an order. */
 const NONCE_ROUNDS = 40
 
-/** The requests of one account to one ACME server, signed (RFC 8555 6.2). One at a time. Throws AcmeProblem. */
+/**
+ * The requests of one account to one ACME server, signed (RFC 8555 6.2). One at a time. Throws AcmeProblem.
+ */
 export class Client {
   readonly #parts: ClientParts
   readonly #key: KeyObject
@@ -99,7 +101,10 @@ export class Client {
     return (await this.#post(url, undefined, 'application/pem-certificate-chain')).text
   }
 
-  /** A refused nonce means that nothing was done: the request goes out once more, with the nonce of the refusal (RFC 8555 6.5). */
+  /**
+   * A refused nonce means that nothing was done: the request goes out once more, with the nonce of the
+   * refusal (RFC 8555 6.5).
+   */
   async #post(url: string, payload: unknown, accept = 'application/json'): Promise<CallAnswer> {
     const { caller } = this.#parts
     const who = this.#account === undefined ? { jwk: this.#jwk } : { kid: this.#account }

@@ -1,4 +1,5 @@
-// As much of DER (X.690 8.1) as certificates need that no library here reads or makes: identifiers of one byte, definite lengths.
+// As much of DER (X.690 8.1) as certificates need that no library here reads or makes: identifiers of one
+// byte, definite lengths.
 
 /** Tags of X.690 8 and of RFC 5280. */
 export const TAG = {

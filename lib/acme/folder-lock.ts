@@ -14,8 +14,9 @@ interface Holder {
 }
 
 /**
- * One process orders at a time in a folder that several share. The file says who and since when. Of two that find a dead holder at the same moment
- * both may go on: then there is an order too many, but files are replaced whole, so nothing is torn.
+ * One process orders at a time in a folder that several share. The file says who and since when. Of two that
+ * find a dead holder at the same moment both may go on: then there is an order too many, but files are
+ * replaced whole, so nothing is torn.
  */
 export class FolderLock {
   readonly #path: string

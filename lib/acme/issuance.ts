@@ -20,7 +20,10 @@ const PATIENCE_MS = 120_000
 /** Between two looks, unless the server names a time; each look doubles it. */
 const LOOK_MS = { first: 250, max: 5000 }
 
-/** Orders a certificate for one name (RFC 8555 7.4), proving it by one kind of challenge. `replaces`: RFC 9773 5. Throws AcmeProblem. */
+/**
+ * Orders a certificate for one name (RFC 8555 7.4), proving it by one kind of challenge. `replaces`: RFC 9773
+ * 5. Throws AcmeProblem.
+ */
 export async function issue(
   name: string,
   challenge: AcmeChallenge,
@@ -40,7 +43,10 @@ export async function issue(
   return checked(name, certificate, key, parts.clock.wall())
 }
 
-/** Without `replaces` once more where the server does not like it: it is a courtesy, and must not stand in the way. */
+/**
+ * Without `replaces` once more where the server does not like it: it is a courtesy, and must not stand in the
+ * way.
+ */
 async function newOrder(session: Session, name: string, replaces: string | undefined): Promise<Order> {
   if (replaces === undefined) return session.ask(client => client.createOrder(name))
   try {

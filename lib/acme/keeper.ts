@@ -18,7 +18,10 @@ export interface KeeperParts {
   readonly timers: Timers
   readonly random: () => number
   readonly log: ServerLog
-  /** Certificates or challenges have changed. Resolves once all data threads have taken them: before that no challenge may be tried. */
+  /**
+   * Certificates or challenges have changed. Resolves once all data threads have taken them: before that no
+   * challenge may be tried.
+   */
   publish(): Promise<void>
 }
 
@@ -37,8 +40,9 @@ interface Term {
 }
 
 /**
- * Keeps the certificates of listeners with `tls = "auto"`, on the control thread: takes them from their folder, orders what is missing, one name
- * after the other, and renews in time. A name that fails holds up no other.
+ * Keeps the certificates of listeners with `tls = "auto"`, on the control thread: takes them from their
+ * folder, orders what is missing, one name after the other, and renews in time. A name that fails holds up no
+ * other.
  */
 export class AcmeKeeper implements Deadline {
   dueMs = Number.POSITIVE_INFINITY
@@ -58,9 +62,9 @@ export class AcmeKeeper implements Deadline {
   }
 
   /**
-   * Takes a configuration; `hosts` are those of routes (`acmeHosts`), none where no listener asks for certificates. What the folder holds is in
-   * `pairs` when it returns. Gives the reason, in words, if the folder cannot be used: a start must then fail; after a reload
-   * certificates live in memory only.
+   * Takes a configuration; `hosts` are those of routes (`acmeHosts`), none where no listener asks for
+   * certificates. What the folder holds is in `pairs` when it returns. Gives the reason, in words, if the
+   * folder cannot be used: a start must then fail; after a reload certificates live in memory only.
    */
   configure(config: AcmeConfig, hosts: readonly string[]): string | undefined {
     this.#leaveOut(hosts)
@@ -77,13 +81,19 @@ export class AcmeKeeper implements Deadline {
     return trouble
   }
 
-  /** From now on certificates are ordered. To be called once the listeners accept: that is where challenges are tried. */
+  /**
+   * From now on certificates are ordered. To be called once the listeners accept: that is where challenges
+   * are tried.
+   */
   start(): void {
     this.#started = true
     this.#wake()
   }
 
-  /** Ends what runs; resolves once nothing does. What was ordered half is ordered anew by the next process. What serves goes on serving. */
+  /**
+   * Ends what runs; resolves once nothing does. What was ordered half is ordered anew by the next process.
+   * What serves goes on serving.
+   */
   async stop(): Promise<void> {
     this.#started = false
     this.#term?.end.abort()

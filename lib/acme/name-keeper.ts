@@ -32,7 +32,10 @@ export interface NameParts extends IssuanceParts {
 /** How it stands with a name, for status and metrics. Times are milliseconds since 1970. */
 export interface NameFacts {
   readonly name: string
-  /** `none`: no certificate yet, and the first order has not ended. `failed`: the last order did, whether an old certificate serves or not. */
+  /**
+   * `none`: no certificate yet, and the first order has not ended. `failed`: the last order did, whether an
+   * old certificate serves or not.
+   */
   readonly state: 'none' | 'ordering' | 'valid' | 'failed'
   readonly notAfterMs: number | undefined
   readonly issuer: string | undefined
@@ -43,7 +46,10 @@ export interface NameFacts {
   readonly nextTryMs: number | undefined
 }
 
-/** One name: its certificate, and what is to be done about it. The certificate that is there serves until the next one is in. */
+/**
+ * One name: its certificate, and what is to be done about it. The certificate that is there serves until the
+ * next one is in.
+ */
 export class NameKeeper {
   readonly name: string
   readonly #parts: NameParts
@@ -152,8 +158,8 @@ export class NameKeeper {
   }
 
   /**
-   * A closed account, or one that the server does not know, is made anew, once an order. Not one that is good: `unauthorized` may be about the name, and
-   * servers count new accounts.
+   * A closed account, or one that the server does not know, is made anew, once an order. Not one that is
+   * good: `unauthorized` may be about the name, and servers count new accounts.
    */
   async #issuedBy(challenge: AcmeChallenge): Promise<KeyPair> {
     const { session } = this.#parts
@@ -168,7 +174,10 @@ export class NameKeeper {
     }
   }
 
-  /** How the order names the certificate that it is to replace, to a server that knows of such things (RFC 9773 5). */
+  /**
+   * How the order names the certificate that it is to replace, to a server that knows of such things (RFC
+   * 9773 5).
+   */
   async #replaced({ certificate }: KeyPair): Promise<string | undefined> {
     const { renewalInfo } = await this.#parts.session.directory()
     const isFromThere = this.#record.directory === this.#parts.config.directory

@@ -2,9 +2,15 @@ import type { KeyPair } from '../base/key-pair.ts'
 import type { AcmeChallenge } from '../config/tls-model.ts'
 import type { Advice, RenewalWindow } from './renewal-info.ts'
 
-/** What is remembered of a name beside its certificate, also over a restart. Times are milliseconds since 1970. */
+/**
+ * What is remembered of a name beside its certificate, also over a restart. Times are milliseconds since
+ * 1970.
+ */
 export interface NameRecord {
-  /** Where the certificate comes from; one from elsewhere is replaced. undefined: an operator has put it there, and it may stay. */
+  /**
+   * Where the certificate comes from; one from elsewhere is replaced. undefined: an operator has put it
+   * there, and it may stay.
+   */
   readonly directory: string | undefined
   /** End of the certificate that the rest is about: another one in its place starts anew. */
   readonly notAfterMs: number | undefined
@@ -43,7 +49,10 @@ const MINUTE_MS = 60_000
 const HOUR_MS = 60 * MINUTE_MS
 const DAY_MS = 24 * HOUR_MS
 
-/** After the first failed order, the second ... With two challenges tried at the first that is five an hour, which Let's Encrypt allows. */
+/**
+ * After the first failed order, the second ... With two challenges tried at the first that is five an hour,
+ * which Let's Encrypt allows.
+ */
 const RETRY_MS = [MINUTE_MS, 5 * MINUTE_MS, 15 * MINUTE_MS, HOUR_MS, 3 * HOUR_MS, 6 * HOUR_MS]
 const PATIENCE_MS = 6 * HOUR_MS
 /** However long the server wants us to wait: somebody may have mended it. */
@@ -86,7 +95,10 @@ export function afterIssue(
   return recordOf({ ...NEW_RECORD, ...from, nextTryMs }, pair, random)
 }
 
-/** After an order failed: later, and later each time, up to hours; the server's own wish counts where it is longer. */
+/**
+ * After an order failed: later, and later each time, up to hours; the server's own wish counts where it is
+ * longer.
+ */
 export function afterFailure(
   record: NameRecord,
   trouble: {
@@ -108,8 +120,9 @@ export function afterFailure(
 }
 
 /**
- * After the issuer said when (RFC 9773 4.2): a time inside the window, by chance, so that not all clients come at once; kept as long as the window
- * is the same. A window that is past, as for a revoked certificate, means now; one beyond the certificate's end means nothing.
+ * After the issuer said when (RFC 9773 4.2): a time inside the window, by chance, so that not all clients
+ * come at once; kept as long as the window is the same. A window that is past, as for a revoked certificate,
+ * means now; one beyond the certificate's end means nothing.
  */
 export function afterAdvice(
   record: NameRecord,
@@ -128,14 +141,18 @@ export function afterAdvice(
   return { ...asked, window, renewAtMs }
 }
 
-/** After the issuer could not be asked, or says nothing of renewals (then the directory is looked at again in a day). */
+/**
+ * After the issuer could not be asked, or says nothing of renewals (then the directory is looked at again in
+ * a day).
+ */
 export function afterSilence(record: NameRecord, offered: boolean, nowMs: number): NameRecord {
   return { ...record, askAtMs: nowMs + (offered ? ASK_MS.afterTrouble : ASK_MS.max) }
 }
 
 /**
- * Challenges of the next order, in turn. The first order of a certificate tries all, and begins with what went through last time; one after
- * a failure tries one, so that a name which cannot be proved does not use up what the issuer allows.
+ * Challenges of the next order, in turn. The first order of a certificate tries all, and begins with what
+ * went through last time; one after a failure tries one, so that a name which cannot be proved does not use
+ * up what the issuer allows.
  */
 export function challengesFor(
   record: NameRecord,

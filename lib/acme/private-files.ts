@@ -30,7 +30,10 @@ export function readPrivate(path: string): SmallFile | undefined {
   return 'code' in read && read.code === 'ENOENT' ? undefined : read
 }
 
-/** Replaces a file in one step: whoever reads it, also after a crash, finds the old text or the new, whole. Nobody else may read it. */
+/**
+ * Replaces a file in one step: whoever reads it, also after a crash, finds the old text or the new, whole.
+ * Nobody else may read it.
+ */
 export function writePrivate(path: string, text: string): void {
   renameSync(writeDraft(path, text), path)
 }
@@ -64,8 +67,8 @@ export function makePrivateFolder(path: string): void {
 }
 
 /**
- * Takes others' rights away from a file or folder. `was`: the rights that were too wide, such as `0644`; `closed`: whether they are gone, which takes
- * the owner. Undefined if there was nothing to do.
+ * Takes others' rights away from a file or folder. `was`: the rights that were too wide, such as `0644`;
+ * `closed`: whether they are gone, which takes the owner. Undefined if there was nothing to do.
  */
 export function closeToOthers(path: string): { readonly was: string; readonly closed: boolean } | undefined {
   const stats = statOf(path)

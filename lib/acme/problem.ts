@@ -13,7 +13,10 @@ export type Remedy =
 export type Occasion = 'account' | 'request' | 'challenge'
 
 export interface ProblemFacts {
-  /** `rateLimited` for `urn:ietf:params:acme:error:rateLimited` (RFC 8555 6.7); or one of ours, for what went wrong before an answer. */
+  /**
+   * `rateLimited` for `urn:ietf:params:acme:error:rateLimited` (RFC 8555 6.7); or one of ours, for what went
+   * wrong before an answer.
+   */
   readonly kind: string
   readonly occasion: Occasion
   /** As the server wants it: Retry-After. */
@@ -21,7 +24,9 @@ export interface ProblemFacts {
   readonly cause?: unknown
 }
 
-/** Something that stood between us and a certificate. The message is for people. Does not leave this folder. */
+/**
+ * Something that stood between us and a certificate. The message is for people. Does not leave this folder.
+ */
 export class AcmeProblem extends Error {
   override readonly name = 'AcmeProblem'
   readonly kind: string
@@ -50,8 +55,9 @@ const LASTING = new Set([
 ])
 
 /**
- * What to do about an error (RFC 8555 6.7). `unauthorized` says of a challenge that its answer was wrong, of any other request that the
- * account is not valid; of a new account, that its binding to one with the issuer is not good.
+ * What to do about an error (RFC 8555 6.7). `unauthorized` says of a challenge that its answer was wrong, of
+ * any other request that the account is not valid; of a new account, that its binding to one with the issuer
+ * is not good.
  */
 export function remedyFor({ kind, occasion }: Pick<AcmeProblem, 'kind' | 'occasion'>): Remedy {
   if (LASTING.has(kind)) return 'patience'

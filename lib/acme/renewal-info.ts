@@ -19,7 +19,10 @@ const AUTHORITY_KEY_ID = Buffer.from([0x55, 0x1d, 0x23])
 /** [0] keyIdentifier of RFC 5280 4.2.1.1 */
 const KEY_IDENTIFIER = 0x80
 
-/** How a certificate is named to its issuer: key identifier and serial number (RFC 9773 4.1). Undefined if it does not say who issued it. */
+/**
+ * How a certificate is named to its issuer: key identifier and serial number (RFC 9773 4.1). Undefined if it
+ * does not say who issued it.
+ */
 export function certificateId(pem: string): string | undefined {
   try {
     const [certificate] = readElements(new X509Certificate(pem).raw)
@@ -34,7 +37,10 @@ export function certificateId(pem: string): string | undefined {
   }
 }
 
-/** The body of an answer of the issuer; undefined if it makes no sense (RFC 9773 4.2: then it counts for nothing). */
+/**
+ * The body of an answer of the issuer; undefined if it makes no sense (RFC 9773 4.2: then it counts for
+ * nothing).
+ */
 export function readAdvice(body: string): Advice | undefined {
   const json = parse(body) as {
     readonly suggestedWindow?: { readonly start?: unknown; readonly end?: unknown }

@@ -16,7 +16,10 @@ export interface SessionParts extends CallerOptions {
 
 const DIRECTORY_MS = 3_600_000
 
-/** Talks to one ACME server with one account, which is made when it is first needed (RFC 8555 7.3). One call at a time. */
+/**
+ * Talks to one ACME server with one account, which is made when it is first needed (RFC 8555 7.3). One call
+ * at a time.
+ */
 export class Session {
   readonly #parts: SessionParts
   readonly #caller: Caller
@@ -58,7 +61,10 @@ export class Session {
     this.#parts.store.removeAccount()
   }
 
-  /** When the issuer wants the certificate renewed; undefined if it does not say such things. Needs no account (RFC 9773 4.1). */
+  /**
+   * When the issuer wants the certificate renewed; undefined if it does not say such things. Needs no account
+   * (RFC 9773 4.1).
+   */
   async advice(certificateId: string): Promise<{ readonly offered: boolean; readonly advice?: Advice }> {
     const { renewalInfo } = await this.directory()
     if (typeof renewalInfo !== 'string') return { offered: false }

@@ -33,8 +33,9 @@ const NEXT_KEY = 'key.next.pem'
 const RECORD = 'state.json'
 
 /**
- * Account and certificates in a folder: account.json, and NAME/certificate.pem, NAME/key.pem and NAME/state.json for each name. Nobody else may read
- * any of it. Files are replaced whole, and a key and its certificate in an order that a crash cannot spoil.
+ * Account and certificates in a folder: account.json, and NAME/certificate.pem, NAME/key.pem and
+ * NAME/state.json for each name. Nobody else may read any of it. Files are replaced whole, and a key and its
+ * certificate in an order that a crash cannot spoil.
  */
 export class AcmeStore {
   readonly folder: string
@@ -50,7 +51,10 @@ export class AcmeStore {
     this.#tell = tell
   }
 
-  /** Makes the folder, takes others' rights away, clears away what a crash has left. Says what stands in the way of writing there. */
+  /**
+   * Makes the folder, takes others' rights away, clears away what a crash has left. Says what stands in the
+   * way of writing there.
+   */
   open(): WriteTrouble | undefined {
     try {
       makePrivateFolder(this.folder)
@@ -100,7 +104,10 @@ export class AcmeStore {
     return undefined
   }
 
-  /** Key first, under another name, then the certificate, then the key's own name: at any moment one pair of the three fits. */
+  /**
+   * Key first, under another name, then the certificate, then the key's own name: at any moment one pair of
+   * the three fits.
+   */
   writePair(name: string, { certificate, key }: KeyPair): void {
     makePrivateFolder(join(this.folder, name))
     writePrivate(this.#path(name, NEXT_KEY), key)

@@ -40,7 +40,10 @@ export function keyText(key: KeyObject): string {
   return key.export({ type: 'pkcs8', format: 'pem' }).toString()
 }
 
-/** A request for a certificate for one DNS name (RFC 2986), as DER. The subject stays empty: only alternative names count (RFC 6125 6.4.4). */
+/**
+ * A request for a certificate for one DNS name (RFC 2986), as DER. The subject stays empty: only alternative
+ * names count (RFC 6125 6.4.4).
+ */
 export function certificateRequest(name: string, key: KeyObject): Buffer {
   const extensions = element(TAG.sequence, alternativeName(name))
   const attribute = element(TAG.sequence, EXTENSION_REQUEST, element(TAG.set, extensions))
@@ -54,7 +57,10 @@ export function certificateRequest(name: string, key: KeyObject): Buffer {
   return sealed(facts, key)
 }
 
-/** A certificate for `name` that nobody has signed but its own key, as PEM text; valid for `days` from a day ago on. */
+/**
+ * A certificate for `name` that nobody has signed but its own key, as PEM text; valid for `days` from a day
+ * ago on.
+ */
 export function selfSigned(
   name: string,
   key: KeyObject,

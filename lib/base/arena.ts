@@ -36,15 +36,19 @@ export function mappedBytes(): number {
 }
 
 /**
- * Memory for what waits, cut into extents of two sizes. Nothing is allocated for a body, so nothing is left behind in the allocator when
- * thousands of them have gone: a slab is mapped when it is first needed and unmapped when it has been empty for a while.
+ * Memory for what waits, cut into extents of two sizes. Nothing is allocated for a body, so nothing is left
+ * behind in the allocator when thousands of them have gone: a slab is mapped when it is first needed and
+ * unmapped when it has been empty for a while.
  */
 export class Arena {
   readonly #budget: ArenaBudget
   readonly #slabs: Slab[] = []
   #usedBytes = 0
   #heldBytes = 0
-  /** No slab before these has a free extent of that kind. The first slabs are filled first, so that the last ones empty. */
+  /**
+   * No slab before these has a free extent of that kind. The first slabs are filled first, so that the last
+   * ones empty.
+   */
   #firstLarge = 0
   #firstSmall = 0
 
@@ -62,7 +66,10 @@ export class Arena {
     return this.#heldBytes
   }
 
-  /** A extent for `size` bytes or the first of them; a smaller one where no large one is free. Undefined: all is taken. */
+  /**
+   * A extent for `size` bytes or the first of them; a smaller one where no large one is free. Undefined: all
+   * is taken.
+   */
   take(size: number): Extent | undefined {
     const extent =
       size > SMALL_EXTENT
@@ -79,7 +86,10 @@ export class Arena {
     this.#firstSmall = Math.min(this.#firstSmall, extent.slab.index)
   }
 
-  /** Gives slabs back that have been empty for a while; with `atOnce` those that are empty now. To be called now and then. */
+  /**
+   * Gives slabs back that have been empty for a while; with `atOnce` those that are empty now. To be called
+   * now and then.
+   */
   trim(nowMs: number, atOnce = false): void {
     let dropped = false
     for (const slab of this.#slabs) {
@@ -143,7 +153,8 @@ export class Slab {
   #emptySinceMs: number | undefined = undefined
 
   /**
-   * A buffer that could be resized is not the C library's: V8 maps it by itself and unmaps it once it is detached, whatever the allocator's thresholds are.
+   * A buffer that could be resized is not the C library's: V8 maps it by itself and unmaps it once it is
+   * detached, whatever the allocator's thresholds are.
    */
   constructor(size: number) {
     this.#size = size

@@ -3,11 +3,14 @@ import { type ConnectionOptions, connect as connectTls, TLSSocket } from 'node:t
 import { descriptorOf, tryWrite } from './direct-write.ts'
 import { latin1Slice, latin1Write } from './latin1.ts'
 import { addressOf, type Peer, rememberSession, SocketOpening } from './peer-socket.ts'
+import { outliveFailedWrites, ReadingSocket } from './reading-socket.ts'
 import { READ_BUFFER, readIntoShared } from './shared-read.ts'
 import { StallDeadline } from './stall-deadline.ts'
 import type { Timers } from './timers.ts'
 
-/** Who reads from a `ByteStream`. All calls come from the event loop, never from inside a call on the stream. */
+/**
+ * Who reads from a `ByteStream`. All calls come from the event loop, never from inside a call on the stream.
+ */
 export interface ByteStreamOwner {
   /** bytes[0, end) have arrived. The memory is shared by all sockets of the thread: copy what must stay. */
   streamBytes(bytes: Buffer, end: number): void
@@ -15,7 +18,9 @@ export interface ByteStreamOwner {
   streamEnded(): void
   /** `flush` may write freely again after it returned false. */
   streamDrained(): void
-  /** The peer takes no more bytes, though what it sent may still be read. Only on streams that were connected. */
+  /**
+   * The peer takes no more bytes, though what it sent may still be read. Only on streams that were connected.
+   */
   streamWriteFailed?(): void
   /** The peer has taken none of our bytes for the stall time. */
   streamStalled(): void
@@ -25,7 +30,9 @@ export interface ByteStreamOwner {
 
 /** Node encodes a latin1 string up to this size on the stack and writes it in one system call. */
 const TEXT_LIMIT = 16 * 1024
-/** What is left with the socket when the kernel takes no more: that it leaves says that there is room again. */
+/**
+ * What is left with the socket when the kernel takes no more: that it leaves says that there is room again.
+ */
 const PROBE_BYTES = 4 * 1024
 
 interface OwnedSocket extends Socket {
@@ -69,7 +76,10 @@ export class ByteStream {
     return stream
   }
 
-  /** Starts to connect; `onConnect` runs once hands are shaken and bytes may flow, a failure arrives as `streamClosed`. */
+  /**
+   * Starts to connect; `onConnect` runs once hands are shaken and bytes may flow, a failure arrives as
+   * `streamClosed`.
+   */
   static connect(
     to: Peer,
     owner: ByteStreamOwner,
@@ -166,8 +176,9 @@ export class ByteStream {
   }
 
   /**
-   * Gives what the kernel takes at once, and a little more; the position behind the last byte that was taken. If that is before the end, `streamDrained` says when to
-   * offer the rest: so no more than a little waits in memory that nobody counts.
+   * Gives what the kernel takes at once, and a little more; the position behind the last byte that was taken.
+   * If that is before the end, `streamDrained` says when to offer the rest: so no more than a little waits in
+   * memory that nobody counts.
    */
   offerBytes(bytes: Uint8Array, start: number, end: number): number {
     const socket = this.#socket
@@ -230,7 +241,8 @@ export class ByteStream {
   /** Closes with RST, so that the peer cannot take what it has for a complete message. */
   reset(): void {
     if (this.#closed) return
-    // Elsewhere there is no RST: a unix socket just closes, and TLS without its own close is a cut to whoever minds (RFC 9112 9.8).
+    // Elsewhere there is no RST: a unix socket just closes, and TLS without its own close is a cut to whoever
+    // minds (RFC 9112 9.8).
     if (this.#socket instanceof TLSSocket || this.#socket.remoteFamily === undefined) this.#socket.destroy()
     else this.#socket.resetAndDestroy()
   }
@@ -269,7 +281,10 @@ export class ByteStream {
     this.#owner.streamClosed(this.#error)
   }
 
-  /** False while written bytes wait for the kernel to take them. Of those gathered for `flush` it knows nothing. */
+  /**
+   * False while written bytes wait for the kernel to take them. Of those gathered for `flush` it knows
+   * nothing.
+   */
   get allSent(): boolean {
     return this.#socket.writableLength === 0
   }
@@ -302,7 +317,10 @@ export class ByteStream {
     return end
   }
 
-  /** Below its high-water mark a socket tells nobody when it has room again, but every write tells when it is over. */
+  /**
+   * Below its high-water mark a socket tells nobody when it has room again, but every write tells when it is
+   * over.
+   */
   #probe(bytes: Uint8Array, start: number, end: number): number {
     if (this.#probing) return start
     this.#probing = true
@@ -331,34 +349,6 @@ export class ByteStream {
     this.#stall ??= new StallDeadline(this, this.#timers, this.#stallMs)
     this.#stall.watch()
   }
-}
-
-/** A socket that outlives a failed write. */
-class ReadingSocket extends Socket {
-  causewayStream?: ByteStream
-
-  override destroy(error?: Error): this {
-    return survives(this, error) ? this : super.destroy(error)
-  }
-}
-
-/** The same for a socket that somebody else has made. */
-function outliveFailedWrites(socket: OwnedSocket): void {
-  const destroy = socket.destroy.bind(socket)
-  socket.destroy = error => (survives(socket, error) ? socket : destroy(error))
-}
-
-/**
- * Node destroys a socket at EPIPE or ECONNRESET of a write, and with it what the peer has sent before it closed: reading goes on until it
- * ends by itself. False: it is to be destroyed.
- */
-function survives(socket: OwnedSocket, error: Error | undefined): boolean {
-  if (error === undefined || !('syscall' in error) || error.syscall !== 'write') return false
-  // The failed write has marked the reading side as well, which would keep its end from being told.
-  const reading: unknown = Reflect.get(socket, '_readableState')
-  if (typeof reading === 'object' && reading !== null) Reflect.set(reading, 'errored', null)
-  socket.causewayStream?.writeFailed()
-  return true
 }
 
 function numberOf(value: unknown): number {

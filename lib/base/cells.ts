@@ -1,7 +1,7 @@
 /**
  * Counters that all threads share. One Float64 column a data thread: only that thread writes it, the control
- * thread adds the columns up at scrape time. So counting is a plain addition, and a total never falls: a thread that is
- * replaced goes on in the column of its predecessor.
+ * thread adds the columns up at scrape time. So counting is a plain addition, and a total never falls: a
+ * thread that is replaced goes on in the column of its predecessor.
  */
 export interface CellMemory {
   readonly buffer: SharedArrayBuffer
@@ -9,7 +9,10 @@ export interface CellMemory {
   readonly columns: number
 }
 
-/** Rows of one column, unless said. 256 Ki rows are 2 MiB of address space a thread; pages that nobody touches cost nothing. */
+/**
+ * Rows of one column, unless said. 256 Ki rows are 2 MiB of address space a thread; pages that nobody touches
+ * cost nothing.
+ */
 export const DEFAULT_ROWS = 256 * 1024
 
 export function createCellMemory(columns: number, rows = DEFAULT_ROWS): CellMemory {
@@ -100,7 +103,10 @@ export function defineBlock<K extends string>(parts: Readonly<Record<K, number>>
   return { size, at }
 }
 
-/** Hands out rows by name. A name keeps its rows for the life of the process; who has them in turn is a ledger's matter. */
+/**
+ * Hands out rows by name. A name keeps its rows for the life of the process; who has them in turn is a
+ * ledger's matter.
+ */
 export class RowAllocator {
   readonly #starts = new Map<string, number>()
   readonly #capacity: number

@@ -9,7 +9,10 @@ export function daysLeft(notAfterMs: number, nowWallMs: number): number {
   return Math.floor((notAfterMs - nowWallMs) / DAY_MS)
 }
 
-/** Why clients refuse the certificate now, or will soon: `expired on 2026-11-02`. Undefined: there is nothing to say. */
+/**
+ * Why clients refuse the certificate now, or will soon: `expired on 2026-11-02`. Undefined: there is nothing
+ * to say.
+ */
 export function lifeTrouble(
   { notBeforeMs, notAfterMs }: Pick<KeyPair, 'notBeforeMs' | 'notAfterMs'>,
   nowWallMs: number,

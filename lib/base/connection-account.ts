@@ -1,7 +1,12 @@
-/** Words of one endpoint: connections that all threads have open there, and 1 where a thread wants one of them closed because it has none itself. */
+/**
+ * Words of one endpoint: connections that all threads have open there, and 1 where a thread wants one of them
+ * closed because it has none itself.
+ */
 const WORD = { open: 0, wanted: 1 } as const
 const ENDPOINT_WORDS = 2
-/** Words of one endpoint in one thread: connections that it has open, and how often it was asked to close one. */
+/**
+ * Words of one endpoint in one thread: connections that it has open, and how often it was asked to close one.
+ */
 const OWN = { open: 0, asked: 1 } as const
 const OWN_WORDS = 2
 
@@ -11,8 +16,9 @@ export function connectionWords(endpoints: number, threads: number): number {
 }
 
 /**
- * Connections of HTTP/1 that all data threads have open to each endpoint, in memory that they share. They are counted whether there is a bound or not, so that
- * a reload may set one. A thread that finds the bound reached asks the others to close a connection that they do not need.
+ * Connections of HTTP/1 that all data threads have open to each endpoint, in memory that they share. They are
+ * counted whether there is a bound or not, so that a reload may set one. A thread that finds the bound
+ * reached asks the others to close a connection that they do not need.
  */
 export class ConnectionAccount {
   readonly #words: Int32Array
@@ -34,7 +40,8 @@ export class ConnectionAccount {
   /** Counts one more connection of a thread, unless there are `most` (0: no bound); false if there are. */
   take(endpoint: number, thread: number, most: number): boolean {
     const at = endpoint * ENDPOINT_WORDS + WORD.open
-    // Compared and exchanged: one that is added and taken back would keep another thread from the last place, and nobody would wake that one.
+    // Compared and exchanged: one that is added and taken back would keep another thread from the last place,
+    // and nobody would wake that one.
     for (let open = this.open(endpoint); ; ) {
       if (most > 0 && open >= most) return false
       const found = Atomics.compareExchange(this.#words, at, open, open + 1)
@@ -63,7 +70,10 @@ export class ConnectionAccount {
     return Atomics.load(this.#words, endpoint * ENDPOINT_WORDS + WORD.wanted) === 1
   }
 
-  /** True for one who asks, if a connection is wanted: that one closes it. Hot: only a load as long as none is. */
+  /**
+   * True for one who asks, if a connection is wanted: that one closes it. Hot: only a load as long as none
+   * is.
+   */
   takeWanted(endpoint: number): boolean {
     const at = endpoint * ENDPOINT_WORDS + WORD.wanted
     return this.#words[at] !== 0 && Atomics.exchange(this.#words, at, 0) === 1
@@ -76,7 +86,10 @@ export class ConnectionAccount {
     Atomics.notify(this.#words, at)
   }
 
-  /** Number to hand to `untilAsked`: read it before the last look at `takeWanted`, so that no request is missed. */
+  /**
+   * Number to hand to `untilAsked`: read it before the last look at `takeWanted`, so that no request is
+   * missed.
+   */
   ticket(endpoint: number, thread: number): number {
     return Atomics.load(this.#words, this.#ownAt(endpoint, thread) + OWN.asked)
   }

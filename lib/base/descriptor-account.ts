@@ -1,4 +1,7 @@
-/** Words of the process: descriptors taken for traffic, how often one was missed, and how often an idle client's was wanted. */
+/**
+ * Words of the process: descriptors taken for traffic, how often one was missed, and how often an idle
+ * client's was wanted.
+ */
 const PROCESS = { taken: 0, missed: 1, wanted: 2 } as const
 const PROCESS_WORDS = 3
 /** Words of each thread, one table after the other: taken, and the misses and wants that it knows of. */
@@ -10,7 +13,10 @@ export function accountWords(threads: number): number {
   return PROCESS_WORDS + THREAD_WORDS * threads
 }
 
-/** Descriptors that all data threads have taken for traffic, in memory that they share; see `Descriptors`, which decides. */
+/**
+ * Descriptors that all data threads have taken for traffic, in memory that they share; see `Descriptors`,
+ * which decides.
+ */
 export class DescriptorAccount {
   readonly #words: Int32Array
   readonly #threads: number

@@ -4,14 +4,20 @@ import type { SharedState } from './shared-state.ts'
 export interface DescriptorLimits {
   /** While so many are taken no further client is let in. */
   readonly clients: number
-  /** All of them: clients, and what is opened for them. The rest of the process's limit is for the admin listener, probes and logs. */
+  /**
+   * All of them: clients, and what is opened for them. The rest of the process's limit is for the admin
+   * listener, probes and logs.
+   */
   readonly all: number
 }
 
 /** Clients that may be sent away: all without a request, or only those that have had one. */
 export type Idlers = 'all' | 'served'
 
-/** What a thread can close to make room. Each gives back one descriptor; false if there is nothing of the kind. */
+/**
+ * What a thread can close to make room. Each gives back one descriptor; false if there is nothing of the
+ * kind.
+ */
 export interface Closable {
   /** A connection to an app on which nothing runs: it costs less to make anew than a client's. */
   closeResting(): boolean
@@ -22,22 +28,24 @@ export interface Closable {
 const UNLIMITED: DescriptorLimits = { clients: Number.POSITIVE_INFINITY, all: Number.POSITIVE_INFINITY }
 
 /**
- * A connection that runs several requests may run a fourth as many as there are descriptors free: so those with hundreds of streams leave room to
- * the others, however many they are (dynamic thresholds; Choudhury and Hahne, IEEE/ACM ToN 1998).
+ * A connection that runs several requests may run a fourth as many as there are descriptors free: so those
+ * with hundreds of streams leave room to the others, however many they are (dynamic thresholds; Choudhury and
+ * Hahne, IEEE/ACM ToN 1998).
  */
 const FREE_FOR_EACH = 4
 
 /**
- * A thread that can close nothing itself may take so many on credit: the others close idle clients for it at their next tick. Beyond `all`
- * there is room for them (16 at least, of which the admin listener has 8).
+ * A thread that can close nothing itself may take so many on credit: the others close idle clients for it at
+ * their next tick. Beyond `all` there is room for them (16 at least, of which the admin listener has 8).
  */
 const MOST_OWED = 4
 
 const NOTHING: Closable = { closeResting: () => false, closeIdlest: () => false }
 
 /**
- * One data thread's view of the descriptors that clients cause to be open: their own connections, connections to apps, files that are sent, files
- * of bodies that wait. All threads share one account, since the limit is the process's. Whoever takes one gives it back once it is closed.
+ * One data thread's view of the descriptors that clients cause to be open: their own connections, connections
+ * to apps, files that are sent, files of bodies that wait. All threads share one account, since the limit is
+ * the process's. Whoever takes one gives it back once it is closed.
  */
 export class Descriptors {
   readonly #shared: SharedState
@@ -68,15 +76,18 @@ export class Descriptors {
   }
 
   /**
-   * For what a request needs; `siblings`: requests that its client runs on that connection, this one included. False: it is refused. No client is
-   * sent away for another's second request.
+   * For what a request needs; `siblings`: requests that its client runs on that connection, this one
+   * included. False: it is refused. No client is sent away for another's second request.
    */
   takeFor(siblings: number): boolean {
     if (siblings <= 1) return this.#takeWithin(this.#limits.all)
     return this.#take(siblings * FREE_FOR_EACH <= this.free || this.closable.closeResting())
   }
 
-  /** For a file of a body that waits. `open`: such files so far. They never take more than half of what is free. */
+  /**
+   * For a file of a body that waits. `open`: such files so far. They never take more than half of what is
+   * free.
+   */
   takeForBody(open: number): boolean {
     return this.#take(open < this.free || this.closable.closeResting())
   }
@@ -86,15 +97,18 @@ export class Descriptors {
   }
 
   /**
-   * The system itself had none left, whatever this account says: what rests makes room, here and in the other threads. Clients do not: nobody knows who has
-   * taken the descriptors, nor whether theirs would be enough.
+   * The system itself had none left, whatever this account says: what rests makes room, here and in the other
+   * threads. Clients do not: nobody knows who has taken the descriptors, nor whether theirs would be enough.
    */
   ranShort(): void {
     this.closable.closeResting()
     this.#shared.descriptors.miss()
   }
 
-  /** Called from time to time: does what other threads want. A newcomer of this thread is no worse than that for which they want it. */
+  /**
+   * Called from time to time: does what other threads want. A newcomer of this thread is no worse than that
+   * for which they want it.
+   */
   look(): void {
     const { descriptors } = this.#shared
     if (descriptors.learnMissed(this.#thread)) this.closable.closeResting()

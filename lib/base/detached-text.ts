@@ -5,7 +5,10 @@ const COPIED_LENGTH = 13
 
 let scratch = Buffer.allocUnsafeSlow(4096)
 
-/** The same latin1 text with memory of its own: one short name cut out of a large message would keep all of that. */
+/**
+ * The same latin1 text with memory of its own: one short name cut out of a large message would keep all of
+ * that.
+ */
 export function detached(text: string): string {
   if (text.length < COPIED_LENGTH) return text
   if (scratch.length < text.length) scratch = Buffer.allocUnsafeSlow(2 * text.length)

@@ -2,7 +2,10 @@ import { writeSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 
-/** The descriptor that a plain socket writes to; undefined where bytes have to go through a library, or where none is told. */
+/**
+ * The descriptor that a plain socket writes to; undefined where bytes have to go through a library, or where
+ * none is told.
+ */
 export function descriptorOf(socket: Socket): number | undefined {
   if (socket instanceof TLSSocket) return undefined
   const handle: unknown = Reflect.get(socket, '_handle')

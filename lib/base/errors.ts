@@ -1,9 +1,10 @@
 /** Who has to look when this happens. */
 export type Fault = 'client' | 'upstream' | 'proxy' | 'operator'
 /**
- * May the request be tried again? `unsent`: nothing was written; `unacted`: it was, and the app says that it has not acted on it; `idempotent`: if its method allows; `once`: the same, elsewhere, or once
- * more at the only endpoint, which may be restarting; `elsewhere`: if its method allows, and
- * another endpoint is there, so that a request that kills its worker does not go through all workers of one app server.
+ * May the request be tried again? `unsent`: nothing was written; `unacted`: it was, and the app says that it
+ * has not acted on it; `idempotent`: if its method allows; `once`: the same, elsewhere, or once more at the
+ * only endpoint, which may be restarting; `elsewhere`: if its method allows, and another endpoint is there,
+ * so that a request that kills its worker does not go through all workers of one app server.
  */
 export type Retry = 'never' | 'unsent' | 'unacted' | 'idempotent' | 'once' | 'elsewhere'
 

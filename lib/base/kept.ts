@@ -1,4 +1,7 @@
-/** A kind of things that a `Kept` holds, each with a key of its own. `name` is for whoever looks at it in a debugger. */
+/**
+ * A kind of things that a `Kept` holds, each with a key of its own. `name` is for whoever looks at it in a
+ * debugger.
+ */
 export class KeptKind<T extends object> {
   readonly name: string
   /** Never set: ties the kind to the type of its things. */
@@ -10,8 +13,9 @@ export class KeptKind<T extends object> {
 }
 
 /**
- * State that outlives the snapshot it was made for: what the next snapshot asks for under the same key is the same thing. It lasts as long as
- * somebody else holds it, so what no snapshot uses any more is left to the garbage collector. One for a data thread.
+ * State that outlives the snapshot it was made for: what the next snapshot asks for under the same key is the
+ * same thing. It lasts as long as somebody else holds it, so what no snapshot uses any more is left to the
+ * garbage collector. One for a data thread.
  */
 export class Kept {
   readonly #kinds = new Map<KeptKind<object>, Map<string, WeakRef<object>>>()

@@ -4,7 +4,9 @@ import { readSmallFile } from './small-file.ts'
 
 /** A certificate chain and its private key, as PEM text, checked to belong together. */
 export interface KeyPair {
-  /** Lower case; `*.example.com` for every name one label below (RFC 6125 6.4.3). Addresses stand as they are. */
+  /**
+   * Lower case; `*.example.com` for every name one label below (RFC 6125 6.4.3). Addresses stand as they are.
+   */
   readonly names: readonly string[]
   readonly certificate: string
   readonly key: string
@@ -77,7 +79,10 @@ export function keyPairOf(certificate: string, key: string): KeyPair | KeyPairFa
   }
 }
 
-/** PEM text with at least one certificate, such as those of authorities; every one in it can be read. Never throws. */
+/**
+ * PEM text with at least one certificate, such as those of authorities; every one in it can be read. Never
+ * throws.
+ */
 export function readAuthorities(file: string): { readonly text: string } | PemFault {
   const pem = readPem(file)
   if ('fault' in pem) return pem
@@ -97,8 +102,9 @@ function readPem(file: string): { readonly text: string } | PemFault {
 }
 
 /**
- * All certificates of a file, the own one first. A file whose later part is missing or damaged counts as none: OpenSSL would take some of
- * those for whole, without the certificates that clients need, and throw at others.
+ * All certificates of a file, the own one first. A file whose later part is missing or damaged counts as
+ * none: OpenSSL would take some of those for whole, without the certificates that clients need, and throw at
+ * others.
  */
 function certificatesIn(
   pem: string,

@@ -1,4 +1,7 @@
-/** Node's own fast paths, which its types leave out: `toString('latin1')` and `write(…, 'latin1')` look the encoding up each time. */
+/**
+ * Node's own fast paths, which its types leave out: `toString('latin1')` and `write(…, 'latin1')` look the
+ * encoding up each time.
+ */
 interface Latin1Bytes {
   latin1Slice(start: number, end: number): string
   latin1Write(text: string, at: number): number

@@ -1,7 +1,8 @@
 /**
- * A ring of bytes through which one data thread hands its access lines to the control thread: one writer, one reader, no message and
- * no copy of a string per batch (posting strings cost 12 % of a data thread's time). Bounded: when the reader cannot keep up, lines are dropped
- * and counted. What a thread wrote before it died can still be read.
+ * A ring of bytes through which one data thread hands its access lines to the control thread: one writer, one
+ * reader, no message and no copy of a string per batch (posting strings cost 12 % of a data thread's time).
+ * Bounded: when the reader cannot keep up, lines are dropped and counted. What a thread wrote before it died
+ * can still be read.
  */
 export interface LineRingMemory {
   readonly buffer: SharedArrayBuffer

@@ -2,8 +2,8 @@
 const LOCAL = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'ENOBUFS', 'EADDRNOTAVAIL', 'EAGAIN'])
 
 /**
- * True for an error that is ours and says nothing about whoever was to be reached. EAGAIN of a connect to a unix socket is not: there its
- * listener's backlog is full (connect(2)).
+ * True for an error that is ours and says nothing about whoever was to be reached. EAGAIN of a connect to a
+ * unix socket is not: there its listener's backlog is full (connect(2)).
  */
 export function isLocalError(error: unknown): boolean {
   if (!(error instanceof Error)) return false

@@ -35,18 +35,22 @@ const RETRY_MS = 100
 /** Longest that `flushSync` waits for a reader that does not read. */
 const PATIENCE_MS = 500
 const NAP_MS = 10
-/** Of the backlog, what only Causeway's own lines may take: those of apps and of requests can be a flood, and ours say so. */
+/**
+ * Of the backlog, what only Causeway's own lines may take: those of apps and of requests can be a flood, and
+ * ours say so.
+ */
 const OWN_SHARE = 1 / 8
 /** After a lost line the destination counts as slow for so long. */
 const SLOW_MS = 60_000
 const MAX_NAPS = PATIENCE_MS / NAP_MS
 
 /**
- * A bounded, never blocking end of all logging. Lines gather in one string and leave in writes of 64 KiB, one at a time; a
- * reader that stalls (a full pipe, a full disk) costs lines, never traffic and never memory without end.
+ * A bounded, never blocking end of all logging. Lines gather in one string and leave in writes of 64 KiB, one
+ * at a time; a reader that stalls (a full pipe, a full disk) costs lines, never traffic and never memory
+ * without end.
  *
- * pino takes it as its stream, and access lines go straight into it: sonic-boom measures its whole buffer again with
- * every line (test/bench/micro-access.ts).
+ * pino takes it as its stream, and access lines go straight into it: sonic-boom measures its whole buffer
+ * again with every line (test/bench/micro-access.ts).
  */
 export class LogDestination {
   readonly #target: LogTarget
@@ -90,7 +94,9 @@ export class LogDestination {
     return this.#dropped
   }
 
-  /** Takes whole lines, each with its line end; `lines` says how many, should they have to be dropped. Hot. */
+  /**
+   * Takes whole lines, each with its line end; `lines` says how many, should they have to be dropped. Hot.
+   */
   write(text: string, lines = 1): void {
     if (this.#closed || this.#backlog + text.length > this.#maxBacklog) {
       this.drop(lines)
@@ -153,8 +159,8 @@ export class LogDestination {
   }
 
   /**
-   * Writes what there is before it returns: for the end of a process. Waits for a stalled reader half a second in all. What an
-   * unfinished write holds is left to that write.
+   * Writes what there is before it returns: for the end of a process. Waits for a stalled reader half a
+   * second in all. What an unfinished write holds is left to that write.
    */
   flushSync(): void {
     if (this.#rope !== '') this.#chunks.push(this.#rope)
@@ -168,7 +174,10 @@ export class LogDestination {
     writePatiently(this.#fd, rest)
   }
 
-  /** After the file was moved away (SIGUSR2). Throws when it cannot be opened again, and then goes on with the old one. */
+  /**
+   * After the file was moved away (SIGUSR2). Throws when it cannot be opened again, and then goes on with the
+   * old one.
+   */
   reopen(): void {
     if (this.#target.kind !== 'file' || this.#closed) return
     const fd = openTarget(this.#target)
@@ -230,7 +239,9 @@ export class LogDestination {
     this.#observer?.flipped(failure)
   }
 
-  /** `count` is undefined when the write failed: EAGAIN from a full pipe, ENOSPC, or a reader that has gone. */
+  /**
+   * `count` is undefined when the write failed: EAGAIN from a full pipe, ENOSPC, or a reader that has gone.
+   */
   #wrote(count: number | undefined): void {
     this.#written += count ?? 0
     const whole = this.#written === this.#bytes?.length
@@ -285,8 +296,9 @@ function openTarget(target: LogTarget): number {
 }
 
 /**
- * Neither opening nor writing ever waits, also where the file is a FIFO. One that nobody reads cannot be opened for writing alone (ENXIO,
- * fifo(7)): it is opened for both, and whoever comes to read it finds what its buffer has kept.
+ * Neither opening nor writing ever waits, also where the file is a FIFO. One that nobody reads cannot be
+ * opened for writing alone (ENXIO, fifo(7)): it is opened for both, and whoever comes to read it finds what
+ * its buffer has kept.
  */
 function openFile(path: string): number {
   const { O_WRONLY, O_RDWR, O_APPEND, O_CREAT, O_NONBLOCK, O_NOCTTY } = constants
@@ -299,9 +311,10 @@ function openFile(path: string): number {
 }
 
 /**
- * A descriptor of the same pipe or terminal whose writes return instead of waiting. Without it a reader that stalls would hold a
- * thread of libuv's pool, and the process could not even exit. Opened anew, because O_NONBLOCK on the
- * inherited one would hit every process that shares it. Where that is not allowed the inherited one has to do.
+ * A descriptor of the same pipe or terminal whose writes return instead of waiting. Without it a reader that
+ * stalls would hold a thread of libuv's pool, and the process could not even exit. Opened anew, because
+ * O_NONBLOCK on the inherited one would hit every process that shares it. Where that is not allowed the
+ * inherited one has to do.
  */
 function unblocked(fd: number): number {
   try {

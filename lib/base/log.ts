@@ -23,7 +23,10 @@ export function createLogger(level: LogLevel, sink: LineSink): Logger {
   )
 }
 
-/** What a log line says about an error. No other property of it: some libraries hang whole requests on their errors. */
+/**
+ * What a log line says about an error. No other property of it: some libraries hang whole requests on their
+ * errors.
+ */
 export interface ErrorText {
   readonly type: string
   readonly code?: string

@@ -1,6 +1,7 @@
 import { constants } from 'node:fs'
 
-// Files that have no name from their first moment (open(2), O_TMPFILE): gone with their descriptor, whatever ends the process.
+// Files that have no name from their first moment (open(2), O_TMPFILE): gone with their descriptor, whatever
+// ends the process.
 
 /** Node has no constant for it; the number is the same wherever Node runs on Linux. */
 const O_TMPFILE = 0o20000000 | constants.O_DIRECTORY

@@ -29,7 +29,10 @@ export interface SocketListener {
   socketFailed(error: Error | undefined): void
 }
 
-/** A connection on its way: TCP, then what the peer is greeted with, then TLS. Its time is the caller's to limit. */
+/**
+ * A connection on its way: TCP, then what the peer is greeted with, then TLS. Its time is the caller's to
+ * limit.
+ */
 export class SocketOpening {
   readonly #listener: SocketListener
   readonly #to: Peer

@@ -1,8 +1,9 @@
 import type { Deadline, Timers } from './timers.ts'
 
 /**
- * Work that is done again and again. The next time is set before the work begins, so that nothing it throws can end it; what it throws is
- * reported by the timers. Work that returns a promise is not begun again while it runs.
+ * Work that is done again and again. The next time is set before the work begins, so that nothing it throws
+ * can end it; what it throws is reported by the timers. Work that returns a promise is not begun again while
+ * it runs.
  */
 export class Periodic implements Deadline {
   dueMs = Number.POSITIVE_INFINITY

@@ -3,7 +3,10 @@ export const READ_BYTES = 64 * 1024
 
 type Take = (buffer: Buffer) => void
 
-/** Buffers to read files into, made when they are first needed and used again: however many reads are wanted, so many run at a time, and hold memory. */
+/**
+ * Buffers to read files into, made when they are first needed and used again: however many reads are wanted,
+ * so many run at a time, and hold memory.
+ */
 export class ReadBuffers {
   readonly #most: number
   readonly #free: Buffer[] = []

@@ -14,8 +14,8 @@ const ONREAD_CALLBACK = socketSymbol('kBufferCb')
 export type ReadCallback = (this: Socket, size: number, buffer: Uint8Array) => boolean
 
 /**
- * Gives an accepted socket what `onread` gives a connected one. Not public API: where this Node lacks it, false, and the caller
- * reads through 'data', slower but the same.
+ * Gives an accepted socket what `onread` gives a connected one. Not public API: where this Node lacks it,
+ * false, and the caller reads through 'data', slower but the same.
  */
 export function readIntoShared(socket: Socket, callback: ReadCallback): boolean {
   const handle: unknown = Reflect.get(socket, '_handle')

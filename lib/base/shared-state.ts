@@ -1,5 +1,16 @@
 import { ConnectionAccount, connectionWords } from './connection-account.ts'
 import { accountWords, DescriptorAccount } from './descriptor-account.ts'
+import {
+  ENDPOINT_WORDS,
+  MAX_ENDPOINTS,
+  MAX_UPSTREAMS,
+  POOL,
+  poolWords,
+  UPSTREAM_WORDS,
+  WAIT,
+  WAIT_WORDS,
+  WORD,
+} from './shared-layout.ts'
 import { isTurnBefore } from './turn.ts'
 import { VitalWords, vitalWords } from './vital-words.ts'
 
@@ -12,35 +23,12 @@ export interface SharedStateMemory {
   readonly threads: number
 }
 
-export const MAX_ENDPOINTS = 4096
-export const MAX_UPSTREAMS = 1024
-
 /**
- * Bits of an endpoint's state. It is ready when none is set. `down`: fails its probes, or was not probed yet; `unreachable`:
- * connects fail.
+ * Bits of an endpoint's state. It is ready when none is set. `down`: fails its probes, or was not probed yet;
+ * `unreachable`: connects fail.
  */
 export const STATE = { down: 1, ejected: 2, draining: 4, unreachable: 8 } as const
 
-/** Words of one endpoint. */
-const WORD = {
-  state: 0,
-  failures: 1,
-  inflight: 2,
-  badAnswers: 3,
-  rampMissing: 4,
-  limit: 5,
-  learned: 6,
-} as const
-const ENDPOINT_WORDS = 7
-/** Words of one upstream. */
-const POOL = { version: 0, served: 1, waiting: 2, queued: 3, newestFirst: 4 } as const
-const UPSTREAM_WORDS = 5
-/**
- * Words of one upstream in one thread: places in the queue, whether it waits, its wakes, whose turn it is there, since when the oldest
- * waits, how often it has looked for a slot, and at which look it was found overdue.
- */
-const WAIT = { places: 0, waiting: 1, wakes: 2, turn: 3, oldest: 4, looks: 5, overdue: 6 } as const
-const WAIT_WORDS = 7
 /** In place of a turn: all that wait in the thread do so for certain endpoints. */
 export const CHOOSY = -1
 /** Times of waiters are kept modulo this, milliseconds: twelve days. */
@@ -52,11 +40,6 @@ export function createSharedState(threads: number): SharedStateMemory {
   const accounts = connectionWords(MAX_ENDPOINTS, threads) + accountWords(threads)
   const words = poolWords(threads) + vitalWords(threads) + accounts
   return { buffer: new SharedArrayBuffer(words * Int32Array.BYTES_PER_ELEMENT), threads }
-}
-
-/** Words of all endpoints and upstreams: behind them come the vital ones. */
-function poolWords(threads: number): number {
-  return MAX_ENDPOINTS * (ENDPOINT_WORDS + threads) + MAX_UPSTREAMS * (UPSTREAM_WORDS + WAIT_WORDS * threads)
 }
 
 /** A view on the shared words. The control thread and every data thread make their own. */
@@ -81,7 +64,10 @@ export class SharedState extends VitalWords {
     return Atomics.load(this.#words, endpoint * ENDPOINT_WORDS + WORD.state)
   }
 
-  /** Sets or clears STATE bits; true if that changed anything. The caller then calls `changed` for the upstream. */
+  /**
+   * Sets or clears STATE bits; true if that changed anything. The caller then calls `changed` for the
+   * upstream.
+   */
   setState(endpoint: number, bits: number, on: boolean): boolean {
     const at = endpoint * ENDPOINT_WORDS + WORD.state
     const before = on ? Atomics.or(this.#words, at, bits) : Atomics.and(this.#words, at, ~bits)
@@ -172,7 +158,9 @@ export class SharedState extends VitalWords {
     this.#words[share] = (this.#words[share] as number) - 1
   }
 
-  /** Gives back all slots and places in queues that a dead thread held. Only after the thread is really gone. */
+  /**
+   * Gives back all slots and places in queues that a dead thread held. Only after the thread is really gone.
+   */
   releaseAllOf(thread: number): void {
     this.setLoopDelay(thread, 0)
     this.descriptors.releaseAllOf(thread)
@@ -199,7 +187,10 @@ export class SharedState extends VitalWords {
     for (let upstream = 0; upstream < MAX_UPSTREAMS; upstream += 1) this.wakeNext(upstream)
   }
 
-  /** Changes whenever an endpoint of the upstream changed state: pickers compare it to what they were built from. */
+  /**
+   * Changes whenever an endpoint of the upstream changed state: pickers compare it to what they were built
+   * from.
+   */
   version(upstream: number): number {
     return this.#words[this.#upstreamAt(upstream) + POOL.version] as number
   }
@@ -260,7 +251,10 @@ export class SharedState extends VitalWords {
     return this.#words[this.#upstreamAt(upstream) + POOL.waiting] as number
   }
 
-  /** Says whose turn it is in a thread (see turn.ts; 0: nobody's), and since when its oldest has waited (0: none does). */
+  /**
+   * Says whose turn it is in a thread (see turn.ts; 0: nobody's), and since when its oldest has waited (0:
+   * none does).
+   */
   setTurn(upstream: number, thread: number, turn: number, oldestMs: number): void {
     const at = this.#waitAt(upstream, thread)
     Atomics.store(this.#words, at + WAIT.oldest, Math.floor(oldestMs) % TIME_SCALE)
@@ -291,7 +285,10 @@ export class SharedState extends VitalWords {
     return overdue !== 0 && overdue === this.looks(upstream, thread)
   }
 
-  /** The thread whose turn it is, leaving out one; undefined if nobody waits there for whichever slot comes free. */
+  /**
+   * The thread whose turn it is, leaving out one; undefined if nobody waits there for whichever slot comes
+   * free.
+   */
   nextThread(upstream: number, except?: number): number | undefined {
     const newestFirst = this.isNewestFirst(upstream)
     let next: number | undefined
@@ -319,7 +316,8 @@ export class SharedState extends VitalWords {
   }
 
   /**
-   * Wakes the thread whose turn it is, and those whose requests wait for certain endpoints only. Hot: only a load as long as nobody waits.
+   * Wakes the thread whose turn it is, and those whose requests wait for certain endpoints only. Hot: only a
+   * load as long as nobody waits.
    */
   wakeNext(upstream: number): void {
     if (this.waiting(upstream) === 0) return
@@ -339,7 +337,9 @@ export class SharedState extends VitalWords {
     Atomics.notify(this.#words, at)
   }
 
-  /** Number to hand to `waitForWake`: read it before the last look at the slots, so that no wake is missed. */
+  /**
+   * Number to hand to `waitForWake`: read it before the last look at the slots, so that no wake is missed.
+   */
   wakeTicket(upstream: number, thread: number): number {
     return Atomics.load(this.#words, this.#waitAt(upstream, thread) + WAIT.wakes)
   }
@@ -351,12 +351,18 @@ export class SharedState extends VitalWords {
     if (waiting.async) await waiting.value
   }
 
-  /** Wakes a waiter of this very thread: `act` runs when what runs now is done, before the thread does anything else. */
+  /**
+   * Wakes a waiter of this very thread: `act` runs when what runs now is done, before the thread does
+   * anything else.
+   */
   wakeSelf(act: () => void): void {
     queueMicrotask(act)
   }
 
-  /** One that is added and taken back would keep another thread from the last slot, and nobody would wake that one. */
+  /**
+   * One that is added and taken back would keep another thread from the last slot, and nobody would wake that
+   * one.
+   */
   #takeSlot(at: number, max: number): boolean {
     if (max === 0) {
       Atomics.add(this.#words, at, 1)

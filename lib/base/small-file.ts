@@ -19,8 +19,8 @@ const NOT_A_FILE: FileFault = { code: 'NOT_A_FILE', why: 'it is not a regular fi
 const PIECE_BYTES = 4096
 
 /**
- * Reads a file that an operator may replace, cut short or spoil at any moment. Nothing but a regular file of at most `maxBytes` is read; never
- * throws, and never waits for a writer.
+ * Reads a file that an operator may replace, cut short or spoil at any moment. Nothing but a regular file of
+ * at most `maxBytes` is read; never throws, and never waits for a writer.
  */
 export function readSmallFile(path: string, maxBytes: number): SmallFile {
   let fd: number | undefined

@@ -3,7 +3,10 @@ import { keptMs, threadCpuMs } from './thread-run.ts'
 
 /** Something that can run out. Embedded in the object that waits, so that arming allocates nothing. */
 export interface Deadline {
-  /** When it runs out, on the clock's scale less the pauses of the thread; Infinity while disarmed. Written by `Timers` only. */
+  /**
+   * When it runs out, on the clock's scale less the pauses of the thread; Infinity while disarmed. Written by
+   * `Timers` only.
+   */
   dueMs: number
   /** The tick at which the wheel looks at it; undefined while it is on no wheel. Written by `Timers` only. */
   tick: number | undefined
@@ -16,11 +19,12 @@ const TICK_MS = 50
 const BUCKETS = 512
 
 /**
- * One coarse timer wheel for a whole thread (Varghese and Lauck, SOSP 1987, scheme 6). Arming again to a later time, which every
- * request does, is a single assignment: the wheel finds out when the old bucket comes round. Never early,
- * late by less than one tick and the delay of the event loop.
+ * One coarse timer wheel for a whole thread (Varghese and Lauck, SOSP 1987, scheme 6). Arming again to a
+ * later time, which every request does, is a single assignment: the wheel finds out when the old bucket comes
+ * round. Never early, late by less than one tick and the delay of the event loop.
  *
- * Time in which the thread was kept from running counts for nobody: what others have sent meanwhile is still to be read, and nobody is late for that.
+ * Time in which the thread was kept from running counts for nobody: what others have sent meanwhile is still
+ * to be read, and nobody is late for that.
  */
 export class Timers {
   readonly #clock: Clock
@@ -33,7 +37,10 @@ export class Timers {
   #tickedMs: number
   #cpuMs = 0
 
-  /** `failed`: told what a deadline has thrown, which is a mistake of ours. Without it the error is thrown once the others have had their turn. */
+  /**
+   * `failed`: told what a deadline has thrown, which is a mistake of ours. Without it the error is thrown
+   * once the others have had their turn.
+   */
   constructor(clock: Clock, failed: (error: unknown) => void = throwLater) {
     this.#clock = clock
     this.#failed = failed
@@ -52,7 +59,9 @@ export class Timers {
     }, TICK_MS).unref()
   }
 
-  /** A tick has come, and so much CPU time has the thread used in all. Called by the ticking, or by a test. */
+  /**
+   * A tick has come, and so much CPU time has the thread used in all. Called by the ticking, or by a test.
+   */
   ticked(cpuMs: number): void {
     const nowMs = this.#clock.now()
     this.#pausedMs += keptMs(nowMs - this.#tickedMs, TICK_MS, cpuMs - this.#cpuMs)
@@ -77,7 +86,10 @@ export class Timers {
     this.#place(deadline)
   }
 
-  /** As `arm`, but not later than due: for the rare wait that is shorter than a tick. Costs a timer of its own. */
+  /**
+   * As `arm`, but not later than due: for the rare wait that is shorter than a tick. Costs a timer of its
+   * own.
+   */
   armSoon(deadline: Deadline, delayMs: number): void {
     this.arm(deadline, delayMs)
     if (this.#timer !== undefined) setTimeout(() => this.#look(deadline), Math.ceil(delayMs) + 1).unref()

@@ -1,6 +1,6 @@
 /**
- * Where a request stands in the queue of its upstream, over all threads, in one Int32 that can be compared: its lane, and since when it
- * has waited. 0: nobody waits.
+ * Where a request stands in the queue of its upstream, over all threads, in one Int32 that can be compared:
+ * its lane, and since when it has waited. 0: nobody waits.
  */
 
 /** Set in every turn, so that none is 0. */
@@ -10,7 +10,10 @@ const TIME_MASK = (1 << TIME_BITS) - 1
 /** Moves the sign of a difference of times to where Int32 has it. */
 const TIME_SHIFT = 32 - TIME_BITS
 
-/** `lane`: 0 goes first, at most 3. `sinceMs`: on the process clock; turns are told apart by the millisecond, within 37 hours. */
+/**
+ * `lane`: 0 goes first, at most 3. `sinceMs`: on the process clock; turns are told apart by the millisecond,
+ * within 37 hours.
+ */
 export function turnOf(lane: number, sinceMs: number): number {
   return WAITS | (lane << TIME_BITS) | (Math.floor(sinceMs) % (TIME_MASK + 1))
 }

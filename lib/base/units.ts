@@ -25,7 +25,10 @@ const SIZE_BYTES: ReadonlyMap<string, number> = new Map([
 ])
 const PRINTED_SIZES = ['GiB', 'GB', 'MiB', 'MB', 'KiB', 'kB'] as const
 
-/** Milliseconds of `"500ms"`, `"5s"`, `"1m30s"`, `"2h"`, `"1d"`; units fall from left to right. Undefined if it is none. */
+/**
+ * Milliseconds of `"500ms"`, `"5s"`, `"1m30s"`, `"2h"`, `"1d"`; units fall from left to right. Undefined if
+ * it is none.
+ */
 export function parseDuration(text: string): number | undefined {
   const match = DURATION.exec(text)
   if (match === null) return undefined
@@ -46,7 +49,10 @@ export function formatDuration(ms: number): string {
   return text === '' ? '0s' : text
 }
 
-/** Bytes of `"10MiB"`, `"64KiB"`, `"1GB"`, `"64k"` (binary), `"1kB"` (1000), `"512B"`. Undefined if it is none. */
+/**
+ * Bytes of `"10MiB"`, `"64KiB"`, `"1GB"`, `"64k"` (binary), `"1kB"` (1000), `"512B"`. Undefined if it is
+ * none.
+ */
 export function parseSize(text: string): number | undefined {
   const match = SIZE.exec(text)
   const unit = SIZE_BYTES.get(match?.[2] ?? '')

@@ -8,7 +8,10 @@ export function vitalWords(threads: number): number {
   return THREAD_WORDS * threads + PROCESS_WORDS
 }
 
-/** What threads tell each other of how they are. Each word of a thread is written by that thread, those of the process by the control thread. */
+/**
+ * What threads tell each other of how they are. Each word of a thread is written by that thread, those of the
+ * process by the control thread.
+ */
 export class VitalWords {
   /** Data threads that share them. */
   readonly threads: number

@@ -12,8 +12,8 @@ export interface WriteTrouble {
 }
 
 /**
- * Undefined if this user can write a file in the folder. By deed: access(2) would ask for another user id and know nothing of a full disk.
- * Blocks; nothing stays behind.
+ * Undefined if this user can write a file in the folder. By deed: access(2) would ask for another user id and
+ * know nothing of a full disk. Blocks; nothing stays behind.
  */
 export function writeTrouble(folder: string): WriteTrouble | undefined {
   try {

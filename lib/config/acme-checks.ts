@@ -13,7 +13,10 @@ type Acme = NonNullable<Settings['acme']>
 const PUBLIC =
   /(?:^|\.)(?:letsencrypt\.org|zerossl\.com|goog|buypass\.com|ssl\.com|sectigo\.com|digicert\.com)$/
 
-/** What no single value shows of [acme] and of the hosts that get certificates there; nothing where no listener asks for any. */
+/**
+ * What no single value shows of [acme] and of the hosts that get certificates there; nothing where no
+ * listener asks for any.
+ */
 export function checkAcme(subject: Subject): void {
   const { settings } = subject
   const { acme } = settings

@@ -18,7 +18,10 @@ export function isPrivateName(host: string): boolean {
   return PRIVATE.test(host)
 }
 
-/** All hosts of routes, where a listener has `tls = "auto"`: a route belongs to every listener. Wildcards and addresses are among them. */
+/**
+ * All hosts of routes, where a listener has `tls = "auto"`: a route belongs to every listener. Wildcards and
+ * addresses are among them.
+ */
 export function acmeHosts({ listeners, routes }: Pick<Snapshot, 'listeners' | 'routes'>): readonly string[] {
   if (!listeners.some(({ tls }) => tls?.kind === 'auto')) return []
   return [...new Set(routes.flatMap(({ hosts }) => hosts))]

@@ -23,11 +23,15 @@ const PROTOCOLS: ReadonlyMap<string, EndpointProtocol> = new Map([
   ['h2c:', 'h2c'],
   ['uwsgi:', 'uwsgi'],
 ])
-// sun_path of Linux is 108 bytes with its closing zero (unix(7)); connect() cuts a longer one silently on some systems.
+// sun_path of Linux is 108 bytes with its closing zero (unix(7)); connect() cuts a longer one silently on
+// some systems.
 const MAX_SOCKET_PATH_BYTES = 107
 const MAX_PORT = 65_535
 
-/** Where to listen: `0.0.0.0:8080`, `[::]:443`, `localhost:9180`, `unix:/run/web.sock`. Port 0 lets the system choose. */
+/**
+ * Where to listen: `0.0.0.0:8080`, `[::]:443`, `localhost:9180`, `unix:/run/web.sock`. Port 0 lets the system
+ * choose.
+ */
 export function parseListenAddress(text: string): AddressReading {
   if (text.startsWith('unix:')) return socketAddress(text.slice('unix:'.length))
   if (/^:\d+$/.test(text)) {
@@ -48,8 +52,9 @@ export function parseListenAddress(text: string): AddressReading {
 }
 
 /**
- * Where an app answers: `app:8000`, `http://app:8000`, `https://app:8443`, `h2://app:8443` and `h2c://app:8000` (HTTP/2 with and without TLS),
- * `unix:/run/app.sock`, `uwsgi://app:3031`, `uwsgi+unix:/run/app.sock`, `srv://_http._tcp.app.example`.
+ * Where an app answers: `app:8000`, `http://app:8000`, `https://app:8443`, `h2://app:8443` and
+ * `h2c://app:8000` (HTTP/2 with and without TLS), `unix:/run/app.sock`, `uwsgi://app:3031`,
+ * `uwsgi+unix:/run/app.sock`, `srv://_http._tcp.app.example`.
  */
 export function parseEndpointAddress(text: string): EndpointReading {
   if (text.startsWith('srv:')) return srvName(text)
@@ -122,8 +127,8 @@ function hostAddress(text: string, minPort: number, example: string): AddressRea
 }
 
 /**
- * What an IPv6 address without brackets was meant to be. The last group is the port where the rest is an address of its own: nobody writes an
- * address that ends with `:8080` for something else.
+ * What an IPv6 address without brackets was meant to be. The last group is the port where the rest is an
+ * address of its own: nobody writes an address that ends with `:8080` for something else.
  */
 function bracketed(text: string, example: string): string | undefined {
   const [, host = '', port = ''] = /^(.*):(\d{2,5})$/.exec(text) ?? []

@@ -1,4 +1,4 @@
-import { MAX_ENDPOINTS, MAX_UPSTREAMS } from '../base/shared-state.ts'
+import { MAX_ENDPOINTS, MAX_UPSTREAMS } from '../base/shared-layout.ts'
 import type { Snapshot } from './model.ts'
 import type { Report } from './problem.ts'
 import type { Place } from './source.ts'
@@ -23,7 +23,10 @@ function endpointsOf({ upstreams }: Snapshot): number {
   return upstreams.reduce((sum, { endpoints, run }) => sum + endpoints.length + (run?.count ?? 0), 0)
 }
 
-/** Is there more of something than the memory that threads share has places for? The same for a check, a start and a reload. */
+/**
+ * Is there more of something than the memory that threads share has places for? The same for a check, a start
+ * and a reload.
+ */
 export function checkCapacity(snapshot: Snapshot, at: Place, report: Report): void {
   const all = [
     ['pairs of listener and route', pairsOf(snapshot), MAX_PAIRS],

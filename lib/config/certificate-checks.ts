@@ -6,7 +6,10 @@ import type { Subject } from './references.ts'
 import type { Place } from './source.ts'
 import { placeOf } from './tree.ts'
 
-/** Certificates that clients refuse, or will soon. Only a warning: files are watched, and a new one is taken while we run. */
+/**
+ * Certificates that clients refuse, or will soon. Only a warning: files are watched, and a new one is taken
+ * while we run.
+ */
 export function checkLife({ report }: Subject, at: Place, file: string, pair: KeyPair): void {
   const trouble = lifeTrouble(pair, systemClock.wall())
   if (trouble !== undefined)
@@ -14,8 +17,8 @@ export function checkLife({ report }: Subject, at: Place, file: string, pair: Ke
 }
 
 /**
- * Hosts of routes that no certificate is for. A route belongs to every listener, so one certificate on any of them will do; `pairs`: all that
- * could be read.
+ * Hosts of routes that no certificate is for. A route belongs to every listener, so one certificate on any of
+ * them will do; `pairs`: all that could be read.
  */
 export function checkCovered({ settings, root, report }: Subject, pairs: readonly KeyPair[]): void {
   if (pairs.length === 0 || [...settings.listeners.values()].some(({ tls }) => tls?.kind === 'auto')) return
@@ -32,7 +35,10 @@ export function checkCovered({ settings, root, report }: Subject, pairs: readonl
   }
 }
 
-/** RFC 6125 6.4.3: a wildcard stands for one label. A host with a wildcard has names at any depth; the first label must do. */
+/**
+ * RFC 6125 6.4.3: a wildcard stands for one label. A host with a wildcard has names at any depth; the first
+ * label must do.
+ */
 function isCovered(host: string, names: ReadonlySet<string>): boolean {
   const bare = host.replace(/^\[|\]$/g, '')
   return names.has(bare) || names.has(host.replace(/^[^.]+\./, '*.'))

@@ -24,8 +24,8 @@ type Route = Settings['routes'] extends ReadonlyMap<string, infer T> ? T : never
 const MIN_TOKEN = 16
 
 /**
- * All mistakes that no single value shows. `whole`: every file could be read; if not, what is missing here may stand in the broken
- * file, so nothing is said about it.
+ * All mistakes that no single value shows. `whole`: every file could be read; if not, what is missing here
+ * may stand in the broken file, so nothing is said about it.
  */
 export function crossCheck(subject: Subject, whole: boolean): void {
   checkAddresses(subject)

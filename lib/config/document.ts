@@ -13,8 +13,9 @@ export type ReadDocument<T> =
   | { readonly ok: false; readonly problems: readonly Problem[] }
 
 /**
- * Reads a TOML file that is no configuration by rows of its own, with the same references to the environment and the same messages.
- * `compile` makes of the rows' model what the caller wants; it reports what it finds wrong, at places of `root`.
+ * Reads a TOML file that is no configuration by rows of its own, with the same references to the environment
+ * and the same messages. `compile` makes of the rows' model what the caller wants; it reports what it finds
+ * wrong, at places of `root`.
  */
 export async function readDocument<S extends Section, T>(
   path: string,

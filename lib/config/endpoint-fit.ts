@@ -11,8 +11,8 @@ export function isSecure(protocol: EndpointProtocol): boolean {
 }
 
 /**
- * Why an upstream with these settings cannot have an endpoint that speaks this; undefined if it can. Written endpoints have been checked with
- * the configuration, those of files and deploys come later.
+ * Why an upstream with these settings cannot have an endpoint that speaks this; undefined if it can. Written
+ * endpoints have been checked with the configuration, those of files and deploys come later.
  */
 export function misfit(
   protocol: EndpointProtocol,

@@ -31,7 +31,10 @@ export type EndpointsReading = { readonly value: EndpointList } | BadLine
 export const MAX_FILE_BYTES = 1024 * 1024
 const MAX_WEIGHT = 1000
 
-/** A file of endpoints: one a line, `ADDRESS [weight=N] [backup]`, `#` begins a comment. Its first mistake, if it has one. */
+/**
+ * A file of endpoints: one a line, `ADDRESS [weight=N] [backup]`, `#` begins a comment. Its first mistake, if
+ * it has one.
+ */
 export function parseEndpointsFile(text: string): EndpointsReading {
   const written: WrittenEndpoint[] = []
   for (const [i, line] of text.split('\n').entries()) {

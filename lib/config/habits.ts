@@ -17,7 +17,10 @@ const VALUES: ReadonlyMap<string, string> = new Map([
   ['verbose', 'debug'],
 ])
 
-/** What another proxy's word for a key or section is here, ready to be a problem's hint; undefined if it is no such word. */
+/**
+ * What another proxy's word for a key or section is here, ready to be a problem's hint; undefined if it is no
+ * such word.
+ */
 export function keyHabit(key: string): string | undefined {
   const known = longestOf(key)
   if (known === undefined) return undefined

@@ -13,8 +13,9 @@ const MAX_SECRET_BYTES = 1024 * 1024
 const VARIABLE = /^([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?$/s
 
 /**
- * Replaces `${NAME}`, `${NAME:-default}` (also for an empty variable, as a shell does), `${file:/path}` and `$$` inside string values.
- * It runs on the parsed tree: whatever a variable holds, it can never become configuration syntax.
+ * Replaces `${NAME}`, `${NAME:-default}` (also for an empty variable, as a shell does), `${file:/path}` and
+ * `$$` inside string values. It runs on the parsed tree: whatever a variable holds, it can never become
+ * configuration syntax.
  */
 export function interpolate(table: Table, env: Environment, report: Report): Table {
   const entries = new Map<string, Entry>()

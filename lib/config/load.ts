@@ -32,7 +32,10 @@ export type Purpose = 'use' | 'check'
 const MAX_FILE_BYTES = 16 * 1024 * 1024
 const HANDED_OVER = /^\/(?:dev\/(?:stdin|fd\/\d+)|proc\/self\/fd\/\d+)$/
 
-/** Reads and checks the configuration at `path`: a TOML file, or a folder whose `*.toml` files are one configuration. */
+/**
+ * Reads and checks the configuration at `path`: a TOML file, or a folder whose `*.toml` files are one
+ * configuration.
+ */
 export async function loadConfig(path: string, env: Environment, purpose: Purpose = 'use'): Promise<Loaded> {
   const report = new Report()
   const files = await findFiles(path, report)
@@ -49,8 +52,8 @@ export async function loadConfig(path: string, env: Environment, purpose: Purpos
 }
 
 /**
- * The admin listener alone, whatever is wrong with the rest: a running process must stay within reach while somebody writes a
- * configuration that it refuses. Undefined if it cannot be told.
+ * The admin listener alone, whatever is wrong with the rest: a running process must stay within reach while
+ * somebody writes a configuration that it refuses. Undefined if it cannot be told.
  */
 export async function loadAdmin(path: string, env: Environment): Promise<AdminConfig | undefined> {
   const report = new Report()
@@ -68,7 +71,10 @@ function compile(path: string, root: Table, origin: Origin, report: Report) {
   return snapshot
 }
 
-/** Files to read, in byte order. Editors' and package managers' leftovers (`.app.toml.swp`, `app.toml~`, `app.toml.dpkg-old`) do not count. */
+/**
+ * Files to read, in byte order. Editors' and package managers' leftovers (`.app.toml.swp`, `app.toml~`,
+ * `app.toml.dpkg-old`) do not count.
+ */
 async function findFiles(path: string, report: Report): Promise<string[]> {
   try {
     if (!(await stat(path)).isDirectory()) return [path]

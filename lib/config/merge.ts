@@ -3,7 +3,10 @@ import { NAMED_SECTIONS, type NamedName, SINGULAR } from './schema.ts'
 import { type Place, placeText } from './source.ts'
 import { type Entry, keyText, type Table } from './tree.ts'
 
-/** The files of one configuration as one tree. No file wins over another: what stands in two files is a mistake. */
+/**
+ * The files of one configuration as one tree. No file wins over another: what stands in two files is a
+ * mistake.
+ */
 export function mergeTrees(trees: readonly Table[], whole: Place, report: Report): Table {
   const sections = new Map<string, Entry>()
   for (const tree of trees) {

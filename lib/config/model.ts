@@ -5,8 +5,8 @@ import type { routeSection } from './route-section.ts'
 import type { AcmeConfig, ClientCertificates, ListenerTls, TunnelConfig, UpstreamTls } from './tls-model.ts'
 
 /**
- * What one configuration compiles to: plain, immutable data that is posted to the data threads. Every default is filled in, every unit is
- * in its name, every reference is checked.
+ * What one configuration compiles to: plain, immutable data that is posted to the data threads. Every default
+ * is filled in, every unit is in its name, every reference is checked.
  */
 export interface Snapshot {
   /** sha256 of the files' contents, first 12 hex digits. */
@@ -233,7 +233,9 @@ export interface RunConfig {
   readonly count: number
   /** Folder the processes start in: the one that Causeway was started in. */
   readonly env: Readonly<Record<string, string>>
-  /** Environment variables that are not the workers', because only the rest of the configuration names them. */
+  /**
+   * Environment variables that are not the workers', because only the rest of the configuration names them.
+   */
   readonly withheld: readonly string[]
   /** What a worker is handed: a free loopback port or a socket path. */
   readonly transport: 'port' | 'socket'
@@ -243,7 +245,10 @@ export interface RunConfig {
 export interface HealthConfig {
   readonly kind: 'http' | 'tcp'
   readonly path: string
-  /** Host field of the probe; undefined: the first host of a route to this upstream, else the endpoint's own address. */
+  /**
+   * Host field of the probe; undefined: the first host of a route to this upstream, else the endpoint's own
+   * address.
+   */
   readonly host: string | undefined
   readonly headers: Readonly<Record<string, string>>
   readonly intervalMs: number
@@ -316,7 +321,9 @@ export interface CanaryConfig {
 export interface MountConfig {
   /** Taken off the path that the app sees; '' for nothing. No slash at its end. */
   readonly stripPrefix: string
-  /** SCRIPT_NAME for uwsgi, X-Script-Name and X-Forwarded-Prefix for http; '' for none. No slash at its end. */
+  /**
+   * SCRIPT_NAME for uwsgi, X-Script-Name and X-Forwarded-Prefix for http; '' for none. No slash at its end.
+   */
   readonly scriptName: string
   /** Put `stripPrefix` in front of the paths in Location and Set-Cookie. */
   readonly rewriteAnswers: boolean

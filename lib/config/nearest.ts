@@ -1,4 +1,7 @@
-/** The word that `word` was most likely meant to be; undefined if none is near (about one typing error in three characters). */
+/**
+ * The word that `word` was most likely meant to be; undefined if none is near (about one typing error in
+ * three characters).
+ */
 export function nearest(word: string, words: Iterable<string>): string | undefined {
   let best: string | undefined
   let bestDistance = Math.max(1, Math.floor(word.length / 3)) + 1
@@ -18,7 +21,9 @@ export function didYouMean(word: string, words: Iterable<string>): string | unde
   return near === undefined ? undefined : `did you mean ${JSON.stringify(near)}?`
 }
 
-/** Insertions, deletions, replacements and swaps of neighbours between two words (optimal string alignment). */
+/**
+ * Insertions, deletions, replacements and swaps of neighbours between two words (optimal string alignment).
+ */
 export function editDistance(a: string, b: string): number {
   let before: number[] = []
   let above = Array.from({ length: b.length + 1 }, (_, i) => i)

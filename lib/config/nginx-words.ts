@@ -1,6 +1,10 @@
-// Words of nginx, HAProxy and Caddy, and what becomes of them here. `Map`s, because a key may be called `constructor`.
+// Words of nginx, HAProxy and Caddy, and what becomes of them here. `Map`s, because a key may be called
+// `constructor`.
 
-/** What is written here instead. A word that ends with "_" is the beginning of a family; of several that fit the longest counts. */
+/**
+ * What is written here instead. A word that ends with "_" is the beginning of a family; of several that fit
+ * the longest counts.
+ */
 export const WRITTEN_HERE: ReadonlyMap<string, string> = new Map([
   ['access_log', 'access = "/var/log/causeway/access.log" in [log]'],
   ['alias', 'static = { root = "/srv/site/static" } in a route'],

@@ -8,9 +8,15 @@ import { nearDuration, nearRate, nearSize } from './unit-words.ts'
 export type Written = string | number | boolean | readonly Written[]
 export type JsonSchema = { readonly [key: string]: unknown }
 
-/** One option: a row of a section. Everything that is known about it is known here, and the reference is printed from it. */
+/**
+ * One option: a row of a section. Everything that is known about it is known here, and the reference is
+ * printed from it.
+ */
 export interface Option<T> {
-  /** Reads the written value; its messages start with `expected` where the value itself should be named behind them. */
+  /**
+   * Reads the written value; its messages start with `expected` where the value itself should be named behind
+   * them.
+   */
   readonly schema: v.GenericSchema<unknown, T>
   /** One word for the reference: duration, size, count, … */
   readonly type: string
@@ -39,7 +45,10 @@ export function tomlKey(name: string): string {
   return name.replace(/(?:Ms|Bytes|Share)$/, '').replace(/[A-Z]/g, upper => `_${upper.toLowerCase()}`)
 }
 
-/** Reads a whole section; defaults are filled in, unknown keys are the caller's to find (valibot would stop at the first). */
+/**
+ * Reads a whole section; defaults are filled in, unknown keys are the caller's to find (valibot would stop at
+ * the first).
+ */
 export function sectionSchema<S extends Section>(section: S): v.GenericSchema<unknown, Model<S>> {
   const entries: Record<string, v.GenericSchema<unknown, unknown>> = {}
   for (const [name, option] of Object.entries(section)) {

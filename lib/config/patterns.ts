@@ -1,7 +1,10 @@
 /** What is said of a regular expression where a host or a path stands. */
 export const NO_PATTERNS = 'there are no regular expressions here'
 
-/** Characters that no host has, and no path as it is written here. `$` has a meaning at the end only: `/$metadata` is a path. */
+/**
+ * Characters that no host has, and no path as it is written here. `$` has a meaning at the end only:
+ * `/$metadata` is a path.
+ */
 const PATTERN = /^\^|\.[*+]|[\\|^]|\$$|\(\?|\[[^\]]*-/
 
 /** Does a host look like a regular expression, as nginx and others have them? */
@@ -14,7 +17,10 @@ interface Fault {
   readonly hint: string
 }
 
-/** What is wrong with a path that is written as nginx's `location` has it (`= /x`, `^~ /x/`, `~ ^/x/`), or as a regular expression. */
+/**
+ * What is wrong with a path that is written as nginx's `location` has it (`= /x`, `^~ /x/`, `~ ^/x/`), or as
+ * a regular expression.
+ */
 export function pathPatternFault(value: string): Fault | undefined {
   const [, sign, rest = value] = /^(=|\^~|~\*?)\s*(.*)$/s.exec(value) ?? []
   if (sign === '=' || sign === '^~')

@@ -6,8 +6,9 @@ import { syntaxProblem, type TomlError } from './syntax.ts'
 import { type Entry, type Leaf, type List, type Node, type Path, pathText, type Table } from './tree.ts'
 
 /**
- * The syntax tree of `toml` 5.0.1, an inner module of that package: the only way to know where a value stands. This file alone knows
- * its shape, the version is pinned exactly, and test/config-positions.test.ts fails if the shape moves.
+ * The syntax tree of `toml` 5.0.1, an inner module of that package: the only way to know where a value
+ * stands. This file alone knows its shape, the version is pinned exactly, and test/config-positions.test.ts
+ * fails if the shape moves.
  */
 interface TomlParser {
   parse(text: string): readonly Statement[]
@@ -64,7 +65,10 @@ export function readToml(source: Source, report: Report): Table | undefined {
 
 const MOST_SYNTAX_ERRORS = 20
 
-/** Tells the syntax errors of a file, not only the first: a broken line is blanked out, and the rest is read again. */
+/**
+ * Tells the syntax errors of a file, not only the first: a broken line is blanked out, and the rest is read
+ * again.
+ */
 function reportSyntax(source: Source, first: TomlError, report: Report): void {
   let error: TomlError | undefined = first
   let text = source.text

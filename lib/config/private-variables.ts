@@ -5,8 +5,9 @@ import type { Node, Table } from './tree.ts'
 const COMMON = /^(?:PATH|HOME|USER|LOGNAME|SHELL|PWD|TERM|TZ|TMPDIR|LANG|LANGUAGE|HOSTNAME|LC_.*|XDG_.*)$/
 
 /**
- * Environment variables that the configuration names, but no `run` table does: tokens, secrets and addresses of Causeway, which apps that it
- * starts have no use for. What an app needs as well is named in its `run.env`.
+ * Environment variables that the configuration names, but no `run` table does: tokens, secrets and addresses
+ * of Causeway, which apps that it starts have no use for. What an app needs as well is named in its
+ * `run.env`.
  */
 export function privateVariables(root: Table): readonly string[] {
   const found = { apps: new Set<string>(), ours: new Set<string>() }

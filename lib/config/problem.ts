@@ -1,6 +1,9 @@
 import { lineAt, lineColumnOf, type Place } from './source.ts'
 
-/** One mistake (`error`: the configuration is not taken) or doubt (`warning`). Line and column are undefined if a whole file is meant. */
+/**
+ * One mistake (`error`: the configuration is not taken) or doubt (`warning`). Line and column are undefined
+ * if a whole file is meant.
+ */
 export interface Problem {
   readonly severity: 'error' | 'warning'
   readonly file: string
@@ -115,7 +118,10 @@ export function looksSecret(key: string): boolean {
   return SECRET_KEY.test(key)
 }
 
-/** Messages end up in logs: what looks like a secret is starred out, character by character so that the caret still fits. */
+/**
+ * Messages end up in logs: what looks like a secret is starred out, character by character so that the caret
+ * still fits.
+ */
 function starSecrets(line: string): string {
   return line.replace(SECRET_VALUE, (whole, key: string, value: string) => {
     const onlyReference = /^["']\$\{[^}]*\}["']$/.test(value)

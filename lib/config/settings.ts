@@ -15,7 +15,9 @@ import {
 import type { Place } from './source.ts'
 import { describe, type Node, nodeAt, type Path, pathText, placeOf, plain, type Table } from './tree.ts'
 
-/** The tree, each value read by its row. What has a mistake in it is left out; the mistake is in the report. */
+/**
+ * The tree, each value read by its row. What has a mistake in it is left out; the mistake is in the report.
+ */
 export type Settings = {
   readonly [K in SingleName]: Model<(typeof SINGLE_SECTIONS)[K]> | undefined
 } & {
@@ -70,7 +72,10 @@ function checkName(section: NamedName, name: string, at: Place, report: Report):
   )
 }
 
-/** The table `node` at `path`, each value read by its row; undefined if there is a mistake in it, which is then in the report. */
+/**
+ * The table `node` at `path`, each value read by its row; undefined if there is a mistake in it, which is
+ * then in the report.
+ */
 export function readSection<S extends Section>(
   root: Table,
   path: Path,

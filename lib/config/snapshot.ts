@@ -108,7 +108,10 @@ const ASGI_SERVERS: ReadonlySet<ServerKind> = new Set(['uvicorn', 'hypercorn', '
 type Upstream = Of<'upstreams'>
 type Endpoint = NonNullable<Upstream['endpoints']>[number]
 
-/** The plain data of `[upstreams.NAME]`. `secured`: its `tls` with the files that it names; undefined: they are not wanted. */
+/**
+ * The plain data of `[upstreams.NAME]`. `secured`: its `tls` with the files that it names; undefined: they
+ * are not wanted.
+ */
 export function upstreamConfig(
   name: string,
   upstream: Upstream,

@@ -43,7 +43,10 @@ function rootTrouble(folder: string, path: string): RootTrouble | undefined {
   }
 }
 
-/** Throws if this user may not list the folder or not enter it. By deed: access(2) would ask for another user id. */
+/**
+ * Throws if this user may not list the folder or not enter it. By deed: access(2) would ask for another user
+ * id.
+ */
 function tryFolder(folder: string): void {
   opendirSync(folder).closeSync()
   statSync(`${folder}/.`)

@@ -1,6 +1,9 @@
 import type { Source } from './source.ts'
 
-/** What `toml` throws: Peggy's SyntaxError with a location, or an Error with line and column (columns count UTF-16 units). */
+/**
+ * What `toml` throws: Peggy's SyntaxError with a location, or an Error with line and column (columns count
+ * UTF-16 units).
+ */
 export interface TomlError extends Error {
   readonly location?: { readonly start: { readonly offset: number } }
   readonly expected?: readonly Expectation[] | null
@@ -163,7 +166,9 @@ function unclosedGroup(stop: Stop): SyntaxProblem | undefined {
   return undefined
 }
 
-/** Where the list or table that the stop is in begins: a guess that is only wrong where a string holds `= [`. */
+/**
+ * Where the list or table that the stop is in begins: a guess that is only wrong where a string holds `= [`.
+ */
 function groupStart({ source, offset }: Stop): number {
   const starts = [...source.text.slice(0, offset).matchAll(/=[ \t]*(?=[[{])/g)]
   const last = starts.at(-1)

@@ -14,7 +14,10 @@ type Listener = Settings['listeners'] extends ReadonlyMap<string, infer T> ? T :
 type Upstream = Settings['upstreams'] extends ReadonlyMap<string, infer T> ? T : never
 type Tunnel = Settings['tunnels'] extends ReadonlyMap<string, infer T> ? T : never
 
-/** What no single value shows of TLS, certificates and tunnels. `whole`: every file of the configuration could be read. */
+/**
+ * What no single value shows of TLS, certificates and tunnels. `whole`: every file of the configuration could
+ * be read.
+ */
 export function checkTls(subject: Subject, whole: boolean): void {
   const { settings } = subject
   for (const [name, listener] of settings.listeners) checkListener(subject, name, listener, whole)

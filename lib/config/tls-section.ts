@@ -24,7 +24,10 @@ export const certificateSection = {
   key: required(text('PEM file with its private key.', 'path', readFile)),
 }
 
-/** What a listener shows its clients: certificates from files, from an ACME server, or none, because it looks into nothing. */
+/**
+ * What a listener shows its clients: certificates from files, from an ACME server, or none, because it looks
+ * into nothing.
+ */
 export type TlsSetting =
   | { readonly kind: 'files'; readonly certificates: readonly Model<typeof certificateSection>[] }
   | { readonly kind: 'auto' }

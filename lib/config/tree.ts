@@ -1,6 +1,9 @@
 import type { Place } from './source.ts'
 
-/** Configuration text as a tree that knows where every part of it stands. Names are keys of a Map, so `__proto__` is a name like any other. */
+/**
+ * Configuration text as a tree that knows where every part of it stands. Names are keys of a Map, so
+ * `__proto__` is a name like any other.
+ */
 export type Node = Leaf | List | Table
 
 export interface Leaf {
@@ -9,7 +12,10 @@ export interface Leaf {
   readonly value: string | number | boolean | Date
   /** The value as written, where `${…}` was replaced in it. */
   readonly template: string | undefined
-  /** A reference in it could not be replaced, or the number is too large. That is told already, so nobody judges the value. */
+  /**
+   * A reference in it could not be replaced, or the number is too large. That is told already, so nobody
+   * judges the value.
+   */
   readonly unresolved: boolean
 }
 

@@ -9,8 +9,9 @@ type Upstream = Settings['upstreams'] extends ReadonlyMap<string, infer T> ? T :
 type Written = Upstream['tls']
 
 /**
- * `tls` of every upstream with the contents of its files, which go to each thread with the snapshot: so all of them speak to an endpoint in the
- * same way, and a changed file counts from the next reload on. A file that is not good is an error.
+ * `tls` of every upstream with the contents of its files, which go to each thread with the snapshot: so all
+ * of them speak to an endpoint in the same way, and a changed file counts from the next reload on. A file
+ * that is not good is an error.
  */
 export function readUpstreamTls(subject: Subject): ReadonlyMap<string, UpstreamTls> {
   const { upstreams } = subject.settings

@@ -30,7 +30,10 @@ function checkUpstreamsUsed({ root, report }: Subject): void {
   }
 }
 
-/** Whoever ends TLS in front must be believed that a request came over https, or it is sent there again and again. */
+/**
+ * Whoever ends TLS in front must be believed that a request came over https, or it is sent there again and
+ * again.
+ */
 function checkRedirects({ settings, root, report }: Subject): void {
   const listeners = [...settings.listeners.values()]
   if (listeners.some(({ tls, trustedProxies }) => tls !== undefined || trustedProxies.length > 0)) return

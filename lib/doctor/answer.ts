@@ -35,7 +35,10 @@ export function isRedirect(outcome: Outcome): boolean {
   return outcome.kind === 'answer' && [301, 302, 303, 307, 308].includes(outcome.status)
 }
 
-/** Where a redirect leads, as an absolute URL; undefined for any other answer, and for a Location that is no URL. */
+/**
+ * Where a redirect leads, as an absolute URL; undefined for any other answer, and for a Location that is no
+ * URL.
+ */
 export function targetOf(outcome: Outcome): string | undefined {
   if (outcome.kind === 'failure' || !isRedirect(outcome)) return undefined
   const location = fieldOf(outcome, 'location')
@@ -43,7 +46,10 @@ export function targetOf(outcome: Outcome): string | undefined {
   return new URL(location, outcome.url).href
 }
 
-/** True if `to` is another site than `from`, which we were not asked to look at. `www.` in front makes no other site. */
+/**
+ * True if `to` is another site than `from`, which we were not asked to look at. `www.` in front makes no
+ * other site.
+ */
 export function leadsAway(from: string, to: string): boolean {
   const [a, b] = [new URL(from), new URL(to)]
   const name = ({ hostname }: URL) => hostname.replace(/^www\./, '')

@@ -25,8 +25,8 @@ const CERTIFICATE =
   /^(?:CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|ERR_TLS_CERT_|HOSTNAME_MISMATCH|INVALID_CA)/
 
 /**
- * Asks a site, one question at a time, over as few connections as it allows. A certificate that is not valid is noted once and not
- * looked at again, so that the other checks still say something.
+ * Asks a site, one question at a time, over as few connections as it allows. A certificate that is not valid
+ * is noted once and not looked at again, so that the other checks still say something.
  */
 export class Client {
   readonly #plain = new PlainAgent({ keepAlive: true, maxSockets: 1 })

@@ -38,7 +38,10 @@ function untested(pages: Survey['pages']): Finding[] {
   return [hint(CHECK, page.url, 'has a form; nothing was sent, so CSRF settings are not tested', fix)]
 }
 
-/** Django compares a form's origin with the scheme and Host that it sees: the one that it takes shows what went wrong. */
+/**
+ * Django compares a form's origin with the scheme and Host that it sees: the one that it takes shows what
+ * went wrong.
+ */
 function refused(url: string, own: CsrfTrial, trials: readonly CsrfTrial[], names: Names): Finding {
   const what = `403: a form from its own origin ${own.origin} is refused`
   const takes = (from: CsrfTrial['from']) =>

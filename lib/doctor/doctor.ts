@@ -34,8 +34,8 @@ export async function examine({ url, snapshot, post, health }: Examination): Pro
 }
 
 /**
- * The questions of the configuration's own health checks, at each endpoint. What speaks the uwsgi protocol is asked through the front:
- * not quite what a probe asks, but it shows the page.
+ * The questions of the configuration's own health checks, at each endpoint. What speaks the uwsgi protocol is
+ * asked through the front: not quite what a probe asks, but it shows the page.
  */
 export function probePlans(snapshot: Snapshot): ProbePlan[] {
   return snapshot.upstreams.flatMap((upstream): ProbePlan[] => {

@@ -1,6 +1,6 @@
 /**
- * What one check found. `problem`: the site is broken or open to others. `hint`: it works, and would be better so. `ok`: looked at, and
- * nothing is to be done.
+ * What one check found. `problem`: the site is broken or open to others. `hint`: it works, and would be
+ * better so. `ok`: looked at, and nothing is to be done.
  */
 export interface Finding {
   readonly level: 'ok' | 'hint' | 'problem'

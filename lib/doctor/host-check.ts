@@ -4,7 +4,10 @@ import type { Names } from './names.ts'
 import { schemeAdvice } from './scheme-advice.ts'
 import { type Probe, STRANGER } from './survey.ts'
 
-/** Hosts that an app behind this configuration is asked for, as ALLOWED_HOSTS has them: those of routes, and of probes. */
+/**
+ * Hosts that an app behind this configuration is asked for, as ALLOWED_HOSTS has them: those of routes, and
+ * of probes.
+ */
 export function askedHosts(probes: readonly Probe[], { snapshot }: Names): string[] {
   const routed = snapshot?.routes.flatMap(({ action, hosts }) => (action.kind === 'proxy' ? hosts : [])) ?? []
   const probed = probes.flatMap(({ plan, host }) =>

@@ -6,7 +6,10 @@ import { schemeAdvice } from './scheme-advice.ts'
 const CHECK = 'links'
 const LINK = /\b(?:href|src|action)\s*=\s*["']?(http:\/\/[^"'\s>]+)/gi
 
-/** Do pages that came over https lead back to plain http on the same site? Then the app takes its clients for clients of plain http. */
+/**
+ * Do pages that came over https lead back to plain http on the same site? Then the app takes its clients for
+ * clients of plain http.
+ */
 export function checkLinks(pages: readonly Answer[], { snapshot }: Names): Finding[] {
   for (const page of pages) {
     const link = page.url.startsWith('https:') && isHtml(page) ? plainLinkIn(page) : undefined

@@ -18,7 +18,9 @@ export function namesOf(snapshot: Snapshot | undefined): Names {
   }
 }
 
-/** The route whose files answer this path, whatever the host; undefined if there is none or no configuration. */
+/**
+ * The route whose files answer this path, whatever the host; undefined if there is none or no configuration.
+ */
 export function staticRouteOf({ snapshot }: Names, path: string) {
   const fitting = snapshot?.routes.filter(
     ({ action, path: prefix }) => action.kind === 'static' && path.startsWith(prefix),

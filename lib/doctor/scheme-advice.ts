@@ -5,7 +5,10 @@ export const PROXY_SSL_HEADER = 'Django: SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORW
 
 const ALLOW = '--forwarded-allow-ips (or FORWARDED_ALLOW_IPS) with the address that Causeway comes from'
 
-/** What a server must be told before it believes X-Forwarded-Proto; the others pass it on, for the framework to judge. */
+/**
+ * What a server must be told before it believes X-Forwarded-Proto; the others pass it on, for the framework
+ * to judge.
+ */
 const SERVERS: readonly (readonly [name: string, advice: string])[] = [
   ['uvicorn', `uvicorn: ${ALLOW}`],
   ['gunicorn', `gunicorn: ${ALLOW}`],
@@ -16,8 +19,9 @@ const SERVERS: readonly (readonly [name: string, advice: string])[] = [
 const USUAL = `uvicorn and gunicorn: ${ALLOW}`
 
 /**
- * The settings by which an app learns the scheme that its client used: the framework's, and that of the server that runs it. On one machine uvicorn and gunicorn
- * believe what comes from loopback; from another machine or container they do not, and the app makes http:// of every URL.
+ * The settings by which an app learns the scheme that its client used: the framework's, and that of the
+ * server that runs it. On one machine uvicorn and gunicorn believe what comes from loopback; from another
+ * machine or container they do not, and the app makes http:// of every URL.
  */
 export function schemeAdvice(snapshot: Snapshot | undefined): string {
   return `${PROXY_SSL_HEADER}; ${serverAdvice(snapshot)}`

@@ -180,7 +180,9 @@ async function askAssets(client: Client, pages: readonly Answer[]): Promise<Outc
   return outcomes
 }
 
-/** Servers that compress in the background, as Causeway does, send a file as it is when it is first asked for. */
+/**
+ * Servers that compress in the background, as Causeway does, send a file as it is when it is first asked for.
+ */
 async function askPlainAgain(client: Client, assets: readonly Outcome[]): Promise<Outcome[]> {
   const outcomes: Outcome[] = []
   for (const asset of assets) {
@@ -199,7 +201,8 @@ async function sendForms(client: Client, siteUrl: string, path: string): Promise
   const text = `csrfmiddlewaretoken=${encodeURIComponent(token)}`
   const trials: CsrfTrial[] = []
   for (const [from, origin] of originsOf(url)) {
-    // Once our own origin is let in, only a stranger's is of interest: no form is sent more often than it must be.
+    // Once our own origin is let in, only a stranger's is of interest: no form is sent more often than it
+    // must be.
     if (trials[0] !== undefined && !isRefused(trials[0].outcome) && from !== 'stranger') continue
     const fields = { cookie, origin, referer: `${origin}${new URL(url).pathname}` }
     trials.push({ from, origin, outcome: await client.ask({ url, form: text, fields }) })

@@ -4,7 +4,10 @@ import { type Finding, hint, ok, problem } from './finding.ts'
 
 const CHECK = 'timeouts'
 
-/** Seconds that an app server keeps an idle connection, where nobody says otherwise (measured with Debian's versions). */
+/**
+ * Seconds that an app server keeps an idle connection, where nobody says otherwise (measured with Debian's
+ * versions).
+ */
 const SERVER_KEEPS: Readonly<Record<ServerKind, number | undefined>> = {
   auto: undefined,
   uwsgi: undefined,
@@ -14,7 +17,10 @@ const SERVER_KEEPS: Readonly<Record<ServerKind, number | undefined>> = {
   daphne: 60,
 }
 
-/** Options of app servers that end a worker's request, and those that keep an idle connection; values in seconds. */
+/**
+ * Options of app servers that end a worker's request, and those that keep an idle connection; values in
+ * seconds.
+ */
 const ENDS_REQUEST = ['--timeout', '-t', '--harakiri']
 const KEEPS_IDLE = ['--keep-alive', '--timeout-keep-alive']
 
@@ -50,7 +56,10 @@ function checkServer({ name, timeouts, run }: UpstreamConfig): Finding[] {
   return [problem(CHECK, key, what, `${key} = "${seconds + 5}s", or a shorter time-out of the app server`)]
 }
 
-/** We keep an idle connection longer than the app server: a request is sent into one that is just being closed. */
+/**
+ * We keep an idle connection longer than the app server: a request is sent into one that is just being
+ * closed.
+ */
 function checkKeepalive({ name, keepalive, run, server }: UpstreamConfig): Finding[] {
   const seconds = optionOf(run?.command, KEEPS_IDLE) ?? SERVER_KEEPS[server]
   if (seconds === undefined || keepalive.idleMs === undefined || keepalive.idleMs < seconds * 1000) return []

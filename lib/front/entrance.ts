@@ -98,7 +98,8 @@ export class Entrance implements OpeningReader, HandshakeOwner {
 
   unsecured(handshake: TlsHandshake, why: HandshakeFailure, detail: string): void {
     this.#host.handshakeEnded(why)
-    // An operator looks for these, and each took its sender a whole handshake; of the others there could be floods.
+    // An operator looks for these, and each took its sender a whole handshake; of the others there could be
+    // floods.
     if (why === 'certificate') this.#record(handshake, 'BAD_REQUEST', detail)
     this.#host.closed(handshake)
   }
@@ -197,7 +198,10 @@ export class Entrance implements OpeningReader, HandshakeOwner {
     return true
   }
 
-  /** What the client still sends is dropped until it has closed, so that no reset takes the last word from its hands. */
+  /**
+   * What the client still sends is dropped until it has closed, so that no reset takes the last word from its
+   * hands.
+   */
   #leave(connection: ClientConnection, socket: Socket): void {
     this.#enter(connection, new Leaving(socket, this.#host))
   }

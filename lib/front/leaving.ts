@@ -5,7 +5,10 @@ import type { ClientConnection, ConnectionHost } from './connection/connection-h
 /** How long a client that has had its last word may take to close. */
 const LINGER_MS = 5000
 
-/** A connection that was told all and closes: whatever the client still sends is dropped, so that no reset takes the last word from its hands. */
+/**
+ * A connection that was told all and closes: whatever the client still sends is dropped, so that no reset
+ * takes the last word from its hands.
+ */
 export class Leaving implements ClientConnection, Deadline {
   dueMs = Number.POSITIVE_INFINITY
   tick: number | undefined = undefined

@@ -160,7 +160,10 @@ export class Listener implements EntranceHost {
     return true
   }
 
-  /** To be called from time to time: closes what newcomers of other threads need. One of this thread that has not asked yet is no worse than those. */
+  /**
+   * To be called from time to time: closes what newcomers of other threads need. One of this thread that has
+   * not asked yet is no worse than those.
+   */
   makeRoom(): void {
     const wanted = this.#wanted
     const excess = this.connectionsEverywhere - this.config.limits.connections
@@ -169,7 +172,10 @@ export class Listener implements EntranceHost {
     this.#wantedBefore = wanted
   }
 
-  /** Memory is short: those go first who take nothing of what waits for them. To be called once a second while that is so. */
+  /**
+   * Memory is short: those go first who take nothing of what waits for them. To be called once a second while
+   * that is so.
+   */
   shedStalledStreams(): void {
     const nowMs = this.env.clock.now()
     for (const connection of [...this.#connections]) connection.shedStalled(nowMs)
@@ -248,7 +254,10 @@ export class Listener implements EntranceHost {
     )
   }
 
-  /** A newcomer may come in place of one that is idle in another thread: that one goes at its thread's next tick. */
+  /**
+   * A newcomer may come in place of one that is idle in another thread: that one goes at its thread's next
+   * tick.
+   */
   #hasRoom(): boolean {
     const excess = this.connectionsEverywhere - this.config.limits.connections
     if (excess < 0 || this.evictIdlest('all', 'limit')) return true
@@ -272,8 +281,8 @@ export class Listener implements EntranceHost {
   }
 
   /**
-   * undefined for a client that has reset before it was accepted: the system no longer knows its address, yet would hand out the request
-   * that it left behind. It must not be acted on for nobody.
+   * undefined for a client that has reset before it was accepted: the system no longer knows its address, yet
+   * would hand out the request that it left behind. It must not be acted on for nobody.
    */
   #factsOf(socket: Socket): ClientFacts | undefined {
     const { address } = this.config

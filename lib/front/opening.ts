@@ -12,8 +12,8 @@ const MAX_BYTES = 80 * 1024
 /** What the first bytes of a connection mean. */
 export interface OpeningReader {
   /**
-   * Looks at bytes that have arrived and that nobody has taken; they are valid during the call. True: it has taken the socket over, with `opening.release`, or
-   * has ended it. False: it needs more.
+   * Looks at bytes that have arrived and that nobody has taken; they are valid during the call. True: it has
+   * taken the socket over, with `opening.release`, or has ended it. False: it needs more.
    */
   opened(opening: Opening, bytes: Buffer): boolean
   /** The client has closed, or was too slow, before anything could be said of it. */
@@ -21,8 +21,9 @@ export interface OpeningReader {
 }
 
 /**
- * A client's connection before it is known what it speaks: reads just enough to tell, and gives back what it has read. It has
- * `timeouts.handshake`, from the accept on, however its bytes dribble. As long as none has come it makes room for others.
+ * A client's connection before it is known what it speaks: reads just enough to tell, and gives back what it
+ * has read. It has `timeouts.handshake`, from the accept on, however its bytes dribble. As long as none has
+ * come it makes room for others.
  */
 export class Opening implements ClientConnection, Deadline, MayIdle {
   readonly isNewcomer = true
@@ -56,8 +57,8 @@ export class Opening implements ClientConnection, Deadline, MayIdle {
   }
 
   /**
-   * Nothing more is read here: what was read and is not `taken` (a number of bytes) goes back into the socket, for whoever reads it next. The socket
-   * is paused, and still has a listener for errors.
+   * Nothing more is read here: what was read and is not `taken` (a number of bytes) goes back into the
+   * socket, for whoever reads it next. The socket is paused, and still has a listener for errors.
    */
   release(taken: number): Socket {
     const { socket } = this
@@ -88,7 +89,10 @@ export class Opening implements ClientConnection, Deadline, MayIdle {
     this.#abandon('timeout')
   }
 
-  /** A first read that is an upload may be 64 KiB, and most often goes on at once. Below TLS it is a ClientHello, and Node's own reads take over. */
+  /**
+   * A first read that is an upload may be 64 KiB, and most often goes on at once. Below TLS it is a
+   * ClientHello, and Node's own reads take over.
+   */
   #readsShared(): boolean {
     if (this.#host.config.tls !== undefined) return false
     return readIntoShared(this.socket, (size, buffer) => {

@@ -29,7 +29,10 @@ export function pageFor(policy: AnswerPolicy | undefined, status: number): Error
   return policy?.pages.find(page => status >= page.from && status <= page.to)
 }
 
-/** The policy, if it may change the fields of an answer over `scheme`; undefined if every answer goes out as it was made. Hot. */
+/**
+ * The policy, if it may change the fields of an answer over `scheme`; undefined if every answer goes out as
+ * it was made. Hot.
+ */
 export function fieldPolicy(
   policy: AnswerPolicy | undefined,
   scheme: 'http' | 'https',
@@ -39,8 +42,9 @@ export function fieldPolicy(
 }
 
 /**
- * The head as the route's policy wants it: the last thing that happens to every final answer, in every protocol and whoever made it. The same
- * object where nothing changes. What the app has said itself goes before the policy.
+ * The head as the route's policy wants it: the last thing that happens to every final answer, in every
+ * protocol and whoever made it. The same object where nothing changes. What the app has said itself goes
+ * before the policy.
  */
 export function finished(
   policy: AnswerPolicy | undefined,

@@ -12,7 +12,10 @@ export class CidrSet {
     this.#v6 = ranges.filter((range): range is [ipaddr.IPv6, number] => range[0].kind() === 'ipv6')
   }
 
-  /** Is the address in one of the networks? An IPv4-mapped IPv6 address (`::ffff:10.0.0.1`) counts as IPv4; text that is no address is in none. */
+  /**
+   * Is the address in one of the networks? An IPv4-mapped IPv6 address (`::ffff:10.0.0.1`) counts as IPv4;
+   * text that is no address is in none.
+   */
   has(ip: string): boolean {
     if (this.#v4.length === 0 && this.#v6.length === 0) return false
     const address = parseIp(ip)
@@ -36,7 +39,10 @@ export function parseCidrs(list: readonly string[]): CidrSet {
   )
 }
 
-/** Is this a network such as `10.0.0.0/8`, or a single address? Only four-part decimal IPv4: `010.1` is refused, not guessed at. */
+/**
+ * Is this a network such as `10.0.0.0/8`, or a single address? Only four-part decimal IPv4: `010.1` is
+ * refused, not guessed at.
+ */
 export function isCidr(text: string): boolean {
   return parseCidr(text) !== undefined
 }
@@ -65,7 +71,10 @@ function unmapRange(ip: Ip, bits: number): [Ip, number] {
   return [ip, bits]
 }
 
-/** The address that `text` stands for, an IPv4-mapped one as IPv4 unless told otherwise; undefined for anything else. */
+/**
+ * The address that `text` stands for, an IPv4-mapped one as IPv4 unless told otherwise; undefined for
+ * anything else.
+ */
 export function parseIp(text: string, unmap = true): Ip | undefined {
   if (ipaddr.IPv4.isValidFourPartDecimal(text)) return ipaddr.IPv4.parse(text)
   if (!text.includes(':') || !ipaddr.IPv6.isValid(text)) return undefined

@@ -1,8 +1,9 @@
 import type { TlsFacts } from './client-facts.ts'
 
 /**
- * What the app is told of the client's certificate, as text to write: RFC 9440, and the names that nginx's users give these facts. '' where clients are
- * not asked for one. What a client says of itself in these fields never travels on (hop-by-hop.ts).
+ * What the app is told of the client's certificate, as text to write: RFC 9440, and the names that nginx's
+ * users give these facts. '' where clients are not asked for one. What a client says of itself in these
+ * fields never travels on (hop-by-hop.ts).
  */
 export function clientCertificateText(tls: TlsFacts | undefined): string {
   if (tls === undefined || !tls.bound) return ''

@@ -1,6 +1,9 @@
 /** The other end of the connection, before anything it says. */
 export interface ClientFacts {
-  /** Address of the socket's other end, or whom a PROXY header names. '' on a unix socket, and where the header names nobody. */
+  /**
+   * Address of the socket's other end, or whom a PROXY header names. '' on a unix socket, and where the
+   * header names nobody.
+   */
   readonly peerAddress: string
   readonly peerPort: number
   /** True if the peer is in the listener's trusted_proxies. */
@@ -27,7 +30,10 @@ export interface TlsFacts {
   readonly resumed: boolean
   /** The certificate that the client has shown, and that is good; undefined if it has shown none. */
   readonly certificate: ClientCertificate | undefined
-  /** The listener asks for client certificates, so a request for another host than `serverName` is not for this connection (421). */
+  /**
+   * The listener asks for client certificates, so a request for another host than `serverName` is not for
+   * this connection (421).
+   */
   readonly bound: boolean
 }
 

@@ -30,7 +30,10 @@ export function chooseCoding(accept: string | undefined, offered: readonly Codin
 /** Browsers send a handful of values; what is beyond so many is somebody's play. */
 const MAX_CHOICES = 64
 
-/** `chooseCoding` for one list of codings, with the choices of late: reading a browser's Accept-Encoding costs more than a look-up. */
+/**
+ * `chooseCoding` for one list of codings, with the choices of late: reading a browser's Accept-Encoding costs
+ * more than a look-up.
+ */
 export class CodingChoices {
   /** In order of preference. */
   readonly offered: readonly Coding[]

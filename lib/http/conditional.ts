@@ -6,7 +6,9 @@ import type { FieldList } from './field-list.ts'
 export interface Validators {
   /** Entity tag, quotes included, without the `W/` of a weak one. */
   readonly etag: string
-  /** An app's own tag may be weak: it then never holds where the bytes must be the same (RFC 9110 8.8.3.2). */
+  /**
+   * An app's own tag may be weak: it then never holds where the bytes must be the same (RFC 9110 8.8.3.2).
+   */
   readonly weak?: boolean
   /** Value of Last-Modified. */
   readonly lastModified: string

@@ -1,6 +1,6 @@
 /**
- * The fields that some rule of ours asks for, each with a small number. The wire scanner hashes a field's name while it
- * checks the characters, so knowing the field costs no string and no map look-up.
+ * The fields that some rule of ours asks for, each with a small number. The wire scanner hashes a field's
+ * name while it checks the characters, so knowing the field costs no string and no map look-up.
  */
 const NAMES = [
   'accept-encoding',
@@ -170,7 +170,10 @@ const NAME_BYTES: readonly Uint8Array[] = NAMES.map(name =>
   Uint8Array.from(name, character => character.charCodeAt(0)),
 )
 
-/** The number of the field whose name stands at text[start, end); `hash` is its name hash over lower-case characters. */
+/**
+ * The number of the field whose name stands at text[start, end); `hash` is its name hash over lower-case
+ * characters.
+ */
 function fieldIdAt(hash: number, text: string, start: number, end: number): number {
   for (let bucket = bucketOf(hash); ; bucket = (bucket + 1) & (HASH_BUCKETS - 1)) {
     const at = BY_BUCKET[bucket] as number

@@ -16,9 +16,9 @@ export const DROPPED = 0x800
 const NONE = -1
 
 /**
- * The fields of one message: validated text (names are tokens, values have no control characters) and where each field stands
- * in it. The wire scanner and `FieldList.of` are the only makers, so whoever holds one may write it out.
- * Text is latin1: one character a byte.
+ * The fields of one message: validated text (names are tokens, values have no control characters) and where
+ * each field stands in it. The wire scanner and `FieldList.of` are the only makers, so whoever holds one may
+ * write it out. Text is latin1: one character a byte.
  */
 export class FieldList {
   readonly text: string
@@ -84,7 +84,10 @@ export class FieldList {
     return this.indexOf(id) >= 0
   }
 
-  /** All values of a list-valued field that travel on, joined as RFC 9110 5.3 allows (`; ` for Cookie); undefined if there is none. */
+  /**
+   * All values of a list-valued field that travel on, joined as RFC 9110 5.3 allows (`; ` for Cookie);
+   * undefined if there is none.
+   */
   joined(id: number): string | undefined {
     let out: string | undefined
     for (let i = this.indexOf(id); i >= 0; i = this.indexOf(id, i + 1)) out = this.#withValue(id, out, i)
@@ -129,8 +132,9 @@ export class FieldList {
   }
 
   /**
-   * The lines that travel on, ready to be written, but for those with the number `without`. Neighbouring lines that are already in the one form
-   * that we write are taken as one slice: every character in it was checked by the scanner, so this is a re-serialisation, only faster.
+   * The lines that travel on, ready to be written, but for those with the number `without`. Neighbouring
+   * lines that are already in the one form that we write are taken as one slice: every character in it was
+   * checked by the scanner, so this is a re-serialisation, only faster.
    */
   toText(without = NONE): string {
     const { marks, text } = this

@@ -19,13 +19,15 @@ export interface Origin {
 }
 
 /**
- * Who the client is and how it came (RFC 7239; X-Forwarded-* by custom). From a peer outside `trusted_proxies` nothing it says is believed.
- * From a trusted one the list is walked right to left over trusted addresses; the first that is not trusted is the client,
- * and what stands left of it is dropped: anybody could have written that.
+ * Who the client is and how it came (RFC 7239; X-Forwarded-* by custom). From a peer outside
+ * `trusted_proxies` nothing it says is believed. From a trusted one the list is walked right to left over
+ * trusted addresses; the first that is not trusted is the client, and what stands left of it is dropped:
+ * anybody could have written that.
  *
- * X-Forwarded-* counts where there is an X-Forwarded-For, else Forwarded. Where there are both, one may be the proxy's and the other what the
- * client has sent and the proxy has passed on. So what they say differently of the same thing is not believed of either: the client
- * then has no address, the scheme is the listener's, the host is that of the request.
+ * X-Forwarded-* counts where there is an X-Forwarded-For, else Forwarded. Where there are both, one may be
+ * the proxy's and the other what the client has sent and the proxy has passed on. So what they say
+ * differently of the same thing is not believed of either: the client then has no address, the scheme is the
+ * listener's, the host is that of the request.
  */
 export function originOf(client: ClientFacts, fields: FieldList, host: string, trusted: CidrSet): Origin {
   if (!client.trusted) return direct(client, host)
@@ -54,7 +56,8 @@ export function originText(origin: Origin): string {
   const forwardedFor = clientIp.includes(':') ? `"[${clientIp}]"` : clientIp
   const named = host === '' ? '' : `X-Forwarded-Host: ${host}\r\n`
   const hostPair = host === '' ? '' : `;host="${host}"`
-  // A unix peer has no address, and of others it may not be known: then there is nothing true to say about it.
+  // A unix peer has no address, and of others it may not be known: then there is nothing true to say about
+  // it.
   const who =
     clientIp === ''
       ? `Forwarded: for=unknown${hostPair};proto=${scheme}\r\n`
@@ -111,7 +114,10 @@ function parameters(element: string): Map<string, string> {
   return new Map(pairs)
 }
 
-/** Right to left over trusted hops, the peer included; ends with the peer. A peer on a unix socket has no address to stand there. */
+/**
+ * Right to left over trusted hops, the peer included; ends with the peer. A peer on a unix socket has no
+ * address to stand there.
+ */
 function believedChain(hops: readonly string[], peer: string, trusted: CidrSet): string[] {
   const chain = peer === '' ? [] : [peer]
   for (let i = hops.length - 1; i >= 0; i -= 1) {
@@ -166,7 +172,10 @@ function portIn(text: string | undefined): string | undefined {
   return text !== undefined && /^[1-9]\d{0,4}$/.test(text) && Number(text) <= 65_535 ? text : undefined
 }
 
-/** The port the client used: the Host's, or the scheme's own. The listener's may be another (a published container port). */
+/**
+ * The port the client used: the Host's, or the scheme's own. The listener's may be another (a published
+ * container port).
+ */
 function portOf(host: string, scheme: 'http' | 'https'): string {
   const colon = host.lastIndexOf(':')
   if (colon > 0 && !host.endsWith(']')) return host.slice(colon + 1)

@@ -15,7 +15,10 @@ const HOP_BY_HOP: readonly FieldName[] = [
   'upgrade',
 ]
 
-/** What a client may not tell an app: who it is and how it came is for us to say, httpoxy and X-Accel are attacks. */
+/**
+ * What a client may not tell an app: who it is and how it came is for us to say, httpoxy and X-Accel are
+ * attacks.
+ */
 const NEVER_FROM_CLIENTS: readonly FieldName[] = [
   'client-cert',
   'client-cert-chain',
@@ -63,8 +66,9 @@ const NEVER_TO_CLIENTS: readonly FieldName[] = [
 ]
 
 /**
- * Not in trailers (RFC 9110 6.5.1): what frames or routes the message, asks for something, proves somebody, says how the body is to be read or kept.
- * A client that folds trailers into the fields before the body would believe them too late, or not as we did.
+ * Not in trailers (RFC 9110 6.5.1): what frames or routes the message, asks for something, proves somebody,
+ * says how the body is to be read or kept. A client that folds trailers into the fields before the body would
+ * believe them too late, or not as we did.
  */
 const NEVER_IN_TRAILERS: ReadonlySet<string> = new Set([
   ...HOP_BY_HOP,
@@ -89,8 +93,8 @@ const REQUEST_DROPS = table([...HOP_BY_HOP, ...NEVER_FROM_CLIENTS, ...ONLY_FROM_
 const RESPONSE_DROPS = table([...HOP_BY_HOP, ...NEVER_TO_CLIENTS])
 
 /**
- * Marks what a request may not carry on to the app. Runs before our own fields are added: a client that sends `Connection: x-forwarded-for`
- * then only removes its own. `trusted`: it comes from a trusted proxy.
+ * Marks what a request may not carry on to the app. Runs before our own fields are added: a client that sends
+ * `Connection: x-forwarded-for` then only removes its own. `trusted`: it comes from a trusted proxy.
  */
 export function dropFromRequest(
   fields: FieldList,
@@ -118,7 +122,8 @@ export function dropFromResponse(fields: FieldList, connectionNamed: ReadonlySet
 }
 
 /**
- * A 426 says to what the client is to switch (RFC 9110 15.5.22), so its Upgrade travels on where the client's protocol has that field. After `dropFromResponse`.
+ * A 426 says to what the client is to switch (RFC 9110 15.5.22), so its Upgrade travels on where the client's
+ * protocol has that field. After `dropFromResponse`.
  */
 export function keepUpgrade(fields: FieldList): void {
   for (let i = fields.rawIndexOf(FIELD.upgrade); i >= 0; i = fields.rawIndexOf(FIELD.upgrade, i + 1))

@@ -5,7 +5,9 @@ import { ipv6Text } from './ip-bytes.ts'
 export class Host {
   /** As it was written, with its port. */
   readonly text: string
-  /** Lower-case, without port or final dot; an IPv6 address in its one spelling (RFC 5952), with its brackets. */
+  /**
+   * Lower-case, without port or final dot; an IPv6 address in its one spelling (RFC 5952), with its brackets.
+   */
   readonly hostname: string
 
   constructor(text: string, hostname: string) {
@@ -23,15 +25,17 @@ const COLON = 58
 const DOT = 46
 const UPPER = 2
 
-// Letters, digits, `-`, `_` and `~`: no percent-encoding and no sub-delims, though RFC 3986 3.2.2 has both. A `,` or `;` in a host
-// is a list to whoever reads it next, and no name on the network needs them. `_` stands in the names that docker gives.
+// Letters, digits, `-`, `_` and `~`: no percent-encoding and no sub-delims, though RFC 3986 3.2.2 has both. A
+// `,` or `;` in a host is a list to whoever reads it next, and no name on the network needs them. `_` stands
+// in the names that docker gives.
 const NAME_CHARACTER: Uint8Array = Uint8Array.from({ length: 256 }, (_, code) => {
   const character = String.fromCharCode(code)
   if (/[A-Z]/.test(character)) return UPPER
   return Number(/[-.a-z0-9_~]/.test(character))
 })
 
-// Clients ask for the same host again and again; the Map that routes them also finds a string it has seen faster.
+// Clients ask for the same host again and again; the Map that routes them also finds a string it has seen
+// faster.
 let last = new Host('', '')
 
 /** The `uri-host [":" port]` at text[start, end) (RFC 9110 7.2); undefined if it is anything else. */

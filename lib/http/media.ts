@@ -39,8 +39,8 @@ const LOOSE_TYPES = new Set([
 ])
 
 /**
- * True for media types that shrink when compressed: text, scripts, JSON, XML, plain fonts. A value of Content-Type with or without its
- * parameters. What is not known counts as packed already.
+ * True for media types that shrink when compressed: text, scripts, JSON, XML, plain fonts. A value of
+ * Content-Type with or without its parameters. What is not known counts as packed already.
  */
 export function isCompressible(mediaType: string): boolean {
   const semicolon = mediaType.indexOf(';')

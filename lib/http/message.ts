@@ -12,7 +12,10 @@ export interface RequestHead {
   readonly path: string
   /** The target behind the `?`; undefined without one. */
   readonly query: string | undefined
-  /** Host with its port exactly as the client named it (for the app); '' only from an HTTP/1.0 client without Host. */
+  /**
+   * Host with its port exactly as the client named it (for the app); '' only from an HTTP/1.0 client without
+   * Host.
+   */
   readonly host: string
   /** Lower-case host without port or final dot (for routing). */
   readonly hostname: string
@@ -35,23 +38,35 @@ export interface ResponseHead {
   readonly reason: string
   readonly minor: 0 | 1
   readonly fields: FieldList
-  /** Of the body that follows on this connection, with the request's method taken into account (RFC 9112 6.3). */
+  /**
+   * Of the body that follows on this connection, with the request's method taken into account (RFC 9112 6.3).
+   */
   readonly framing: Framing
   readonly contentLength: number
-  /** Content-Length as the field says it, also where no body follows (HEAD, 304); undefined without the field. */
+  /**
+   * Content-Length as the field says it, also where no body follows (HEAD, 304); undefined without the field.
+   */
   readonly declaredLength: number | undefined
   readonly connectionNamed: ReadonlySet<string> | undefined
   readonly keepAlive: boolean
   readonly size: number
 }
 
-/** An answer as a handler gives it to the client's connection, which adds framing, Connection, and Date where missing. */
+/**
+ * An answer as a handler gives it to the client's connection, which adds framing, Connection, and Date where
+ * missing.
+ */
 export interface AnswerHead {
   readonly status: number
   /** '' for the standard phrase of the status. */
   readonly reason: string
-  /** What does not travel on is already dropped; has no Content-Length, Transfer-Encoding or Connection left. */
+  /**
+   * What does not travel on is already dropped; has no Content-Length, Transfer-Encoding or Connection left.
+   */
   readonly fields: FieldList
-  /** Bytes of the body that `write` will bring (or, for HEAD and 304, would have brought); undefined if not known. */
+  /**
+   * Bytes of the body that `write` will bring (or, for HEAD and 304, would have brought); undefined if not
+   * known.
+   */
   readonly length: number | undefined
 }

@@ -15,7 +15,8 @@ export function withField(fields: FieldList, name: string, value: string): Field
   const nameStart = fields.text.length
   const valueStart = nameStart + name.length + 2
   const valueEnd = valueStart + value.length
-  // Loose, because the text of a whole head may end with an empty line, which would stand between it and its neighbour.
+  // Loose, because the text of a whole head may end with an empty line, which would stand between it and its
+  // neighbour.
   const marks = [fieldIdOf(name) | LOOSE, nameStart, nameStart + name.length, valueStart, valueEnd]
   return new FieldList(`${fields.text}${name}: ${value}\r\n`, [...fields.marks, ...marks])
 }

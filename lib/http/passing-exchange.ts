@@ -4,8 +4,9 @@ import type { FieldList } from './field-list.ts'
 import type { AnswerHead } from './message.ts'
 
 /**
- * An exchange as the next handler of a chain sees it: every call passes, both ways. What changes answers extends it and overrides what it
- * changes, for both protocols and for every kind of answer. Made for an exchange only where there may be something to change.
+ * An exchange as the next handler of a chain sees it: every call passes, both ways. What changes answers
+ * extends it and overrides what it changes, for both protocols and for every kind of answer. Made for an
+ * exchange only where there may be something to change.
  */
 export class PassingExchange implements Exchange, ExchangeOwner {
   protected readonly outer: Exchange

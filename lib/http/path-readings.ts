@@ -13,7 +13,10 @@ export const DISAGREED = Symbol('readings of a path disagree')
 /** How often a path may be decoded on its way: by an app's server, and by a second proxy in front of that. */
 const MOST_DECODES = 2
 
-/** An honest path with escaped slashes, doubled ones and parameters has eight. What has more than these was made to cost time, and is refused. */
+/**
+ * An honest path with escaped slashes, doubled ones and parameters has eight. What has more than these was
+ * made to cost time, and is refused.
+ */
 const MOST_READINGS = 32
 /** In all of them: eight of the longest path that is taken. */
 const MOST_CHARACTERS = 64 * 1024
@@ -30,11 +33,12 @@ const BEFORE_DECODING = { least: 0, most: 0 }
 const AFTER_DECODING = { least: 1, most: MOST_DECODES }
 
 /**
- * All that servers, frameworks and proxies are known to do to a path before they compare it, in whatever order. A reader that does something
- * new needs a line here and nothing else.
+ * All that servers, frameworks and proxies are known to do to a path before they compare it, in whatever
+ * order. A reader that does something new needs a line here and nothing else.
  */
 const STEPS: readonly Step[] = [
-  // gunicorn, uWSGI, uvicorn, hypercorn, daphne; after dots were resolved: Node's `new URL` and uWSGI's own HTTP; twice: nginx with a captured path.
+  // gunicorn, uWSGI, uvicorn, hypercorn, daphne; after dots were resolved: Node's `new URL` and uWSGI's own
+  // HTTP; twice: nginx with a captured path.
   { decodes: { least: 0, most: MOST_DECODES - 1 }, apply: decodeAll },
   // Apache, Kestrel, Hono: RFC 3986 6.2.2.2.
   { decodes: BEFORE_DECODING, apply: decodeUnreserved },
@@ -46,9 +50,11 @@ const STEPS: readonly Step[] = [
   { decodes: ANY, apply: mergeSlashes },
   // Node's `new URL(request.url, base)` and Python's `urlsplit` take what stands behind `//` for a host.
   { decodes: ANY, apply: withoutAuthority },
-  // The same two drop tabs and line ends, take a `?` or `#` for the end of the path, and do so with what was decoded before.
+  // The same two drop tabs and line ends, take a `?` or `#` for the end of the path, and do so with what was
+  // decoded before.
   { decodes: AFTER_DECODING, apply: asUrl },
-  // Patterns of Django (`<path:rest>`), Starlette and Express, whose dot matches no line end: what finds the path then is what catches everything.
+  // Patterns of Django (`<path:rest>`), Starlette and Express, whose dot matches no line end: what finds the
+  // path then is what catches everything.
   { decodes: AFTER_DECODING, apply: uncaught },
   // Tomcat, Jetty, Undertow and Spring, which then see dot segments in `..;`.
   { decodes: ANY, apply: withoutParameters },
@@ -67,8 +73,8 @@ const NOTABLE: Uint8Array = Uint8Array.from({ length: 256 }, (_, code) =>
 )
 
 /**
- * 1 for a byte whose escape every reader takes for that byte. Not so a `%`, which may be decoded twice, what ends a path or is left out
- * of one, and the four that begin overlong UTF-8.
+ * 1 for a byte whose escape every reader takes for that byte. Not so a `%`, which may be decoded twice, what
+ * ends a path or is left out of one, and the four that begin overlong UTF-8.
  */
 const HARMLESS: Uint8Array = Uint8Array.from({ length: 256 }, (_, byte) =>
   Number(isUnavoidable(byte) && !'\t\n\r?#%\\\xc0\xc1\xe0\xf0'.includes(String.fromCharCode(byte))),
@@ -85,8 +91,8 @@ export function isPlain(path: string): boolean {
 }
 
 /**
- * What all readings of a path find; DISAGREED where they do not all find the same. `find` is asked with one character a byte, decoded as
- * far as the reading goes.
+ * What all readings of a path find; DISAGREED where they do not all find the same. `find` is asked with one
+ * character a byte, decoded as far as the reading goes.
  */
 export function agreedBy<T>(path: string, find: (reading: string) => T): T | typeof DISAGREED {
   const found = find(decodeUnavoidable(path))
@@ -132,10 +138,16 @@ function opensOddSegment(path: string, at: number): boolean {
   return path.charCodeAt(end) === SLASH || (end > at && end === path.length)
 }
 
-/** What makes a path odd, other than single escapes: dot segments, blanks at its end, line ends beyond ASCII ... */
+/**
+ * What makes a path odd, other than single escapes: dot segments, blanks at its end, line ends beyond ASCII
+ * ...
+ */
 const ODD = /\/\/|\/\.{1,2}(?:\/|$)|[;\\\x80-\xff]|%(?:[01][\da-f]|20)$|%c2%85|%e2%80%a[89]/i
 
-/** True for an ordinary path whose escapes are only such as no path can do without: blanks, quotes, letters beyond ASCII. */
+/**
+ * True for an ordinary path whose escapes are only such as no path can do without: blanks, quotes, letters
+ * beyond ASCII.
+ */
 function hasOneMeaning(path: string): boolean {
   if (ODD.test(path)) return false
   for (let at = path.indexOf('%'); at >= 0; at = path.indexOf('%', at + 1)) {
@@ -157,7 +169,10 @@ function asUrl(path: string): string {
   return path.replace(/[?#].*$/s, '').replace(/[\0-\x20]+$|[\t\n\r]/g, '')
 }
 
-/** `.` of regular expressions stops at these, by language: LF, CR, NEL, and the separators of lines and paragraphs. */
+/**
+ * `.` of regular expressions stops at these, by language: LF, CR, NEL, and the separators of lines and
+ * paragraphs.
+ */
 function uncaught(path: string): string {
   return /[\n\r]|\xc2\x85|\xe2\x80[\xa8\xa9]/.test(path) ? '/' : path
 }

@@ -1,7 +1,8 @@
 import { isUtf8 } from 'node:buffer'
 import { latin1Slice } from '../base/latin1.ts'
 
-// Paths are latin1 text here, one character a byte, as they come off the wire: RFC 3986 2.1 lets any octet be escaped, UTF-8 or not.
+// Paths are latin1 text here, one character a byte, as they come off the wire: RFC 3986 2.1 lets any octet be
+// escaped, UTF-8 or not.
 
 const PERCENT = 0x25
 const SLASH = 0x2f
@@ -17,8 +18,9 @@ const UNAVOIDABLE: Uint8Array = bytesOf(byte => PATH_CHARACTER[byte] === 0)
 const UNRESERVED: Uint8Array = bytesOf(byte => /[-.\w~]/.test(String.fromCharCode(byte)))
 
 /**
- * What the plain form decodes. `%2f` and `%5c` mean different things to different apps, so they stay escaped and never equal a real
- * separator; `%25` stays, so that `%252f` does not turn into the `%2f` that was kept, nor `%00` into the end of a string.
+ * What the plain form decodes. `%2f` and `%5c` mean different things to different apps, so they stay escaped
+ * and never equal a real separator; `%25` stays, so that `%252f` does not turn into the `%2f` that was kept,
+ * nor `%00` into the end of a string.
  */
 const SAFE: Uint8Array = bytesOf(
   byte => byte !== 0 && byte !== PERCENT && byte !== SLASH && byte !== BACKSLASH,
@@ -46,8 +48,9 @@ export function decodeUnavoidable(path: string): string {
 }
 
 /**
- * The path decoded once, `//` merged, dot segments resolved and never above the root (RFC 3986 5.2.4 and 6.2.2); `%2f`, `%5c`, `%00` and
- * `%25` stay escaped. It is one reading of many (path-readings.ts), so no route may be found by it alone.
+ * The path decoded once, `//` merged, dot segments resolved and never above the root (RFC 3986 5.2.4 and
+ * 6.2.2); `%2f`, `%5c`, `%00` and `%25` stay escaped. It is one reading of many (path-readings.ts), so no
+ * route may be found by it alone.
  */
 export function plainForm(path: string): string {
   return resolveDots(mergeSlashes(decode(path, SAFE)))
@@ -73,7 +76,9 @@ export function resolveDots(path: string): string {
   return /\/\.{1,2}(?:\/|$)/.test(path) ? resolveSegments(path) : path
 }
 
-/** The path as text with every escape decoded, once; undefined for a broken escape or one that is no UTF-8. */
+/**
+ * The path as text with every escape decoded, once; undefined for a broken escape or one that is no UTF-8.
+ */
 export function decodePath(path: string): string | undefined {
   if (!path.includes('%')) return path
   if (/%(?![0-9a-f]{2})/i.test(path)) return undefined

@@ -75,7 +75,7 @@ const TARGETS: readonly FieldName[] = [
 ]
 
 /**
- * Fields by which proxies tell apps what only a proxy can know. A client's own are dropped. From a trusted proxy they pass as they are: we do not read
- * them, so there is nothing that they could contradict.
+ * Fields by which proxies tell apps what only a proxy can know. A client's own are dropped. From a trusted
+ * proxy they pass as they are: we do not read them, so there is nothing that they could contradict.
  */
 export const ONLY_FROM_PROXIES: readonly FieldName[] = [...SCHEMES, ...USERS, ...ADDRESSES, ...TARGETS]

@@ -1,8 +1,8 @@
 import type { EndCause } from '../base/errors.ts'
 
 /**
- * What becomes of an exchange, gathered on the way for one access line and the metrics. Times are milliseconds on the
- * process clock (`Clock.now`); undefined until they happen.
+ * What becomes of an exchange, gathered on the way for one access line and the metrics. Times are
+ * milliseconds on the process clock (`Clock.now`); undefined until they happen.
  */
 export class ExchangeRecord {
   /** Unique in this process's life; sent on as X-Request-Id and shown on error pages. */
@@ -26,7 +26,10 @@ export class ExchangeRecord {
   boundTo: string | undefined = undefined
   endpoint: string | undefined = undefined
   attempts = 0
-  /** Milliseconds that the request's body took to come, before a slot was asked for; 0 if it is passed on as it comes. */
+  /**
+   * Milliseconds that the request's body took to come, before a slot was asked for; 0 if it is passed on as
+   * it comes.
+   */
   bodyMs = 0
   /** Milliseconds spent waiting for a slot. */
   queueMs = 0

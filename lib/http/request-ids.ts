@@ -5,7 +5,10 @@ import type { FieldList } from './field-list.ts'
 
 const ACCEPTED = /^[\w.:-]{8,128}$/
 
-/** Names for requests, unique over threads and restarts: a random prefix for each thread, then a counter. For finding, not for secrets. */
+/**
+ * Names for requests, unique over threads and restarts: a random prefix for each thread, then a counter. For
+ * finding, not for secrets.
+ */
 export class RequestIds {
   readonly #prefix = randomBytes(6).toString('hex')
   #count = 0

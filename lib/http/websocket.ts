@@ -10,9 +10,10 @@ const KEY = /^[A-Za-z0-9+/]{22}==$/
 const VERSION = 'sec-websocket-version'
 
 /**
- * The key of a request that opens a WebSocket as RFC 6455 4.2.1 has it; undefined for every other. The version's value is for the
- * app to judge: it answers 426 with those it speaks. A request that is not quite one (a body, HTTP/1.0, no or two keys) is an
- * ordinary request whose Upgrade is ignored, as RFC 9110 7.8 lets a server do. A length of 0 is no body.
+ * The key of a request that opens a WebSocket as RFC 6455 4.2.1 has it; undefined for every other. The
+ * version's value is for the app to judge: it answers 426 with those it speaks. A request that is not quite
+ * one (a body, HTTP/1.0, no or two keys) is an ordinary request whose Upgrade is ignored, as RFC 9110 7.8
+ * lets a server do. A length of 0 is no body.
  */
 export function websocketKey(request: RequestHead): string | undefined {
   if (request.connectionNamed?.has('upgrade') !== true) return undefined
@@ -25,7 +26,9 @@ export function websocketKey(request: RequestHead): string | undefined {
   return KEY.test(key) ? key : undefined
 }
 
-/** What is wrong with a 101 to a request with this key (RFC 6455 4.1, client's side); undefined if nothing is. */
+/**
+ * What is wrong with a 101 to a request with this key (RFC 6455 4.1, client's side); undefined if nothing is.
+ */
 export function switchFault(head: ResponseHead, key: string): string | undefined {
   const { fields } = head
   if (head.status !== 101) return 'not a 101'

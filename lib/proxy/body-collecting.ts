@@ -10,8 +10,8 @@ export interface Collector {
 }
 
 /**
- * Takes the whole body of a request before anything is asked of the app, so that a client that sends slowly holds no slot. The owner of its
- * exchange until then.
+ * Takes the whole body of a request before anything is asked of the app, so that a client that sends slowly
+ * holds no slot. The owner of its exchange until then.
  */
 export class BodyCollecting implements ExchangeOwner, BodyReader, SpoolLogOwner {
   /** The log is the one place where bytes wait. */

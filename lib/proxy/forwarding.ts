@@ -21,10 +21,16 @@ import { uwsgiRequest } from './uwsgi-request.ts'
 
 /** Of an answer so much is written as it comes. */
 const SHORT_BYTES = 16 * 1024
-/** Bodies up to this size go out beside others on a connection of HTTP/2: what a stream's window usually holds (RFC 9113 6.9.2). */
+/**
+ * Bodies up to this size go out beside others on a connection of HTTP/2: what a stream's window usually holds
+ * (RFC 9113 6.9.2).
+ */
 const SHARED_BODY_BYTES = 65_535
 
-/** One exchange on its way through an upstream: carries the request's body there and the answer back, with back-pressure both ways. */
+/**
+ * One exchange on its way through an upstream: carries the request's body there and the answer back, with
+ * back-pressure both ways.
+ */
 export class Forwarding implements Job, ExchangeOwner {
   readonly method: string
   readonly idempotent: boolean
@@ -75,7 +81,10 @@ export class Forwarding implements Job, ExchangeOwner {
     return this.#exchange.siblings
   }
 
-  /** Put together at each look: writing makes one text of the pieces, which are slices of what came, and that need not stay. */
+  /**
+   * Put together at each look: writing makes one text of the pieces, which are slices of what came, and that
+   * need not stay.
+   */
   get headText(): string {
     return `${this.#head}\r\n`
   }
@@ -135,7 +144,8 @@ export class Forwarding implements Job, ExchangeOwner {
   answerBytes(bytes: Uint8Array, start: number, end: number): boolean {
     if (this.#handedOver) return true
     if (this.#ahead !== undefined) return this.#ahead.take(bytes, start, end)
-    // A short answer leaves in one piece with its head; of a long one nothing is given that the client does not take.
+    // A short answer leaves in one piece with its head; of a long one nothing is given that the client does
+    // not take.
     if (this.record.bytesOut + end - start <= SHORT_BYTES)
       return this.#exchange.write(bytes, start, end) || this.#clientSlow(bytes, end, end)
     const at = this.#exchange.offer(bytes, start, end)

@@ -1,4 +1,7 @@
-/** RFC 6455 7.4.1: going away. Nothing is masked towards a client; towards an app a frame has to have a mask, of zeros here (5.3). */
+/**
+ * RFC 6455 7.4.1: going away. Nothing is masked towards a client; towards an app a frame has to have a mask,
+ * of zeros here (5.3).
+ */
 export const GOING_AWAY_TO_CLIENT = Buffer.from([0x88, 2, 0x03, 0xe9])
 export const GOING_AWAY_TO_APP = Buffer.from([0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe9])
 
@@ -7,8 +10,8 @@ const CLOSE = 8
 const MASKED = 0x80
 
 /**
- * Follows the frames of one direction of a WebSocket (RFC 6455 5.2) without looking into them, to know where a frame of ours would not tear
- * one in two. Keeps no bytes.
+ * Follows the frames of one direction of a WebSocket (RFC 6455 5.2) without looking into them, to know where
+ * a frame of ours would not tear one in two. Keeps no bytes.
  */
 export class FrameWatch {
   /** Bytes of the current frame's head so far, and as many as it has as far as they tell. */

@@ -40,7 +40,10 @@ export class ProxyHandler implements Handler, Collector {
     new BodyCollecting(exchange, spool, env.clock, this).start()
   }
 
-  /** A gRPC call may go on for hours, both sides speaking in turn: it cannot be taken whole first, unless an endpoint needs its length before it. */
+  /**
+   * A gRPC call may go on for hours, both sides speaking in turn: it cannot be taken whole first, unless an
+   * endpoint needs its length before it.
+   */
   #isCall({ request }: Exchange): boolean {
     return isGrpc(request.fields) && !speaks(this.#upstream.current.config, 'uwsgi')
   }
@@ -69,7 +72,10 @@ export class ProxyHandler implements Handler, Collector {
   }
 }
 
-/** uwsgi cannot switch, and HTTP/2 not in this way: there a request for a WebSocket is an ordinary one, and the app says what it thinks of it. */
+/**
+ * uwsgi cannot switch, and HTTP/2 not in this way: there a request for a WebSocket is an ordinary one, and
+ * the app says what it thinks of it.
+ */
 function passesWebSockets(config: UpstreamConfig): boolean {
   return !speaks(config, 'uwsgi') && !speaks(config, 'h2') && !speaks(config, 'h2c')
 }

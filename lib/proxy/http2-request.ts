@@ -6,7 +6,8 @@ import type { Mount } from './mount.ts'
 import { cookiesOf, ownLines, type Told, targetFor } from './request-lines.ts'
 
 /**
- * The request as HTTP/2 fields, names and values in turn, from the validated model behind `cleanRequest`. `scheme` is that of the connection to the app (RFC 9113 8.3.1); what the client used is said by
+ * The request as HTTP/2 fields, names and values in turn, from the validated model behind `cleanRequest`.
+ * `scheme` is that of the connection to the app (RFC 9113 8.3.1); what the client used is said by
  * X-Forwarded-Proto, as elsewhere.
  */
 export function http2Request(

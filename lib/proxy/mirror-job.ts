@@ -16,7 +16,10 @@ import { uwsgiRequest } from './uwsgi-request.ts'
 /** An answer that is not over by then is a stream, and nobody listens. */
 const MAX_ANSWER_MS = 60_000
 
-/** A copy of a request: one attempt, at once or not at all, and its answer is dropped. The client's leaving does not end it. */
+/**
+ * A copy of a request: one attempt, at once or not at all, and its answer is dropped. The client's leaving
+ * does not end it.
+ */
 export class MirrorJob implements Job, Deadline {
   dueMs = Number.POSITIVE_INFINITY
   tick: number | undefined = undefined
@@ -39,7 +42,10 @@ export class MirrorJob implements Job, Deadline {
   #attempt: Attempt | undefined = undefined
   #state: 'new' | 'running' | 'over' = 'new'
 
-  /** `job`: the request itself, which has the text but for a mount of the other upstream's own. `body`: a copy that nobody else changes. */
+  /**
+   * `job`: the request itself, which has the text but for a mount of the other upstream's own. `body`: a copy
+   * that nobody else changes.
+   */
   constructor(exchange: Exchange, job: Forwarding, body: Buffer | undefined, key: number, site: MirrorSite) {
     this.#exchange = exchange
     this.#body = body

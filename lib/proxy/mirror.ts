@@ -5,7 +5,10 @@ import type { Forwarding } from './forwarding.ts'
 import { MirrorJob } from './mirror-job.ts'
 import type { MirrorSite } from './mirror-site.ts'
 
-/** Sends copies of a route's requests to another upstream. What becomes of them is nobody's: the requests themselves never wait for it. */
+/**
+ * Sends copies of a route's requests to another upstream. What becomes of them is nobody's: the requests
+ * themselves never wait for it.
+ */
 export class Mirror {
   readonly #site: MirrorSite
 
@@ -14,8 +17,8 @@ export class Mirror {
   }
 
   /**
-   * A copy to be started once the request itself is on its way; undefined if there is to be none. To be called before that, because its body
-   * may be gone afterwards.
+   * A copy to be started once the request itself is on its way; undefined if there is to be none. To be
+   * called before that, because its body may be gone afterwards.
    */
   copyOf(exchange: Exchange, job: Forwarding, body: BodySource | undefined): MirrorJob | undefined {
     const { env, share, traffic, spool, upstream } = this.#site

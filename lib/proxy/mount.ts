@@ -15,14 +15,16 @@ export class Mount {
     this.scriptName = scriptName
     this.#prefix = encodePath(stripPrefix)
     const told = scriptName === '' ? stripPrefix : scriptName
-    // gunicorn takes this field, and only this, for SCRIPT_NAME. Others would fold a name with `_` into something else.
+    // gunicorn takes this field, and only this, for SCRIPT_NAME. Others would fold a name with `_` into
+    // something else.
     const forGunicorn = server === 'gunicorn' && scriptName !== '' ? `SCRIPT_NAME: ${scriptName}\r\n` : ''
     this.fieldsText = `X-Forwarded-Prefix: ${told}\r\nX-Script-Name: ${told}\r\n${forGunicorn}`
   }
 
   /**
-   * The target without the prefix, which all readings of the path begin with. One that spells it in another way, or has dot segments or empty
-   * ones, is written in its plain form first, so that none of them comes to stand at the start of what the app gets.
+   * The target without the prefix, which all readings of the path begin with. One that spells it in another
+   * way, or has dot segments or empty ones, is written in its plain form first, so that none of them comes to
+   * stand at the start of what the app gets.
    */
   targetOf({ target, path, query }: Pick<RequestHead, 'target' | 'path' | 'query'>): string {
     const prefix = this.#prefix

@@ -13,18 +13,24 @@ import { SpoolReader, type SpoolSink } from './spool-reader.ts'
 export interface ReadAheadRoom {
   readonly spool: Spool
   readonly env: ThreadEnv
-  /** Bytes of one answer; 0: what has been read when the client turns out to be slow waits for it, and the app with it. */
+  /**
+   * Bytes of one answer; 0: what has been read when the client turns out to be slow waits for it, and the app
+   * with it.
+   */
   readonly maxBytes: number
 }
 
-/** How long, all in all, the app may have to wait for a client before its answer is taken ahead. Fast clients never see a file. */
+/**
+ * How long, all in all, the app may have to wait for a client before its answer is taken ahead. Fast clients
+ * never see a file.
+ */
 const PATIENCE_MS = 3
 /** How often an app that waits for its client is looked at while memory is short. */
 const TIGHT_LOOK_MS = 100
 
 /**
- * through: bytes go straight to the client. waiting: the client is slow, and the app waits for it; the rest of what was read lies here. holding: the app
- * goes on, its bytes wait here.
+ * through: bytes go straight to the client. waiting: the client is slow, and the app waits for it; the rest
+ * of what was read lies here. holding: the app goes on, its bytes wait here.
  */
 type State = 'through' | 'waiting' | 'holding'
 type Ending =
@@ -32,9 +38,9 @@ type Ending =
   | { readonly code: ErrorCode; readonly detail: string }
 
 /**
- * An answer on its way to a client that has shown itself slow: taken from the app as fast as it comes, so that slot, connection and worker
- * come free, and given to the client as fast as it takes it. Where there is no more room the app waits for the client, as it
- * would without.
+ * An answer on its way to a client that has shown itself slow: taken from the app as fast as it comes, so
+ * that slot, connection and worker come free, and given to the client as fast as it takes it. Where there is
+ * no more room the app waits for the client, as it would without.
  */
 export class ReadAhead implements SpoolSink, SpoolLogOwner, Deadline {
   dueMs = Number.POSITIVE_INFINITY
@@ -176,7 +182,9 @@ export class ReadAhead implements SpoolSink, SpoolLogOwner, Deadline {
     if (this.#state !== 'waiting') this.#attempt?.resumeAnswer()
   }
 
-  /** Nothing is lost: what could not be written is in memory, and the app waits until the client has taken it. */
+  /**
+   * Nothing is lost: what could not be written is in memory, and the app waits until the client has taken it.
+   */
   spoolFailed(why: string): void {
     this.#exchange.record.detail ??= why
     if (!this.#refused) this.#room.spool.count('response', 'full')

@@ -5,9 +5,10 @@ import type { Mount } from './mount.ts'
 import { cookiesOf, ownLines, targetFor } from './request-lines.ts'
 
 /**
- * The request as an HTTP/1.1 app gets to see it, written from the validated model behind `cleanRequest`. Host stays as the client sent it, port
- * included: Django compares it with Origin (CSRF). Always HTTP/1.1 (uvicorn answers chunked even to 1.0).
- * `bodyLength`: undefined for a body that is sent in chunks, and where there is none. The empty line behind it is left to the caller.
+ * The request as an HTTP/1.1 app gets to see it, written from the validated model behind `cleanRequest`. Host
+ * stays as the client sent it, port included: Django compares it with Origin (CSRF). Always HTTP/1.1 (uvicorn
+ * answers chunked even to 1.0). `bodyLength`: undefined for a body that is sent in chunks, and where there is
+ * none. The empty line behind it is left to the caller.
  */
 export function requestText(
   exchange: Exchange,

@@ -7,13 +7,17 @@ type Done = (error: NodeJS.ErrnoException | undefined) => void
 type Opened = (error: NodeJS.ErrnoException | null, fd: number) => void
 
 /**
- * A file without a name: gone with its descriptor, whatever ends the process. Opened by its first write. One write and one read may
- * run at a time; all of it happens off the event loop. What was begun is always told the end of, also after `close`: until then its memory is in use.
+ * A file without a name: gone with its descriptor, whatever ends the process. Opened by its first write. One
+ * write and one read may run at a time; all of it happens off the event loop. What was begun is always told
+ * the end of, also after `close`: until then its memory is in use.
  */
 export class SpoolFile {
   readonly #folder: string
   #fd: number | undefined = undefined
-  /** Reads and writes that run. The descriptor is never closed under one: its number could by then be another file. */
+  /**
+   * Reads and writes that run. The descriptor is never closed under one: its number could by then be another
+   * file.
+   */
   #running = 0
   #closed = false
 

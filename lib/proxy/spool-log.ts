@@ -5,13 +5,22 @@ import type { PressedLog } from './spool-pressure.ts'
 
 /** Whom a log tells what becomes of its bytes. */
 export interface SpoolLogOwner {
-  /** It is full: to be given no more until `spoolRoom`. Told when that comes of others, not of what it was given. */
+  /**
+   * It is full: to be given no more until `spoolRoom`. Told when that comes of others, not of what it was
+   * given.
+   */
   spoolFull(): void
   /** It is no longer full. */
   spoolRoom(): void
-  /** Bytes could not go to the file, and why. They stay in memory and can be read; the log is full until they are. */
+  /**
+   * Bytes could not go to the file, and why. They stay in memory and can be read; the log is full until they
+   * are.
+   */
   spoolFailed(why: string): void
-  /** There was no memory for bytes just appended, or it had to give way to others, and why: the log is of no use any more, and to be closed. */
+  /**
+   * There was no memory for bytes just appended, or it had to give way to others, and why: the log is of no
+   * use any more, and to be closed.
+   */
   spoolLost(why: string): void
 }
 
@@ -22,13 +31,16 @@ export interface SpoolTerms {
   /** How many will come; undefined if nobody knows. */
   readonly expected: number | undefined
   /**
-   * patient: it waits for its share of the files, then fails; so it is for bodies that are of no use in part. passing: whoever reads it makes room, and nobody else's
-   * is waited for.
+   * patient: it waits for its share of the files, then fails; so it is for bodies that are of no use in part.
+   * passing: whoever reads it makes room, and nobody else's is waited for.
    */
   readonly kind: 'patient' | 'passing'
 }
 
-/** While a block is on its way to the file, so many times the usual may gather behind it: larger blocks, fewer pauses. */
+/**
+ * While a block is on its way to the file, so many times the usual may gather behind it: larger blocks, fewer
+ * pauses.
+ */
 const BURST = 3
 /** Bytes handed out at a time, so that whoever takes them can say stop. */
 const PIECE_BYTES = 64 * 1024
@@ -36,10 +48,12 @@ const PIECE_BYTES = 64 * 1024
 const SCARCE_SHARE = 1 / 2
 
 /**
- * Bytes on their way from one side to a slower one: the newest in memory, and once those are too many, the older ones in a file. Read by position,
- * as often as one likes; what nobody will read again is forgotten, and its room comes free.
+ * Bytes on their way from one side to a slower one: the newest in memory, and once those are too many, the
+ * older ones in a file. Read by position, as often as one likes; what nobody will read again is forgotten,
+ * and its room comes free.
  *
- * Positions run from the first byte: [fileStart, fileEnd) is in the file, then comes the block that is being written, then the tail.
+ * Positions run from the first byte: [fileStart, fileEnd) is in the file, then comes the block that is being
+ * written, then the tail.
  */
 export class SpoolLog implements PressedLog {
   readonly #spool: Spool
@@ -215,7 +229,10 @@ export class SpoolLog implements PressedLog {
     return this.#tail.size > this.#memoryBytes * (this.#writing ? BURST : 1)
   }
 
-  /** Memory of its own, since the arena has none: what has been read from a socket must go somewhere. False: there is none to spare. */
+  /**
+   * Memory of its own, since the arena has none: what has been read from a socket must go somewhere. False:
+   * there is none to spare.
+   */
   #appendOwn(bytes: Uint8Array, start: number, end: number): boolean {
     if (this.yields || !this.#spool.mayOverdraw(end - start)) {
       this.#lose()
@@ -231,7 +248,10 @@ export class SpoolLog implements PressedLog {
     this.#owner.spoolLost('server.spool.memory_total is used up')
   }
 
-  /** Sends the tail to the file if nothing else is on its way. `must`: it waits or fails where there is no room, else it stays where it is. */
+  /**
+   * Sends the tail to the file if nothing else is on its way. `must`: it waits or fails where there is no
+   * room, else it stays where it is.
+   */
   #spill(must: boolean): void {
     const size = this.#tail.size
     if (this.#closed || this.#block.size > 0 || this.#broken || size === 0) return
@@ -252,7 +272,10 @@ export class SpoolLog implements PressedLog {
     this.#file.write(this.#block.buffers(), at, error => this.#written(error))
   }
 
-  /** Has room in files for `size` bytes more, all that will ever come if that is known. False: it waits, or has failed. */
+  /**
+   * Has room in files for `size` bytes more, all that will ever come if that is known. False: it waits, or
+   * has failed.
+   */
   #reserve(size: number, must: boolean): boolean {
     if (size <= this.#promised) return true
     const { kind, expected } = this.#terms
@@ -275,7 +298,10 @@ export class SpoolLog implements PressedLog {
     return false
   }
 
-  /** Whose turn is it? Who knows its length has all of it before it goes on; of the others, where there is little, only the oldest goes on. */
+  /**
+   * Whose turn is it? Who knows its length has all of it before it goes on; of the others, where there is
+   * little, only the oldest goes on.
+   */
   #mayTake(wanted: number): boolean {
     const { kind, expected } = this.#terms
     const { pressure } = this.#spool

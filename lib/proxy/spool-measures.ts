@@ -5,8 +5,8 @@ export const SPOOLED = ['request', 'response'] as const
 export type Spooled = (typeof SPOOLED)[number]
 
 /**
- * memory, file: passed on whole, and where it had to wait. full: no room or a failing disk; a request is refused, an answer waits for its
- * client. abandoned: its client left.
+ * memory, file: passed on whole, and where it had to wait. full: no room or a failing disk; a request is
+ * refused, an answer waits for its client. abandoned: its client left.
  */
 export const SPOOL_OUTCOMES = ['memory', 'file', 'full', 'abandoned'] as const
 export type SpoolOutcome = (typeof SPOOL_OUTCOMES)[number]

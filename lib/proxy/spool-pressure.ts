@@ -27,7 +27,10 @@ export interface PressedRoom {
   readonly isNearlyOut: boolean
 }
 
-/** Below this share of free memory nobody takes more, and the oldest go to files; above the other one all is well. */
+/**
+ * Below this share of free memory nobody takes more, and the oldest go to files; above the other one all is
+ * well.
+ */
 const TIGHT_SHARE = 1 / 8
 const CALM_SHARE = 1 / 4
 /** What a log may take in one read: so much is free for each that goes on. */
@@ -36,12 +39,16 @@ const READ_BYTES = 64 * 1024
 const MAX_WRITING = 16
 /** A request is refused once nothing has come free for so long: those who hold the room do not get on. */
 const PATIENCE_MS = 10_000
-/** Two ticks that lie further apart than this say that the thread, or the machine, stood still: nobody waited in that time. */
+/**
+ * Two ticks that lie further apart than this say that the thread, or the machine, stood still: nobody waited
+ * in that time.
+ */
 const MOST_BETWEEN_TICKS_MS = 1000
 
 /**
- * Who waits when memory is short, or room in files. Nobody is served at the cost of the bound: all that take bytes are stopped at once, the oldest go
- * to files, and as memory comes free they go on in the order in which they were stopped.
+ * Who waits when memory is short, or room in files. Nobody is served at the cost of the bound: all that take
+ * bytes are stopped at once, the oldest go to files, and as memory comes free they go on in the order in
+ * which they were stopped.
  */
 export class SpoolPressure {
   readonly #room: PressedRoom
@@ -96,8 +103,9 @@ export class SpoolPressure {
   }
 
   /**
-   * May a log that yields take more? If there is next to nothing left, others have to give way first: those whose clients have taken nothing at all, then
-   * those that have taken nothing for longest. So a client that takes its answer steadily keeps it, however many come that do not.
+   * May a log that yields take more? If there is next to nothing left, others have to give way first: those
+   * whose clients have taken nothing at all, then those that have taken nothing for longest. So a client that
+   * takes its answer steadily keeps it, however many come that do not.
    */
   mayYieldingTake(log: PressedLog): boolean {
     return this.#giveWayTo(log, this.#untaken) || this.#giveWayTo(log, this.#taken)
@@ -150,8 +158,8 @@ export class SpoolPressure {
   }
 
   /**
-   * May a log whose length nobody knows have more room in files, of which there is little? Only the oldest of them: if all went on, all would end
-   * half-way.
+   * May a log whose length nobody knows have more room in files, of which there is little? Only the oldest of
+   * them: if all went on, all would end half-way.
    */
   mayGrow(log: PressedLog): boolean {
     this.#growing.add(log)
@@ -226,7 +234,10 @@ export class SpoolPressure {
     this.#shareDisk()
   }
 
-  /** In the order of asking; and whoever of unknown length is the oldest, wherever it stands: those before it may be waiting for what it holds. */
+  /**
+   * In the order of asking; and whoever of unknown length is the oldest, wherever it stands: those before it
+   * may be waiting for what it holds.
+   */
   #shareDisk(): void {
     for (const log of [...this.#diskLine.keys()]) {
       log.diskRoom()

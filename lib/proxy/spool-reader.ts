@@ -3,7 +3,10 @@ import type { SpoolLog } from './spool-log.ts'
 
 /** Who takes what a reader brings. */
 export interface SpoolSink {
-  /** Bytes are valid during the call. The position behind the last one that was taken; if that is before the end, the rest waits for `resume`. */
+  /**
+   * Bytes are valid during the call. The position behind the last one that was taken; if that is before the
+   * end, the rest waits for `resume`.
+   */
   spoolBytes(bytes: Uint8Array, start: number, end: number): number
   /** `at` stands behind what was taken: what is before can be forgotten. */
   spoolTaken(): void
@@ -16,7 +19,10 @@ export interface SpoolSink {
 /** More reads of spool files at a time would wait for the disk anyhow. */
 const BUFFERS = new ReadBuffers(8)
 
-/** Brings a log's bytes in their order, at the pace of who takes them: from memory at once, from the file one read at a time. */
+/**
+ * Brings a log's bytes in their order, at the pace of who takes them: from memory at once, from the file one
+ * read at a time.
+ */
 export class SpoolReader {
   readonly #log: SpoolLog
   readonly #sink: SpoolSink

@@ -8,7 +8,9 @@ import { SpoolPressure } from './spool-pressure.ts'
 
 const AT = SPOOL_BLOCK.at
 const MIB = 1024 * 1024
-/** A slab is about this part of all memory, within bounds: small enough to come back, large enough to be few. */
+/**
+ * A slab is about this part of all memory, within bounds: small enough to come back, large enough to be few.
+ */
 const SLABS = 64
 const MIN_SLAB = MIB / 4
 const MAX_SLAB = 16 * MIB
@@ -23,8 +25,9 @@ export type BodyDescriptors = Pick<Descriptors, 'takeForBody' | 'give'>
 const PLENTY: BodyDescriptors = { takeForBody: () => true, give: () => {} }
 
 /**
- * What a data thread's waiting bodies may take, and take. The bounds hold for the process: each thread adds up the columns of
- * all before it takes more, so at worst every thread oversteps by one slab, when all of them take one in the same moment.
+ * What a data thread's waiting bodies may take, and take. The bounds hold for the process: each thread adds
+ * up the columns of all before it takes more, so at worst every thread oversteps by one slab, when all of
+ * them take one in the same moment.
  */
 export class Spool implements ArenaBudget, ExtentSource {
   readonly pressure = new SpoolPressure(this)
@@ -66,7 +69,9 @@ export class Spool implements ArenaBudget, ExtentSource {
     return this.#config.diskBytes
   }
 
-  /** Bytes that a body may leave in memory now; with all memory in use none, so that each byte goes to a file. */
+  /**
+   * Bytes that a body may leave in memory now; with all memory in use none, so that each byte goes to a file.
+   */
   get memoryBytes(): number {
     return this.freeBytes > 0 ? this.#config.memoryBytes : 0
   }

@@ -29,7 +29,10 @@ class BoundExchange extends PassingExchange {
   }
 }
 
-/** A handler of an upstream whose clients stay with their endpoint: names the one that a client is bound to, and binds those that are not. */
+/**
+ * A handler of an upstream whose clients stay with their endpoint: names the one that a client is bound to,
+ * and binds those that are not.
+ */
 export class StickyClients implements Handler {
   readonly #sticky: Sticky
   readonly #inner: Handler

@@ -22,9 +22,10 @@ interface Tokens {
 const NO_TOKENS: Tokens = { members: undefined, tokens: new Map(), endpoints: new Map() }
 
 /**
- * The cookie that keeps a client with one endpoint of an upstream. Its value is a keyed digest of the endpoint's address: nobody can read that
- * from it or make one up, and every process with the same secret means the same endpoint by it, where the names of discovered ones (`app:8000/2`)
- * may differ. Digests are made when the endpoints change, not for a request.
+ * The cookie that keeps a client with one endpoint of an upstream. Its value is a keyed digest of the
+ * endpoint's address: nobody can read that from it or make one up, and every process with the same secret
+ * means the same endpoint by it, where the names of discovered ones (`app:8000/2`) may differ. Digests are
+ * made when the endpoints change, not for a request.
  */
 export class Sticky {
   readonly #config: StickyConfig
@@ -39,7 +40,8 @@ export class Sticky {
 
   /** Name of the endpoint that the client is bound to; undefined if to none that is configured. */
   wanted(fields: FieldList): string | undefined {
-    // A look-up by hash tells nothing about how much of a guessed token is right, as a comparison in order would.
+    // A look-up by hash tells nothing about how much of a guessed token is right, as a comparison in order
+    // would.
     return this.#tokensOfNow().endpoints.get(cookieNamed(fields, this.#config.cookie))
   }
 

@@ -14,8 +14,8 @@ import type { ThreadEnv } from '../base/thread-env.ts'
 import type { Deadline } from '../base/timers.ts'
 
 /**
- * A client's bytes on their way to an endpoint that gets them as they are. `bodyWanted`: connected, they may flow. `answerEnd`: both sides have
- * ended, or the endpoint is gone behind the end of one.
+ * A client's bytes on their way to an endpoint that gets them as they are. `bodyWanted`: connected, they may
+ * flow. `answerEnd`: both sides have ended, or the endpoint is gone behind the end of one.
  */
 export interface TunnelJob extends Job {
   /** The endpoint sends no more; it may go on taking bytes. */
@@ -25,7 +25,10 @@ export interface TunnelJob extends Job {
 /** asked: it has the client's bytes, and has not said anything yet. open: it has. closed: over. */
 type State = 'connecting' | 'asked' | 'open' | 'closed'
 
-/** One attempt to reach an endpoint for a tunnel and, from the connect on, its connection: the slot is taken until that has closed. */
+/**
+ * One attempt to reach an endpoint for a tunnel and, from the connect on, its connection: the slot is taken
+ * until that has closed.
+ */
 export class TunnelAttempt implements Attempt, ByteStreamOwner, Deadline {
   dueMs = Number.POSITIVE_INFINITY
   tick: number | undefined = undefined

@@ -18,7 +18,9 @@ export interface TunnelTarget {
 export interface TunnelClient {
   readonly client: ClientFacts
   readonly record: ExchangeRecord
-  /** Bytes are copied or sent before it returns. False: the client is slow, stop until `Tunnel.clientDrained`. */
+  /**
+   * Bytes are copied or sent before it returns. False: the client is slow, stop until `Tunnel.clientDrained`.
+   */
   write(bytes: Uint8Array, start: number, end: number): boolean
   /** No more bytes will come for it; it may go on sending. */
   endOutput(): void
@@ -31,12 +33,15 @@ export interface TunnelClient {
   fail(code: ErrorCode, detail: string): void
 }
 
-/** Most bytes that wait for an endpoint: a hello, and what a client may send behind it before it has an answer (RFC 8446 2.3). */
+/**
+ * Most bytes that wait for an endpoint: a hello, and what a client may send behind it before it has an answer
+ * (RFC 8446 2.3).
+ */
 const HELD_BYTES = 96 * 1024
 
 /**
- * A client's TLS connection on its way through an upstream, its bytes as they are: waits for an endpoint as a request does, may try several
- * until one is connected, and belongs to that one from its first byte on.
+ * A client's TLS connection on its way through an upstream, its bytes as they are: waits for an endpoint as a
+ * request does, may try several until one is connected, and belongs to that one from its first byte on.
  */
 export class Tunnel implements TunnelJob {
   readonly method = 'TLS'

@@ -8,9 +8,11 @@ import type { Mount } from './mount.ts'
 import { cookiesOf, ownLines, type Told } from './request-lines.ts'
 
 /**
- * The request as a uwsgi packet, from the validated model behind `cleanRequest`. `bodyBytes`: length of the body, where the head does not say it.
+ * The request as a uwsgi packet, from the validated model behind `cleanRequest`. `bodyBytes`: length of the
+ * body, where the head does not say it.
  *
- * Variables are those of nginx, each once. REQUEST_SCHEME alone means nothing to uWSGI: https needs HTTPS or UWSGI_SCHEME.
+ * Variables are those of nginx, each once. REQUEST_SCHEME alone means nothing to uWSGI: https needs HTTPS or
+ * UWSGI_SCHEME.
  */
 export function uwsgiRequest(
   exchange: Told,

@@ -24,7 +24,7 @@ import { FrameWatch, GOING_AWAY_TO_APP, GOING_AWAY_TO_CLIENT } from './frame-wat
 import { type LegOwner, WebSocketLeg } from './websocket-leg.ts'
 import { openWebSocket, readSwitch, type WebSocketListener } from './websocket-upgrade.ts'
 
-/** A request to switch: its exchange, its job, the head for the app, and the key that a switch has to answer. */
+/** A request to switch, and the key that a switch has to answer. */
 export interface WebSocketQuestion {
   readonly exchange: Exchange
   readonly job: Job
@@ -33,16 +33,20 @@ export interface WebSocketQuestion {
 }
 
 /**
- * connecting, asked: no answer yet. answer: the app does not switch, its answer is on the way. open: switched. closing: the app's side is
- * gone, the client has not yet taken all or closed its side. closed: over.
+ * connecting, asked: no answer yet. answer: the app does not switch, its answer is on the way. open:
+ * switched. closing: the app's side is gone, the client has not yet taken all or closed its side. closed:
+ * over.
  */
 type State = 'connecting' | 'asked' | 'answer' | 'open' | 'closing' | 'closed'
 
-/** When one side has ended and nothing is under way, how long the other may stay silent. As for half-closed clients elsewhere. */
+/** How long one side may stay silent when the other has ended and nothing is under way. */
 const HALF_CLOSED_MS = 5000
 const MAX_INTERIM = 64
 
-/** One attempt to open a WebSocket, and the connection for as long as it is open: its slot is taken until the app's side has closed. */
+/**
+ * One attempt to open a WebSocket, and the connection for as long as it is open: its slot is taken until the
+ * app's side has closed.
+ */
 export class WebSocketAttempt implements Attempt, BodyReader, Deadline, LegOwner, WebSocketListener {
   dueMs = Number.POSITIVE_INFINITY
   tick: number | undefined = undefined
@@ -214,7 +218,7 @@ export class WebSocketAttempt implements Attempt, BodyReader, Deadline, LegOwner
     }
   }
 
-  /** That the library, or Node behind it, does not take our head is a mistake of ours, and not worth a thread. */
+  /** A head that the library or Node does not take is a mistake of ours, not worth a thread. */
   #ask(socket: Socket): void {
     try {
       openWebSocket(this.#leg, this.#question.head, socket, this)
@@ -271,7 +275,7 @@ export class WebSocketAttempt implements Attempt, BodyReader, Deadline, LegOwner
     }
   }
 
-  /** Behind one side's end it does not matter how the other one closes: apps and clients do not wait for each other. */
+  /** Behind one side's end it does not matter how the other one closes. */
   #appGone(reason: string): void {
     this.#webSocketEnded()
     if (this.#firstEnd !== undefined || this.#error === undefined) {
@@ -341,7 +345,10 @@ export class WebSocketAttempt implements Attempt, BodyReader, Deadline, LegOwner
     job.answerEnd()
   }
 
-  /** Tells both sides before the cut, where that tears no frame in two: clients then come back at once instead of reporting an error. */
+  /**
+   * Tells both sides before the cut, where that tears no frame in two: clients then come back at once instead
+   * of reporting an error.
+   */
   #sayGoodbye(): void {
     if (this.#firstEnd !== undefined) return
     if (this.#fromApp.between) this.#client?.write(GOING_AWAY_TO_CLIENT)
@@ -375,7 +382,10 @@ export class WebSocketAttempt implements Attempt, BodyReader, Deadline, LegOwner
   }
 }
 
-/** The app has to see a break; only a plain connection can be reset, and Node would leave one that is about to end open for good. */
+/**
+ * The app has to see a break; only a plain connection can be reset, and Node would leave one that is about to
+ * end open for good.
+ */
 function resetSocket(socket: Socket | undefined): void {
   if (socket === undefined) return
   if (socket instanceof TLSSocket || socket.writableEnded) socket.destroy()

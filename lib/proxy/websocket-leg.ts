@@ -4,8 +4,8 @@ import type { ClientWebSocket } from '../http/exchange.ts'
 /** Who owns a leg. */
 export interface LegOwner {
   /**
-   * The app's switch, as the library would send it to the client. Gives the way to the client; undefined if it is not to be: then the
-   * owner has destroyed the leg.
+   * The app's switch, as the library would send it to the client. Gives the way to the client; undefined if
+   * it is not to be: then the owner has destroyed the leg.
    */
   switched(head: Buffer): ClientWebSocket | undefined
   /** Bytes of the app are on their way to the client. */
@@ -13,8 +13,9 @@ export interface LegOwner {
 }
 
 /**
- * Stands for the client's socket where http-proxy-3 wants one. The library writes a head of its own making first: that goes no further
- * than to the owner. From then on it carries bytes, with back-pressure both ways, and ends as its two sides end.
+ * Stands for the client's socket where http-proxy-3 wants one. The library writes a head of its own making
+ * first: that goes no further than to the owner. From then on it carries bytes, with back-pressure both ways,
+ * and ends as its two sides end.
  */
 export class WebSocketLeg extends Duplex {
   readonly #owner: LegOwner
@@ -38,7 +39,9 @@ export class WebSocketLeg extends Duplex {
     this.push(null)
   }
 
-  /** The app is gone: what the client has sent and still sends is taken and dropped, so that its end is heard. */
+  /**
+   * The app is gone: what the client has sent and still sends is taken and dropped, so that its end is heard.
+   */
   dropInput(): void {
     this.unpipe()
     this.resume()
@@ -70,8 +73,9 @@ export class WebSocketLeg extends Duplex {
     done()
   }
 
-  // What else the library asks of a socket: options that our sockets have already, and to give up when the app's socket fails. The owner
-  // watches that socket itself, and what has passed is still to reach the client.
+  // What else the library asks of a socket: options that our sockets have already, and to give up when the
+  // app's socket fails. The owner watches that socket itself, and what has passed is still to reach the
+  // client.
 
   setTimeout(): this {
     return this

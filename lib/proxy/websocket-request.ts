@@ -13,7 +13,10 @@ const OWN_LIMITS: HeadLimits = {
   targetBytes: Number.POSITIVE_INFINITY,
 }
 
-/** A request that asks for a WebSocket on its way through an upstream: answered as any other, unless the app switches. */
+/**
+ * A request that asks for a WebSocket on its way through an upstream: answered as any other, unless the app
+ * switches.
+ */
 export class WebSocketRequest extends Forwarding {
   readonly #exchange: Exchange
   readonly #key: string

@@ -7,8 +7,8 @@ import type { HeadLimits } from '../wire/refusal.ts'
 import { parseResponseHead } from '../wire/response-head.ts'
 import type { WebSocketLeg } from './websocket-leg.ts'
 
-// The one place where http-proxy-3 is used. It sends the request, waits for the switch, and joins app and client; whom to connect to, what
-// the request says and what reaches the client is ours.
+// The one place where http-proxy-3 is used. It sends the request, waits for the switch, and joins app and
+// client; whom to connect to, what the request says and what reaches the client is ours.
 
 /** As for every other answer of an app. */
 const RESPONSE_LIMITS: HeadLimits = { headersBytes: 64 * 1024, headerCount: 256, targetBytes: 8 * 1024 }
@@ -35,8 +35,9 @@ library.on('error', () => {})
 library.on('proxyReqWs', (request, _message, socket) => watch(request, socket))
 
 /**
- * Asks the app at the other end of `socket`, which may still be connecting, to switch to WebSocket, and joins it with `leg` once it has.
- * `request` is the head as the app is to see it, without Connection and Upgrade. The end of `socket` is the caller's to watch.
+ * Asks the app at the other end of `socket`, which may still be connecting, to switch to WebSocket, and joins
+ * it with `leg` once it has. `request` is the head as the app is to see it, without Connection and Upgrade.
+ * The end of `socket` is the caller's to watch.
  */
 export function openWebSocket(
   leg: WebSocketLeg,

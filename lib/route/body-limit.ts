@@ -1,7 +1,10 @@
 import type { Exchange } from '../http/exchange.ts'
 import type { Gate } from '../http/handler.ts'
 
-/** Holds request bodies to their limit. A request that promises more is refused before anything else is done for it. */
+/**
+ * Holds request bodies to their limit. A request that promises more is refused before anything else is done
+ * for it.
+ */
 export class BodyLimit implements Gate {
   /** undefined: the listener's. */
   readonly #bytes: number | undefined

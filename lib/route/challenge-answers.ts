@@ -7,8 +7,9 @@ import type { Gate } from '../http/handler.ts'
 const NOBODY: ExchangeOwner = { answerDrained: () => undefined, clientGone: () => undefined }
 
 /**
- * Answers an ACME server that asks whether a name is ours (RFC 8555 8.3). Comes before routes and redirects, whatever the host. Over https
- * too: a redirect that something in front of us makes is followed by the server, without a look at the certificate.
+ * Answers an ACME server that asks whether a name is ours (RFC 8555 8.3). Comes before routes and redirects,
+ * whatever the host. Over https too: a redirect that something in front of us makes is followed by the
+ * server, without a look at the certificate.
  */
 export class ChallengeAnswers implements Gate {
   readonly #answers: ReadonlyMap<string, string>
@@ -17,7 +18,10 @@ export class ChallengeAnswers implements Gate {
     this.#answers = new Map(http)
   }
 
-  /** False for one of our challenges, which has then been answered. All else under the path is for routes: an app may have its own. */
+  /**
+   * False for one of our challenges, which has then been answered. All else under the path is for routes: an
+   * app may have its own.
+   */
   admits(exchange: Exchange): boolean {
     if (this.#answers.size === 0) return true
     const { method, path } = exchange.request

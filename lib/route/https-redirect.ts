@@ -13,7 +13,10 @@ export interface HttpsRedirectParts {
   readonly hosts: RouteHosts
   /** Hosts that are sent to https where the route does not say; undefined: none ever. */
   readonly secured: SecuredHosts | undefined
-  /** Probe paths of the app behind the route: balancers and orchestrators ask for them over plain http, and take a redirect for a failure. */
+  /**
+   * Probe paths of the app behind the route: balancers and orchestrators ask for them over plain http, and
+   * take a redirect for a failure.
+   */
   readonly healthPaths: readonly string[]
 }
 
@@ -37,7 +40,10 @@ export class HttpsRedirect implements Gate {
     return this.#always || (secured?.has(hostname) === true && !healthPaths.includes(path))
   }
 
-  /** False where there is no https address to name. 308 keeps method and body; for GET, 301 is what all clients know. */
+  /**
+   * False where there is no https address to name. 308 keeps method and body; for GET, 301 is what all
+   * clients know.
+   */
   #redirect(exchange: Exchange): boolean {
     const { request } = exchange
     const host = this.#hostFor(exchange).replace(/:\d+$/, '')
@@ -50,8 +56,9 @@ export class HttpsRedirect implements Gate {
   }
 
   /**
-   * The host that a trusted proxy forwards, if it is the request's own or some route names it: balancers that do not set X-Forwarded-Host pass on
-   * what the client has sent. Else the request's own, which has found the route.
+   * The host that a trusted proxy forwards, if it is the request's own or some route names it: balancers that
+   * do not set X-Forwarded-Host pass on what the client has sent. Else the request's own, which has found the
+   * route.
    */
   #hostFor({ origin, request }: Exchange): string {
     const named = hostAt(origin.host, 0, origin.host.length)?.hostname ?? ''

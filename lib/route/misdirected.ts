@@ -2,7 +2,10 @@ import { isIP } from 'node:net'
 import type { Exchange } from '../http/exchange.ts'
 import type { Gate } from '../http/handler.ts'
 
-/** What a client has proved by its certificate was asked for in one host's name: requests for another host are 421 (RFC 9110 15.5.20). */
+/**
+ * What a client has proved by its certificate was asked for in one host's name: requests for another host are
+ * 421 (RFC 9110 15.5.20).
+ */
 export class Misdirected implements Gate {
   admits(exchange: Exchange): boolean {
     const { tls } = exchange.client

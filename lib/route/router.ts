@@ -50,8 +50,9 @@ export class Router<T> {
   }
 
   /**
-   * `hostname` is lower case without port, `path` as it stands in the request; the `*` of `OPTIONS *` counts as `/`. DISAGREED if not
-   * all readings of the path find the same: whatever is done then, some app behind would take the request for another. Hot.
+   * `hostname` is lower case without port, `path` as it stands in the request; the `*` of `OPTIONS *` counts
+   * as `/`. DISAGREED if not all readings of the path find the same: whatever is done then, some app behind
+   * would take the request for another. Hot.
    */
   find(hostname: string, path: string): T | undefined | typeof DISAGREED {
     if (path === '*') return this.findPlain(hostname, '/')

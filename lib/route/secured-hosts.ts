@@ -1,6 +1,6 @@
 /**
- * Hosts that have a certificate of an ACME server now, so that plain http can be sent to https. Changes with the certificates, apart from the
- * routes that ask it.
+ * Hosts that have a certificate of an ACME server now, so that plain http can be sent to https. Changes with
+ * the certificates, apart from the routes that ask it.
  */
 export class SecuredHosts {
   #names: ReadonlySet<string> = new Set()

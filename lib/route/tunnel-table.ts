@@ -10,8 +10,9 @@ export interface TunnelRule<T> {
 }
 
 /**
- * Finds the tunnel of a TLS connection by the name that its client asks for: the most specific host wins (exact name, longest wildcard, any), the
- * order of the rules does not matter. Built once per snapshot, never changed.
+ * Finds the tunnel of a TLS connection by the name that its client asks for: the most specific host wins
+ * (exact name, longest wildcard, any), the order of the rules does not matter. Built once per snapshot, never
+ * changed.
  */
 export class TunnelTable<T> {
   /** Of the listeners that a rule names. */

@@ -43,8 +43,8 @@ export interface ControlOwner extends ManagedObserver {
 }
 
 /**
- * Everything a control thread consists of, made and connected once, before anything runs. Where two parts need each other, the
- * one that is made first gets a function.
+ * Everything a control thread consists of, made and connected once, before anything runs. Where two parts
+ * need each other, the one that is made first gets a function.
  */
 export class ControlParts {
   readonly clock: Clock = systemClock

@@ -21,8 +21,8 @@ const SAME_SIGNAL_MS = 200
 type Phase = 'starting' | 'ready' | 'draining' | 'stopped'
 
 /**
- * Owns the running configuration: takes it into all threads, checks health, keeps threads and workers alive, writes the logs
- * and answers operators. No client's traffic comes through here, so nothing here is hot.
+ * Owns the running configuration: takes it into all threads, checks health, keeps threads and workers alive,
+ * writes the logs and answers operators. No client's traffic comes through here, so nothing here is hot.
  */
 export class ControlThread implements ControlOwner {
   readonly uncaughtCounts: UncaughtCounts = {

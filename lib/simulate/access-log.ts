@@ -27,8 +27,8 @@ export interface AccessLog {
 type Line = Readonly<Record<string, unknown>>
 
 /**
- * Reads access lines of Causeway. `wanted` is the upstream; it may be left out if the log has only one. A text says why there is
- * nothing to play.
+ * Reads access lines of Causeway. `wanted` is the upstream; it may be left out if the log has only one. A
+ * text says why there is nothing to play.
  */
 export async function readAccessLog(
   lines: AsyncIterable<string>,
@@ -66,8 +66,8 @@ function complaint(wanted: string | undefined, upstreams: readonly string[]): st
 }
 
 /**
- * The requests as they came, `speed` times as fast. One that never got to an app asks for as much work as some other, drawn at
- * random.
+ * The requests as they came, `speed` times as fast. One that never got to an app asks for as much work as
+ * some other, drawn at random.
  */
 export function* loggedArrivals(log: AccessLog, speed: number, seed: number): Generator<Arrival> {
   const draws = randomStream(seed, 'requests')

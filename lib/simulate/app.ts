@@ -13,7 +13,9 @@ export interface AppModel {
   readonly faults: readonly Fault[]
 }
 
-/** A request as the app sees it. Exactly one of the two calls is made, once, unless the app hangs for good. */
+/**
+ * A request as the app sees it. Exactly one of the two calls is made, once, unless the app hangs for good.
+ */
 export interface Visitor {
   readonly demand: Demand
   /** Uniform in [0, 1): decides whether this one meets an error. */
@@ -36,7 +38,10 @@ export interface AppTotals {
   readonly longestBacklog: number
 }
 
-/** Workers of one app server behind a listen queue, first come first served, who do not notice when a client leaves. */
+/**
+ * Workers of one app server behind a listen queue, first come first served, who do not notice when a client
+ * leaves.
+ */
 export class App {
   readonly model: AppModel
   readonly #agenda: Agenda

@@ -36,8 +36,8 @@ interface Patient {
 }
 
 /**
- * The part of the control thread that a dispatcher needs, for the one upstream of a simulation. What needs no sockets is the real
- * one: ejections, outliers, slow starts, learned limits.
+ * The part of the control thread that a dispatcher needs, for the one upstream of a simulation. What needs no
+ * sockets is the real one: ejections, outliers, slow starts, learned limits.
  */
 export class Control implements UpstreamObserver {
   readonly #options: ControlOptions

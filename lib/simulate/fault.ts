@@ -1,7 +1,8 @@
 /**
- * What befalls an endpoint. `down`: its process is killed. `restart`: it takes no more, and finishes what it runs; what waits in its
- * listen queue is lost. `hung`: it is stopped, and goes on where it was. `slow`: what it begins takes `factor` times as long.
- * `errors`: this share of its answers is 500, after the time that a good one takes.
+ * What befalls an endpoint. `down`: its process is killed. `restart`: it takes no more, and finishes what it
+ * runs; what waits in its listen queue is lost. `hung`: it is stopped, and goes on where it was. `slow`: what
+ * it begins takes `factor` times as long. `errors`: this share of its answers is 500, after the time that a
+ * good one takes.
  */
 export type Fault = {
   readonly fromMs: number

@@ -1,6 +1,7 @@
 /**
- * Random numbers, uniform in [0, 1), that are the same for the same seed and stream: sfc32 (Chris Doty-Humphrey, PractRand).
- * Each use has a stream of its own, so that two policies meet the same arrivals whatever they draw themselves.
+ * Random numbers, uniform in [0, 1), that are the same for the same seed and stream: sfc32 (Chris
+ * Doty-Humphrey, PractRand). Each use has a stream of its own, so that two policies meet the same arrivals
+ * whatever they draw themselves.
  */
 export function randomStream(seed: number, stream: string): () => number {
   let a = hashOf(stream)

@@ -33,7 +33,10 @@ export interface Scenario {
   readonly roundTripMs: number
   /** In the order of time. */
   readonly arrivals: Iterable<Arrival>
-  /** Until when each client asks again as soon as it has its answer (a closed loop); undefined: each asks once. */
+  /**
+   * Until when each client asks again as soon as it has its answer (a closed loop); undefined: each asks
+   * once.
+   */
   readonly againUntilMs?: number
   /** What comes before is played, but not counted, milliseconds. */
   readonly warmUpMs: number
@@ -56,7 +59,10 @@ export interface PlayedEndpoint {
   readonly longestBacklog: number
 }
 
-/** Plays a scenario: the dispatcher that serves real requests, on virtual time. The same scenario gives the same outcome. */
+/**
+ * Plays a scenario: the dispatcher that serves real requests, on virtual time. The same scenario gives the
+ * same outcome.
+ */
 export function simulate(scenario: Scenario): Promise<Played> {
   return new Simulation(scenario).run()
 }

@@ -1,7 +1,10 @@
 import { type ErrorCode, endCauseOf, traitsOf } from '../base/errors.ts'
 import type { Priority } from '../config/model.ts'
 
-/** What came of all requests of a run. Times are milliseconds; those of answers count from the arrival to the last byte. */
+/**
+ * What came of all requests of a run. Times are milliseconds; those of answers count from the arrival to the
+ * last byte.
+ */
 export interface Outcome {
   readonly requests: number
   /** Answers below 500. */

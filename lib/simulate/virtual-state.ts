@@ -6,8 +6,8 @@ interface Waiter {
 }
 
 /**
- * The shared words of a simulated process. All its threads have this one view, and wakes come by promises: real ones
- * (`Atomics.waitAsync`) come when the machine likes, and time out by its clock.
+ * The shared words of a simulated process. All its threads have this one view, and wakes come by promises:
+ * real ones (`Atomics.waitAsync`) come when the machine likes, and time out by its clock.
  */
 export class VirtualState extends SharedState {
   readonly #agenda: Agenda
@@ -44,7 +44,10 @@ export class VirtualState extends SharedState {
     super.wakeSelf(act)
   }
 
-  /** Resolves when all that were woken have run as far as they can without the time going on; undefined if nobody was. */
+  /**
+   * Resolves when all that were woken have run as far as they can without the time going on; undefined if
+   * nobody was.
+   */
   settled(): Promise<void> | undefined {
     if (!this.#woken) return undefined
     this.#woken = false

@@ -28,7 +28,9 @@ export interface VisitContext {
   readonly roundTripMs: number
 }
 
-/** coming: not yet at the app. asked: the answer is due. abandoned: the client has left, the slot stays taken. */
+/**
+ * coming: not yet at the app. asked: the answer is due. abandoned: the client has left, the slot stays taken.
+ */
 type State = 'coming' | 'asked' | 'abandoned' | 'over'
 
 /** One attempt: a request on its way to an app, there, and its answer on its way back. */

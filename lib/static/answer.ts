@@ -32,7 +32,10 @@ export interface CodingWanted {
   want(resource: FileResource, coding: Coding): void
 }
 
-/** The representation that Accept-Encoding asks for. A coding that is not made yet is made for later requests. Hot. */
+/**
+ * The representation that Accept-Encoding asks for. A coding that is not made yet is made for later requests.
+ * Hot.
+ */
 export function chooseRepresentation(
   request: RequestHead,
   resource: FileResource,
@@ -60,8 +63,8 @@ function representationIn(coded: readonly Representation[], coding: Coding): Rep
 }
 
 /**
- * A form that was made here has no parts, and came after its file: who asks for a part, or holds the plain file (which the first clients
- * were given), is answered by that.
+ * A form that was made here has no parts, and came after its file: who asks for a part, or holds the plain
+ * file (which the first clients were given), is answered by that.
  */
 function madeOrPlain(request: RequestHead, made: Representation, plain: Representation): Representation {
   const { fields } = request
@@ -73,8 +76,8 @@ function madeOrPlain(request: RequestHead, made: Representation, plain: Represen
 }
 
 /**
- * Preconditions first, then Range, which only GET knows (RFC 9110 13.2.2 and 14.2). Where an app hands a file over, the method may be any:
- * its answer is the whole then. Hot.
+ * Preconditions first, then Range, which only GET knows (RFC 9110 13.2.2 and 14.2). Where an app hands a file
+ * over, the method may be any: its answer is the whole then. Hot.
  */
 export function select(request: RequestHead, representation: Representation, clock: Clock): Selection {
   const { fields } = request
@@ -104,7 +107,10 @@ export function beginAnswer(exchange: Exchange, representation: Representation, 
   else exchange.begin(representation.part(selection))
 }
 
-/** The whole answer without the disk; false if that takes a body which is not in memory. Hot: for a plain 200 or 304 nothing is built. */
+/**
+ * The whole answer without the disk; false if that takes a body which is not in memory. Hot: for a plain 200
+ * or 304 nothing is built.
+ */
 export function answerWithoutDisk(
   exchange: Exchange,
   representation: Representation,

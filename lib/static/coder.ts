@@ -15,8 +15,8 @@ const MAX_WAITING = 64
 const WORTH = 0.9
 
 /**
- * About 30 ms a MiB of script, near the best of gzip: the highest levels take a hundred times as long for a tenth less, which belongs in a
- * build (`.br` beside the file).
+ * About 30 ms a MiB of script, near the best of gzip: the highest levels take a hundred times as long for a
+ * tenth less, which belongs in a build (`.br` beside the file).
  */
 const BROTLI_QUALITY = 5
 
@@ -45,7 +45,10 @@ export class Coder {
     this.#observer = observer
   }
 
-  /** `taker` is called once, later; not at all if the file is no longer what `resource` says, or too many wait. */
+  /**
+   * `taker` is called once, later; not at all if the file is no longer what `resource` says, or too many
+   * wait.
+   */
   want(root: string, resource: FileResource, coding: Coding, taker: CodedTaker): void {
     const job = `${coding} ${resource.identity}`
     if (this.#pending.has(job) || this.#pending.size >= MAX_WAITING) return

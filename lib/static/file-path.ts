@@ -6,7 +6,10 @@ const WELL_KNOWN = '/.well-known/'
 
 /** A request path that may name a file. */
 export interface FilePath {
-  /** Decoded once; starts with `/`, has no empty segment and, but for `/.well-known/`, none that starts with a dot. */
+  /**
+   * Decoded once; starts with `/`, has no empty segment and, but for `/.well-known/`, none that starts with a
+   * dot.
+   */
   readonly decoded: string
   /** The same in its one escaped spelling, so that one file has one key however it was asked for. */
   readonly canonical: string
@@ -36,15 +39,18 @@ export function belowRoute(decoded: string, routePath: string): string | undefin
   return rest.startsWith('/') ? rest.slice(1) : undefined
 }
 
-/** The canonical request path of a name below the root: what `readFilePath` and `belowRoute` turn into that name. */
+/**
+ * The canonical request path of a name below the root: what `readFilePath` and `belowRoute` turn into that
+ * name.
+ */
 export function pathBelowRoute(relative: string, routePath: string): string {
   const separator = routePath.endsWith('/') || relative === '' ? '' : '/'
   return encodePath(routePath + separator + relative)
 }
 
 /**
- * The name below the root that an app means by a path of the site: escaped or with its bytes as they are, with or without a query.
- * undefined if it is not below the route or breaks the rules of `readFilePath`.
+ * The name below the root that an app means by a path of the site: escaped or with its bytes as they are,
+ * with or without a query. undefined if it is not below the route or breaks the rules of `readFilePath`.
  */
 export function nameOfUri(value: string, routePath: string): string | undefined {
   const query = value.indexOf('?')
@@ -53,8 +59,8 @@ export function nameOfUri(value: string, routePath: string): string | undefined 
 }
 
 /**
- * The name below `root` of an absolute file name, escaped or not, as Apache and lighttpd read X-Sendfile; a broken escape stands for itself.
- * undefined if it lies elsewhere, has dot segments, or is no UTF-8.
+ * The name below `root` of an absolute file name, escaped or not, as Apache and lighttpd read X-Sendfile; a
+ * broken escape stands for itself. undefined if it lies elsewhere, has dot segments, or is no UTF-8.
  */
 export function nameOfFile(value: string, root: string): string | undefined {
   const file = decodePath(escapeBytes(value)) ?? utf8Of(value)

@@ -96,7 +96,10 @@ export class FileStore {
     })
   }
 
-  /** Shared by all routes of a root, so that another Cache-Control does not forget the files of the last release. */
+  /**
+   * Shared by all routes of a root, so that another Cache-Control does not forget the files of the last
+   * release.
+   */
   #watch(root: string, keepMs: number): ManifestWatch {
     return this.#kept.get(WATCH, JSON.stringify([root, keepMs]), () => {
       const maxHeldBytes = this.#heldBytes

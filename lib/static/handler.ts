@@ -52,24 +52,29 @@ export class StaticHandler implements Handler {
   }
 
   /**
-   * The name below this root that X-Accel-Redirect means: a path of our site, perhaps escaped, perhaps with a query, that lies below the
-   * route's; undefined if it does not, or could name no file.
+   * The name below this root that X-Accel-Redirect means: a path of our site, perhaps escaped, perhaps with a
+   * query, that lies below the route's; undefined if it does not, or could name no file.
    */
   nameOfUri(value: string): string | undefined {
     return nameOfUri(value, this.#shelf.site.routePath)
   }
 
-  /** The name below this root that X-Sendfile means, an absolute file name; undefined if it lies elsewhere. Links are followed later. */
+  /**
+   * The name below this root that X-Sendfile means, an absolute file name; undefined if it lies elsewhere.
+   * Links are followed later.
+   */
   nameOfFile(value: string): string | undefined {
     return nameOfFile(value, this.#shelf.site.root)
   }
 
   /**
-   * Answers with a file because an app said so; `name` is from `nameOfUri` or `nameOfFile`. Whoever had the exchange has it no more, and
-   * must be done with its upstream; the answer must not have begun. The app's fields win over ours: Content-Type (unless empty),
-   * Content-Disposition, Cache-Control, Expires, Set-Cookie, ETag and Last-Modified, and all others but those of its own body. Conditions
-   * and ranges count for GET and HEAD and are judged by the validators that the client sees; any other method is answered 200 with the
-   * whole. A file that is not there, a folder, and a name that leaves the root are 404. Never throws, and ends the exchange by itself.
+   * Answers with a file because an app said so; `name` is from `nameOfUri` or `nameOfFile`. Whoever had the
+   * exchange has it no more, and must be done with its upstream; the answer must not have begun. The app's
+   * fields win over ours: Content-Type (unless empty), Content-Disposition, Cache-Control, Expires,
+   * Set-Cookie, ETag and Last-Modified, and all others but those of its own body. Conditions and ranges count
+   * for GET and HEAD and are judged by the validators that the client sees; any other method is answered 200
+   * with the whole. A file that is not there, a folder, and a name that leaves the root are 404. Never
+   * throws, and ends the exchange by itself.
    */
   serveInternal(exchange: Exchange, name: string, answer: InternalAnswer): void {
     if (exchange.ended) return

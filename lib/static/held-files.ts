@@ -11,8 +11,8 @@ interface Candidate {
 }
 
 /**
- * The files that a root's manifests name, in memory, for the time when a deploy has removed them from the disk. Bounded in bytes: what a
- * page needs goes first (source maps last), small before large.
+ * The files that a root's manifests name, in memory, for the time when a deploy has removed them from the
+ * disk. Bounded in bytes: what a page needs goes first (source maps last), small before large.
  */
 export class HeldFiles {
   readonly #root: string
@@ -47,8 +47,8 @@ export class HeldFiles {
   }
 
   /**
-   * Reads what is not held yet, one file at a time; gives the number of files that are there and did not fit. Stops early once `goOn`
-   * says so. Throws what `openInside` throws.
+   * Reads what is not held yet, one file at a time; gives the number of files that are there and did not fit.
+   * Stops early once `goOn` says so. Throws what `openInside` throws.
    */
   async fill(names: readonly string[], goOn: () => boolean): Promise<number> {
     let left = 0

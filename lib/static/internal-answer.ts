@@ -27,8 +27,8 @@ const NOT_OF_THE_FILE = new Set([
 ])
 
 /**
- * Tags that frameworks make from the empty body of such an answer: MD5 (Django's ConditionalGetMiddleware), SHA-1 and SHA-256 of nothing.
- * They would be the same for every file, whatever is in it.
+ * Tags that frameworks make from the empty body of such an answer: MD5 (Django's ConditionalGetMiddleware),
+ * SHA-1 and SHA-256 of nothing. They would be the same for every file, whatever is in it.
  */
 const TAG_OF_NOTHING = /^(?:W\/)?"(?:d41d8cd98f00b204e9800998ecf8427e|da39a3ee5e6b4b0d|e3b0c44298fc1c14)/
 

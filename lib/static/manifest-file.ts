@@ -30,8 +30,8 @@ export class ManifestFile {
   }
 
   /**
-   * Reads the file again if it has changed. Gives the reason why it cannot be used: once, and not before it has stayed so from one look to
-   * the next, because writers take a moment. Throws what `openInside` throws.
+   * Reads the file again if it has changed. Gives the reason why it cannot be used: once, and not before it
+   * has stayed so from one look to the next, because writers take a moment. Throws what `openInside` throws.
    */
   async look(): Promise<string | undefined> {
     const stamp = stampOf(await statIfThere(this.path))

@@ -26,9 +26,9 @@ export interface ManifestWatchOptions {
 }
 
 /**
- * Knows the manifests of one root, and holds the files they name for when a deploy has removed them. Looks by the thread's timers for as
- * long as anybody uses it, never for a request. Because `collectstatic --clear` deletes before it writes, files are read when their
- * manifest is learned, not when it is replaced.
+ * Knows the manifests of one root, and holds the files they name for when a deploy has removed them. Looks by
+ * the thread's timers for as long as anybody uses it, never for a request. Because `collectstatic --clear`
+ * deletes before it writes, files are read when their manifest is learned, not when it is replaced.
  */
 export class ManifestWatch {
   /** Settles once the manifests have been looked at for the first time. */
@@ -85,7 +85,9 @@ export class ManifestWatch {
     return this.#held.size
   }
 
-  /** Does a manifest, or one of those of the last `keepMs`, name this file? Its content then never changes. */
+  /**
+   * Does a manifest, or one of those of the last `keepMs`, name this file? Its content then never changes.
+   */
   names(relative: string): boolean {
     return this.#releases.names(relative)
   }

@@ -3,7 +3,9 @@ export const DJANGO_MANIFEST = 'staticfiles.json'
 /** Where Vite writes its own, below its outDir: since Vite 5, and before. */
 export const VITE_MANIFESTS = ['.vite/manifest.json', 'manifest.json'] as const
 
-/** Names in one manifest, and bytes of its text (about 30 ms of reading): what is more is taken for a mistake. */
+/**
+ * Names in one manifest, and bytes of its text (about 30 ms of reading): what is more is taken for a mistake.
+ */
 export const MAX_NAMES = 50_000
 export const MAX_MANIFEST_BYTES = 4 * 1024 * 1024
 
@@ -18,8 +20,9 @@ export type ManifestReading =
 const PRIVATE = new Set(['', '.br', '.gz', '.zst'].map(ending => DJANGO_MANIFEST + ending))
 
 /**
- * True for a name below the root that is for the server alone: it tells an attacker every file of the site. Vite's folder starts with a
- * dot and is refused with all such names; its older `manifest.json` is not, because web apps have one of that name for browsers.
+ * True for a name below the root that is for the server alone: it tells an attacker every file of the site.
+ * Vite's folder starts with a dot and is refused with all such names; its older `manifest.json` is not,
+ * because web apps have one of that name for browsers.
  */
 export function isPrivateName(relative: string): boolean {
   return relative.length <= DJANGO_MANIFEST.length + 4 && PRIVATE.has(relative.toLowerCase())
@@ -57,8 +60,9 @@ export function readViteManifest(text: string): ManifestReading {
 }
 
 /**
- * Vite can be told to write names without a hash and lists them all the same. A hash stands behind a `-` or `.` at the end of the stem:
- * 8 characters of base64url, or 8 and more of hex; a word such as `Settings` is none.
+ * Vite can be told to write names without a hash and lists them all the same. A hash stands behind a `-` or
+ * `.` at the end of the stem: 8 characters of base64url, or 8 and more of hex; a word such as `Settings` is
+ * none.
  */
 export function looksHashed(name: string): boolean {
   const file = name.slice(name.lastIndexOf('/') + 1)

@@ -40,8 +40,9 @@ const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
 
 /**
  * Opens a name below `root`. Links are followed as long as they stay inside the real root, which is resolved
- * anew each time: a deploy may switch a `current` link. They lead to no dotfile that `relative` does not name itself. What is trusted
- * afterwards (kind, size, time) comes from the open descriptor. Throws only what is no answer about the file, such as EMFILE.
+ * anew each time: a deploy may switch a `current` link. They lead to no dotfile that `relative` does not name
+ * itself. What is trusted afterwards (kind, size, time) comes from the open descriptor. Throws only what is
+ * no answer about the file, such as EMFILE.
  */
 export async function openInside(root: string, relative: string): Promise<Opened> {
   let fd: number | undefined
@@ -116,8 +117,8 @@ function isInside(realRoot: string, real: string): boolean {
 }
 
 /**
- * Is there a dotfile or such a folder on the way that the name itself does not go through? Names that begin with two dots are those by
- * which Kubernetes switches its volumes.
+ * Is there a dotfile or such a folder on the way that the name itself does not go through? Names that begin
+ * with two dots are those by which Kubernetes switches its volumes.
  */
 function isHidden(realRoot: string, real: string, relative: string): boolean {
   const below = real.slice(realRoot.length)

@@ -10,8 +10,8 @@ export interface Paced {
 }
 
 /**
- * So many bytes a second since the beginning, and those of one second ahead, as nginx's limit_rate has it. Whoever is given nothing is
- * resumed later. `stop` must be called at the end.
+ * So many bytes a second since the beginning, and those of one second ahead, as nginx's limit_rate has it.
+ * Whoever is given nothing is resumed later. `stop` must be called at the end.
  */
 export class Pace implements Deadline {
   dueMs = Number.POSITIVE_INFINITY

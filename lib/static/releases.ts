@@ -1,8 +1,8 @@
 const NONE: ReadonlySet<string> = new Set()
 
 /**
- * Which names below a root tell their content: those of the newest manifest, and for a time those that only an earlier one has. Pure: time
- * comes in, files do not.
+ * Which names below a root tell their content: those of the newest manifest, and for a time those that only
+ * an earlier one has. Pure: time comes in, files do not.
  */
 export class Releases {
   readonly #keepMs: number
@@ -46,7 +46,10 @@ export class Releases {
     return this.#current.has(relative) || this.#leaving.has(relative)
   }
 
-  /** Takes the names of a new manifest; those that it lacks stay for `keepMs`. An empty set: there is no manifest any more. */
+  /**
+   * Takes the names of a new manifest; those that it lacks stay for `keepMs`. An empty set: there is no
+   * manifest any more.
+   */
   take(names: ReadonlySet<string>, nowMs: number): void {
     for (const name of this.#current) {
       if (!names.has(name) && this.#keepMs > 0) this.#leaving.set(name, nowMs + this.#keepMs)

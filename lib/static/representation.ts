@@ -52,8 +52,8 @@ export class Representation {
   readonly length: number
   readonly body: Buffer | undefined
   /**
-   * Parts are sent of what stands on the disk. A form that was made here may come out otherwise on the next machine or after an update, and
-   * parts of two such forms would not fit.
+   * Parts are sent of what stands on the disk. A form that was made here may come out otherwise on the next
+   * machine or after an update, and parts of two such forms would not fit.
    */
   readonly ranges: boolean
   /** The whole answer, where the body is in memory and small. */

@@ -25,8 +25,9 @@ const ALL_CODINGS = SIBLINGS.map(([coding]) => coding)
 /** Of names whose content never changes (RFC 8246); a year is what caches are told for "for ever". */
 const FOR_EVER = 'public, max-age=31536000, immutable'
 /**
- * Of other names where a manifest is in force. Without a word browsers guess a time (RFC 9111 4.2.2) and may go on with an old `index.html`,
- * whose hashed files are gone. Without a manifest we say nothing, as other file servers do: the files may be photographs.
+ * Of other names where a manifest is in force. Without a word browsers guess a time (RFC 9111 4.2.2) and may
+ * go on with an old `index.html`, whose hashed files are gone. Without a manifest we say nothing, as other
+ * file servers do: the files may be photographs.
  */
 const ASK_EACH_TIME = 'no-cache'
 

@@ -30,7 +30,10 @@ export interface FileRequest {
   readonly answer: InternalAnswer | undefined
 }
 
-/** An exchange that is not answered in one step: not yet in memory, too large for one buffer, or handed over by an app. */
+/**
+ * An exchange that is not answered in one step: not yet in memory, too large for one buffer, or handed over
+ * by an app.
+ */
 export class StaticExchange implements ExchangeOwner, ResourceWaiter {
   readonly #exchange: Exchange
   readonly #shelf: FileShelf
@@ -165,7 +168,10 @@ export class StaticExchange implements ExchangeOwner, ResourceWaiter {
     return bytesPerSecond > 0 ? new Pace(this.#env, bytesPerSecond) : undefined
   }
 
-  /** What memory said is no longer so: the disk is asked once more, since a deploy may have left the file to the releases that are held. */
+  /**
+   * What memory said is no longer so: the disk is asked once more, since a deploy may have left the file to
+   * the releases that are held.
+   */
   #lost(): void {
     this.#shelf.forget(this.#asked.path)
     if (this.#gone) return

@@ -10,7 +10,10 @@ export interface SentFile {
   close(): void
 }
 
-/** So many reads of files run at a time in a thread: a transfer that waits for its client, or for its turn, holds no memory. */
+/**
+ * So many reads of files run at a time in a thread: a transfer that waits for its client, or for its turn,
+ * holds no memory.
+ */
 const BUFFERS = new ReadBuffers(16)
 
 /** idle: waits for its client. waiting: for a buffer. */

@@ -31,8 +31,8 @@ export const NAME: Uint16Array = Uint16Array.from(LOWER_TOKEN, lower =>
 export const VALUE: Uint8Array = table(code => Number(code === HTAB || (code >= SP && code !== 127)))
 
 /**
- * What may stand in a request target behind the `?`: VCHAR without `#`. Wider than RFC 3986, because browsers do send
- * `|`, `"` and `{` there; no reader takes them for a delimiter.
+ * What may stand in a request target behind the `?`: VCHAR without `#`. Wider than RFC 3986, because browsers
+ * do send `|`, `"` and `{` there; no reader takes them for a delimiter.
  */
 export const QUERY: Uint8Array = table(code => Number(code > SP && code < 127 && code !== 35))
 

@@ -12,7 +12,9 @@ import {
   VALUE,
 } from './characters.ts'
 
-/** Takes the data of chunks as ranges of the bytes that were given to `decode`, valid only during the call. */
+/**
+ * Takes the data of chunks as ranges of the bytes that were given to `decode`, valid only during the call.
+ */
 export interface ChunkSink {
   chunkData(bytes: Uint8Array, start: number, end: number): void
 }
@@ -50,18 +52,20 @@ type Step =
 const MAX_SIZE_DIGITS = 15
 
 /**
- * Bytes of extensions and trailers in one body. They are dropped, so each one is work for nothing (CVE-2024-22019 was a server that
- * read them for ever). The sizes themselves are not counted: a long stream of small chunks is honest.
+ * Bytes of extensions and trailers in one body. They are dropped, so each one is work for nothing
+ * (CVE-2024-22019 was a server that read them for ever). The sizes themselves are not counted: a long stream
+ * of small chunks is honest.
  */
 const MAX_OVERHEAD_BYTES = 16 * 1024
 
-// Trailers that would frame the message anew are no slip. A hash is enough: to hit one by chance or on purpose gets a name
-// refused that nobody uses.
+// Trailers that would frame the message anew are no slip. A hash is enough: to hit one by chance or on
+// purpose gets a name refused that nobody uses.
 const FRAMING_NAMES: ReadonlySet<number> = new Set(['content-length', 'transfer-encoding'].map(hashOf))
 
 /**
- * Takes a chunked body apart (RFC 9112 7.1) without copying it. Digits, CRLF and nothing else: no sign, prefix or white
- * space, no bare LF. Extensions are checked and dropped, trailers too unless they are wanted (RFC 9110 6.5.1). One decoder serves one body.
+ * Takes a chunked body apart (RFC 9112 7.1) without copying it. Digits, CRLF and nothing else: no sign,
+ * prefix or white space, no bare LF. Extensions are checked and dropped, trailers too unless they are wanted
+ * (RFC 9110 6.5.1). One decoder serves one body.
  */
 export class ChunkedDecoder {
   /** After `done` and `bad` no more bytes are taken. */
@@ -84,7 +88,10 @@ export class ChunkedDecoder {
     this.#keepsTrailers = keepsTrailers
   }
 
-  /** Reads bytes[start, end) and returns how far it came: short of `end` only when the body is over, well or badly. */
+  /**
+   * Reads bytes[start, end) and returns how far it came: short of `end` only when the body is over, well or
+   * badly.
+   */
   decode(bytes: Uint8Array, start: number, end: number): number {
     let at = start
     while (at < end && this.state === 'reading') {

@@ -4,7 +4,10 @@ import { hostAt } from '../http/host.ts'
 
 /** What a TLS client asks for in its first message. */
 export interface ClientHello {
-  /** Lower-case, without final dot; undefined where the client names nobody, or an address. With an encrypted hello it is the outer name. */
+  /**
+   * Lower-case, without final dot; undefined where the client names nobody, or an address. With an encrypted
+   * hello it is the outer name.
+   */
   readonly serverName: string | undefined
   /** ALPN names in the client's order, as latin1 text; GREASE ones too (RFC 8701 3.1). */
   readonly protocols: readonly string[]
@@ -35,16 +38,25 @@ export interface HelloRefusal {
   readonly refused: HelloDetail
 }
 
-/** A hello with all of its records; `readClientHello` asks for no more bytes. Hybrid key shares make one of 1.8 KiB, long tickets one of some more. */
+/**
+ * A hello with all of its records; `readClientHello` asks for no more bytes. Hybrid key shares make one of
+ * 1.8 KiB, long tickets one of some more.
+ */
 export const MAX_HELLO_BYTES = 64 * 1024
 
-/** Each call walks all records again, so a hello in a thousand would cost a thousand times a thousand. The smallest that OpenSSL makes are of 512 bytes. */
+/**
+ * Each call walks all records again, so a hello in a thousand would cost a thousand times a thousand. The
+ * smallest that OpenSSL makes are of 512 bytes.
+ */
 const MAX_RECORDS = 128
 
 const RECORD_HEAD_BYTES = 5
 const MAX_FRAGMENT_BYTES = 16 * 1024
 const HANDSHAKE = 22
-/** Of every version from SSL 3.0 to TLS 1.3: the first byte of a version that means nothing any more (RFC 8446 5.1). */
+/**
+ * Of every version from SSL 3.0 to TLS 1.3: the first byte of a version that means nothing any more (RFC 8446
+ * 5.1).
+ */
 const MAJOR = 3
 
 const MESSAGE_HEAD_BYTES = 4
@@ -63,8 +75,9 @@ const REFUSALS: ReadonlyMap<HelloDetail, HelloRefusal> = new Map(
 )
 
 /**
- * Reads the ClientHello at the start of bytes[start, end) and takes nothing. Undefined: more bytes are needed. Looks at what a choice by
- * server name needs and at the form of the rest; whether the hello is one to answer is for the TLS library or the server behind.
+ * Reads the ClientHello at the start of bytes[start, end) and takes nothing. Undefined: more bytes are
+ * needed. Looks at what a choice by server name needs and at the form of the rest; whether the hello is one
+ * to answer is for the TLS library or the server behind.
  */
 export function readClientHello(
   bytes: Uint8Array,
@@ -175,7 +188,10 @@ function wishesIn(extensions: VectorReader): ClientHello | HelloDetail {
   return { serverName, protocols }
 }
 
-/** The one host name of the list (RFC 6066 3); names of other types, of which there are none yet, begin with a length as well. */
+/**
+ * The one host name of the list (RFC 6066 3); names of other types, of which there are none yet, begin with a
+ * length as well.
+ */
 function serverNameIn(data: VectorReader): string | undefined {
   const list = data.vector(2)
   let text: string | undefined
@@ -212,8 +228,9 @@ function protocolsIn(data: VectorReader): readonly string[] | undefined {
 }
 
 /**
- * Reads numbers and vectors (RFC 8446 3.3, 3.4) one after the other. Where too little is left, `short` is set for good, nothing is left, and what
- * was asked for reads as 0 or empty: so a caller may look at `short` once, at the end.
+ * Reads numbers and vectors (RFC 8446 3.3, 3.4) one after the other. Where too little is left, `short` is set
+ * for good, nothing is left, and what was asked for reads as 0 or empty: so a caller may look at `short`
+ * once, at the end.
  */
 class VectorReader {
   short = false

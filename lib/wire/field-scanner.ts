@@ -6,10 +6,11 @@ import type { HeadLimits, Outcome, RefusalDetail } from './refusal.ts'
 const NAME_FLAGS = UNDERSCORE | DOT
 
 /**
- * Scans the fields of a head in one pass (RFC 9112 5): checks every character, hashes each name, notes where name and value
- * stand. Strictly from left to right, so a head that comes in pieces ends the same way as one that comes whole. On bytes,
- * where a character costs a third of what it costs in a string (test/bench/micro-wire.ts).
- * One scanner serves all heads of a thread: what it holds is valid until the next `scan`.
+ * Scans the fields of a head in one pass (RFC 9112 5): checks every character, hashes each name, notes where
+ * name and value stand. Strictly from left to right, so a head that comes in pieces ends the same way as one
+ * that comes whole. On bytes, where a character costs a third of what it costs in a string
+ * (test/bench/micro-wire.ts). One scanner serves all heads of a thread: what it holds is valid until the next
+ * `scan`.
  */
 export class FieldScanner {
   /** Where the head ends: behind its empty line. Valid after `complete`. */
@@ -70,7 +71,10 @@ export class FieldScanner {
     return new FieldList(text, this.#marks.slice(0, this.#length))
   }
 
-  /** A line that has no name with a colon, broken off at `at`: the empty line that ends the head, or a bad one. */
+  /**
+   * A line that has no name with a colon, broken off at `at`: the empty line that ends the head, or a bad
+   * one.
+   */
   #lastLine(bytes: Uint8Array, at: number, stop: number, short: Outcome): Outcome {
     if (bytes[at] !== CR || bytes[at - 1] !== LF) return badName(bytes, at)
     if (at + 1 >= stop) return short

@@ -3,7 +3,10 @@ import { DynamicTable } from './hpack-dynamic-table.ts'
 import { unpackedBound, unpackHuffman } from './hpack-huffman.ts'
 import { DEFAULT_TABLE_BYTES, FIELD_OVERHEAD_BYTES, STATIC_COUNT, STATIC_FIELDS } from './hpack-tables.ts'
 
-/** `compression` ends the connection (RFC 9113 4.3); after `too-large` the table is right and the connection goes on. */
+/**
+ * `compression` ends the connection (RFC 9113 4.3); after `too-large` the table is right and the connection
+ * goes on.
+ */
 export interface HpackFault {
   readonly fault: 'compression' | 'too-large'
 }
@@ -24,12 +27,17 @@ const ADDED = 0x40
 const ADDED_BITS = 0x3f
 const RESIZE = 0x20
 const RESIZE_BITS = 0x1f
-/** Of literals that are not added, never-indexed ones too: the difference is for who would encode them again. */
+/**
+ * Of literals that are not added, never-indexed ones too: the difference is for who would encode them again.
+ */
 const LITERAL_BITS = 0x0f
 const HUFFMAN = 0x80
 const LENGTH_BITS = 0x7f
 
-/** 28 bits behind the prefix: far beyond any block, and nothing can overflow. More is refused, zeros too (RFC 7541 5.1). */
+/**
+ * 28 bits behind the prefix: far beyond any block, and nothing can overflow. More is refused, zeros too (RFC
+ * 7541 5.1).
+ */
 const MAX_INTEGER_SHIFT = 21
 
 const MAX_SCRATCH_BYTES = 64 * 1024
@@ -38,8 +46,9 @@ const MAX_SCRATCH_BYTES = 64 * 1024
 let scratch = Buffer.allocUnsafeSlow(4096)
 
 /**
- * Header blocks of one connection to lists of fields (RFC 7541). Each block must be given, in order and whole, as the table lives
- * from all of them. What a block costs is bounded by its own bytes: a field of the table is a reference, never a copy.
+ * Header blocks of one connection to lists of fields (RFC 7541). Each block must be given, in order and
+ * whole, as the table lives from all of them. What a block costs is bounded by its own bytes: a field of the
+ * table is a reference, never a copy.
  */
 export class HpackDecoder {
   readonly #announcedBytes: number
@@ -54,15 +63,19 @@ export class HpackDecoder {
   #maxTexts = 0
   #tooLarge = false
 
-  /** @param tableBytes SETTINGS_HEADER_TABLE_SIZE that we have announced; a larger table than the default begins once the peer says so. */
+  /**
+   * @param tableBytes SETTINGS_HEADER_TABLE_SIZE that we have announced; a larger table than the default
+   * begins once the peer says so.
+   */
   constructor(tableBytes: number = DEFAULT_TABLE_BYTES) {
     this.#announcedBytes = tableBytes
     this.#table = new DynamicTable(Math.min(tableBytes, DEFAULT_TABLE_BYTES))
   }
 
   /**
-   * The fields of bytes[start, end), a whole block, as a flat list [name, value, ...] of latin1 text. `bytes` is a Buffer. A list beyond
-   * the limits is decoded to its end for the sake of the table, but not kept. Nothing is judged but the encoding. Hot.
+   * The fields of bytes[start, end), a whole block, as a flat list [name, value, ...] of latin1 text. `bytes`
+   * is a Buffer. A list beyond the limits is decoded to its end for the sake of the table, but not kept.
+   * Nothing is judged but the encoding. Hot.
    */
   decode(bytes: Uint8Array, start: number, end: number, limits: HpackLimits): string[] | HpackFault {
     this.#bytes = bytes

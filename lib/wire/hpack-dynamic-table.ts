@@ -3,9 +3,14 @@ import { FIELD_OVERHEAD_BYTES } from './hpack-tables.ts'
 /** Evicted places that are kept at the front of the list before it is moved up. */
 const SLACK = 128
 
-/** The dynamic table of one direction (RFC 7541 2.3.2): first in, first out, bounded by the bytes of its fields. */
+/**
+ * The dynamic table of one direction (RFC 7541 2.3.2): first in, first out, bounded by the bytes of its
+ * fields.
+ */
 export class DynamicTable {
-  /** Flat [name, value, ...], the newest last. What was evicted is an empty text until the list is moved up. */
+  /**
+   * Flat [name, value, ...], the newest last. What was evicted is an empty text until the list is moved up.
+   */
   readonly #fields: string[] = []
   #first = 0
   #bytes = 0

@@ -3,8 +3,9 @@ import { DynamicTable } from './hpack-dynamic-table.ts'
 import { DEFAULT_TABLE_BYTES, FIELD_OVERHEAD_BYTES, STATIC_COUNT, STATIC_FIELDS } from './hpack-tables.ts'
 
 /**
- * Names whose values come again on the next answers, so that they are worth a place in the table. All others stay out: an id or a tag
- * that never comes again would push out what does, and what is in no table cannot be guessed at through sizes (RFC 7541 7.1).
+ * Names whose values come again on the next answers, so that they are worth a place in the table. All others
+ * stay out: an id or a tag that never comes again would push out what does, and what is in no table cannot be
+ * guessed at through sizes (RFC 7541 7.1).
  */
 const REPEATED: readonly string[] = [
   ...[':status', 'accept-ranges', 'access-control-allow-credentials', 'access-control-allow-headers'],
@@ -49,7 +50,10 @@ const RESIZE_BITS = 0x1f
 const LITERAL = 0x00
 const NEVER_INDEXED = 0x10
 const LITERAL_BITS = 0x0f
-/** Texts go without Huffman code: it saves a third of what is not in a table, but takes longer than all the rest of a block. */
+/**
+ * Texts go without Huffman code: it saves a third of what is not in a table, but takes longer than all the
+ * rest of a block.
+ */
 const PLAIN = 0x00
 const LENGTH_BITS = 0x7f
 
@@ -62,18 +66,26 @@ const SHORT_TEXT = 24
 /** Blocks are made here and then copied out in their size. */
 const scratch = Buffer.allocUnsafeSlow(16 * 1024)
 
-/** Lists of fields to the header blocks of one connection (RFC 7541), which must be sent in the order they were made. */
+/**
+ * Lists of fields to the header blocks of one connection (RFC 7541), which must be sent in the order they
+ * were made.
+ */
 export class HpackEncoder {
   readonly #table = new DynamicTable(DEFAULT_TABLE_BYTES, (name, value) => this.#forget(name, value))
   /** For each repeated name its values that are in the table, with the number of fields added before them. */
   readonly #places: (Map<string, number> | undefined)[] = []
   #added = 0
-  /** Sizes that the peer has not been told of: the smallest since the last block, and what it is now (RFC 7541 4.2). */
+  /**
+   * Sizes that the peer has not been told of: the smallest since the last block, and what it is now (RFC 7541
+   * 4.2).
+   */
   #resize: { readonly smallest: number; readonly last: number } | undefined = undefined
   #out: Buffer = Buffer.alloc(0)
   #at = 0
 
-  /** The peer's SETTINGS_HEADER_TABLE_SIZE; the table stays at or below the default. The next block says so. */
+  /**
+   * The peer's SETTINGS_HEADER_TABLE_SIZE; the table stays at or below the default. The next block says so.
+   */
   setTableBytes(size: number): void {
     const last = Math.min(size, DEFAULT_TABLE_BYTES)
     if (this.#resize === undefined && last === this.#table.maxBytes) return
@@ -81,7 +93,8 @@ export class HpackEncoder {
   }
 
   /**
-   * The block for these fields, a flat list [name, value, ...] of latin1 text; names are lower-cased here. Hot.
+   * The block for these fields, a flat list [name, value, ...] of latin1 text; names are lower-cased here.
+   * Hot.
    * @param headroom bytes that are left free before the block, for the head of its frame.
    */
   encode(pairs: readonly string[], headroom = 0): Buffer {

@@ -1,7 +1,8 @@
 import { HUFFMAN_CODES, HUFFMAN_LENGTHS } from './hpack-tables.ts'
 
-// A step takes four bits: no code is shorter than five, so it gives one byte at most. States are the inner nodes of the code's
-// tree, numbered in sixteens; a step is the next state, whether it gives a byte, and which.
+// A step takes four bits: no code is shorter than five, so it gives one byte at most. States are the inner
+// nodes of the code's tree, numbered in sixteens; a step is the next state, whether it gives a byte, and
+// which.
 const STATE = 0xfff
 const GIVES = 0x1000
 const SYMBOL_SHIFT = 16
@@ -16,8 +17,8 @@ export function unpackedBound(bytes: number): number {
 }
 
 /**
- * Undoes the Huffman code of bytes[start, end) into `out`, and tells how many bytes that gave; undefined when it is broken: EOS in it,
- * or padding that is longer than seven bits or not of ones (RFC 7541 5.2). Hot.
+ * Undoes the Huffman code of bytes[start, end) into `out`, and tells how many bytes that gave; undefined when
+ * it is broken: EOS in it, or padding that is longer than seven bits or not of ones (RFC 7541 5.2). Hot.
  */
 export function unpackHuffman(
   bytes: Uint8Array,

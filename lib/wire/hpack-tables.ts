@@ -23,7 +23,10 @@ export const DEFAULT_TABLE_BYTES = 4096
 /** What a field takes in a table or a list beyond its text (RFC 7541 4.1). */
 export const FIELD_OVERHEAD_BYTES = 32
 
-/** Bits of the code of each byte (RFC 7541 appendix B). The code is canonical, so the lengths are all there is to know. */
+/**
+ * Bits of the code of each byte (RFC 7541 appendix B). The code is canonical, so the lengths are all there is
+ * to know.
+ */
 export const HUFFMAN_LENGTHS: Uint8Array = Uint8Array.of(
   ...[13, 23, 28, 28, 28, 28, 28, 28, 28, 24, 30, 28, 28, 30, 28, 28],
   ...[28, 28, 28, 28, 28, 28, 30, 28, 28, 28, 28, 28, 28, 28, 28, 28],
@@ -43,10 +46,16 @@ export const HUFFMAN_LENGTHS: Uint8Array = Uint8Array.of(
   ...[26, 27, 26, 26, 27, 27, 27, 27, 27, 28, 27, 27, 27, 27, 27, 26],
 )
 
-/** The code of each byte, in its lowest bits. EOS is not among them: it is all ones, and an error wherever it is found (5.2). */
+/**
+ * The code of each byte, in its lowest bits. EOS is not among them: it is all ones, and an error wherever it
+ * is found (5.2).
+ */
 export const HUFFMAN_CODES: Uint32Array = canonicalCodes(HUFFMAN_LENGTHS)
 
-/** Codes of one length follow each other in the order of their symbols, and those of the next length follow on. */
+/**
+ * Codes of one length follow each other in the order of their symbols, and those of the next length follow
+ * on.
+ */
 function canonicalCodes(lengths: Uint8Array): Uint32Array {
   const codes = new Uint32Array(lengths.length)
   let next = 0

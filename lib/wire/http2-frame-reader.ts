@@ -10,7 +10,9 @@ export interface FrameHead {
   readonly size: number
 }
 
-/** Who judges and takes the frames. Any call may `stop` the reader. All bytes are valid during the call only. */
+/**
+ * Who judges and takes the frames. Any call may `stop` the reader. All bytes are valid during the call only.
+ */
 export interface FrameSink {
   /** A frame begins. False: its payload is dropped as it comes, and nothing more is said of it. */
   frameBegins(head: FrameHead): boolean
@@ -25,12 +27,16 @@ export interface FrameSink {
 }
 
 /**
- * preface: before anything else. head: between frames. whole: a payload that is wanted in one piece. pad: the length of a DATA frame's padding
- * is to come. data, padding: the rest of it. skip: a payload that nobody wants. stopped: for ever.
+ * preface: before anything else. head: between frames. whole: a payload that is wanted in one piece. pad: the
+ * length of a DATA frame's padding is to come. data, padding: the rest of it. skip: a payload that nobody
+ * wants. stopped: for ever.
  */
 type State = 'preface' | 'head' | 'whole' | 'pad' | 'data' | 'padding' | 'skip' | 'stopped'
 
-/** Cuts what a client sends into frames, however it comes. Holds an incomplete frame only, and of DATA nothing but the head. */
+/**
+ * Cuts what a client sends into frames, however it comes. Holds an incomplete frame only, and of DATA nothing
+ * but the head.
+ */
 export class FrameReader implements FrameHead {
   type = 0
   flags = 0

@@ -1,4 +1,5 @@
-// Frames of HTTP/2 (RFC 9113 4 and 6) as bytes: numbers, and those that are written as text, one character a byte.
+// Frames of HTTP/2 (RFC 9113 4 and 6) as bytes: numbers, and those that are written as text, one character a
+// byte.
 
 /** Types of frames (RFC 9113 6). */
 export const FRAME = {

@@ -33,7 +33,10 @@ for (const name of CONNECTION_SPECIFIC) FORBIDDEN[FIELD[name]] = IN_REQUEST | IN
 // RFC 9110 6.5.1: what decides framing and routing has been decided before.
 for (const name of ['content-length', 'host', 'te', 'trailer'] as const) FORBIDDEN[FIELD[name]] = IN_TRAILERS
 
-/** Bad requests that are well-formed HTTP/2: their clients are told in words; all others break the protocol (RFC 9113 8.1.1). */
+/**
+ * Bad requests that are well-formed HTTP/2: their clients are told in words; all others break the protocol
+ * (RFC 9113 8.1.1).
+ */
 const TOLD: ReadonlySet<string> = new Set(['host-missing', 'host-value', 'target-percent'])
 
 const WEBSOCKET_NAMED: ReadonlySet<string> = new Set(['upgrade'])
@@ -85,11 +88,12 @@ export class Http2Request implements RequestHead {
 }
 
 /**
- * The request that a header list of HTTP/2 stands for: a flat list of names and values, one character a byte, pseudo-fields among them.
+ * The request that a header list of HTTP/2 stands for: a flat list of names and values, one character a byte,
+ * pseudo-fields among them.
  *
- * Whatever is let through here is later written out as HTTP/1.1, where a line feed in a name is a second request. So the list is
- * written as HTTP/1.1 at once and read by the very rules of an HTTP/1.1 head, and then each name must have come out as it went in:
- * what reads back whole cannot be read otherwise by an app.
+ * Whatever is let through here is later written out as HTTP/1.1, where a line feed in a name is a second
+ * request. So the list is written as HTTP/1.1 at once and read by the very rules of an HTTP/1.1 head, and
+ * then each name must have come out as it went in: what reads back whole cannot be read otherwise by an app.
  */
 export function readHttp2Head(
   raw: readonly string[],
@@ -116,7 +120,10 @@ export function readHttp2Head(
   return read(fields, facts.endStream)
 }
 
-/** Characters of a header list with its separators: a reference to a table of HPACK counts as what it stands for. */
+/**
+ * Characters of a header list with its separators: a reference to a table of HPACK counts as what it stands
+ * for.
+ */
 export function listBytes(pairs: readonly string[]): number {
   let size = 2 * pairs.length
   for (let i = 0; i < pairs.length; i += 1) size += (pairs[i] as string).length
@@ -128,7 +135,10 @@ export function isMalformed({ refused, detail }: Refusal): boolean {
   return refused === 'BAD_REQUEST' && !TOLD.has(detail)
 }
 
-/** What is wrong with the fields behind a request's body (RFC 9113 8.1); undefined if nothing is, and they can be dropped. */
+/**
+ * What is wrong with the fields behind a request's body (RFC 9113 8.1); undefined if nothing is, and they can
+ * be dropped.
+ */
 export function http2TrailerFault(raw: readonly string[], limits: HeadLimits): RequestDetail | undefined {
   const text = linesOf(raw, 0, '')
   if (text === undefined) return 'trailers'
@@ -142,7 +152,10 @@ export function http2TrailerFault(raw: readonly string[], limits: HeadLimits): R
   return namesFault(scanner.fields(flat), 0, raw, 0, IN_TRAILERS) === undefined ? undefined : 'trailers'
 }
 
-/** The whole head as HTTP/1.1; undefined if a value has blanks at its edges, which HTTP/1.1 could not tell from its own. */
+/**
+ * The whole head as HTTP/1.1; undefined if a value has blanks at its edges, which HTTP/1.1 could not tell
+ * from its own.
+ */
 function textOf(raw: readonly string[], first: number, { newKey }: Http2HeadFacts): string | undefined {
   const { method, path, protocol } = pseudo
   const webSocket = protocol !== undefined

@@ -3,7 +3,8 @@ import { FieldList } from '../http/field-list.ts'
 import type { Framing, ResponseHead } from '../http/message.ts'
 import { HTAB, LOWER_TOKEN, SP, VALUE } from './characters.ts'
 
-// What an HTTP/2 endpoint may say (RFC 9113 8). The library checks most of it; what leaves here is checked whatever the library does.
+// What an HTTP/2 endpoint may say (RFC 9113 8). The library checks most of it; what leaves here is checked
+// whatever the library does.
 
 /** Names and values in turn, as they came. */
 export type RawFields = readonly string[]

@@ -11,7 +11,10 @@ export class PeerSettings {
   /** First window of each stream. */
   window: number = FIRST_WINDOW
 
-  /** Takes the payload of a SETTINGS frame, a whole number of pairs; a number is the error code of what is wrong with it. */
+  /**
+   * Takes the payload of a SETTINGS frame, a whole number of pairs; a number is the error code of what is
+   * wrong with it.
+   */
   read(bytes: Uint8Array, start: number, end: number): number | undefined {
     for (let at = start; at < end; at += PAIR_BYTES) {
       const name = ((bytes[at] as number) << 8) | (bytes[at + 1] as number)

@@ -4,7 +4,8 @@ import { ipBytes, ipText, wideIp } from '../http/ip-bytes.ts'
 import { CR, LF } from './characters.ts'
 import { crc32c } from './crc32c.ts'
 
-// "The PROXY protocol, versions 1 & 2" (proxy-protocol.txt of HAProxy, 2020/03/05). Sections below are of that document.
+// "The PROXY protocol, versions 1 & 2" (proxy-protocol.txt of HAProxy, 2020/03/05). Sections below are of
+// that document.
 
 /** Why the start of a connection is refused. A closed list: log field and metric label. */
 export const PROXY_DETAILS = [
@@ -34,7 +35,10 @@ export interface ProxyRefusal {
   readonly refused: ProxyDetail
 }
 
-/** One end of a TCP connection. The address is in its shortest form, IPv4 if it is IPv4-mapped; '' on a unix socket. */
+/**
+ * One end of a TCP connection. The address is in its shortest form, IPv4 if it is IPv4-mapped; '' on a unix
+ * socket.
+ */
 export interface ProxyPeer {
   readonly address: string
   readonly port: number
@@ -55,7 +59,10 @@ export interface LocalConnection {
   readonly size: number
 }
 
-/** The connection is passed on for somebody whom the sender cannot name: it is not the sender's own, so nothing of the sender's counts for it. */
+/**
+ * The connection is passed on for somebody whom the sender cannot name: it is not the sender's own, so
+ * nothing of the sender's counts for it.
+ */
 export interface UnknownPeers {
   readonly kind: 'unknown'
   readonly size: number
@@ -63,7 +70,10 @@ export interface UnknownPeers {
 
 export type ProxyHeader = ProxiedPeers | LocalConnection | UnknownPeers
 
-/** No header is longer, and `readProxyHeader` asks for no more bytes than that. Version 2 could say 65,551; a chain of TLS facts has some hundred. */
+/**
+ * No header is longer, and `readProxyHeader` asks for no more bytes than that. Version 2 could say 65,551; a
+ * chain of TLS facts has some hundred.
+ */
 export const MAX_PROXY_HEADER_BYTES = 4096
 
 /** Section 2.1, the worst case, with its CRLF. */
@@ -102,8 +112,9 @@ const REFUSALS: ReadonlyMap<ProxyDetail, ProxyRefusal> = new Map(
 )
 
 /**
- * Reads the header at the start of bytes[start, end), which is a Buffer; takes nothing. Undefined: more bytes are needed. Never guesses
- * whether a header is there (section 2): call it only for peers that must send one, because whoever sends it chooses the client's address.
+ * Reads the header at the start of bytes[start, end), which is a Buffer; takes nothing. Undefined: more bytes
+ * are needed. Never guesses whether a header is there (section 2): call it only for peers that must send one,
+ * because whoever sends it chooses the client's address.
  */
 export function readProxyHeader(
   bytes: Uint8Array,
@@ -118,8 +129,8 @@ export function readProxyHeader(
 }
 
 /**
- * A version 1 line in latin1 text, to go out before all else on a connection that carries this client's bytes only. A peer without
- * address makes it `PROXY UNKNOWN`, which some receivers refuse (section 2.1).
+ * A version 1 line in latin1 text, to go out before all else on a connection that carries this client's bytes
+ * only. A peer without address makes it `PROXY UNKNOWN`, which some receivers refuse (section 2.1).
  */
 export function proxyHeaderV1(source: ProxyPeer, destination: ProxyPeer): string {
   const ends = endsOf(source, destination)
@@ -144,7 +155,10 @@ export function proxyHeaderV2(source: ProxyPeer, destination: ProxyPeer): Buffer
   return Buffer.from([...SIGNATURE, VERSION | PROXY, family, 0, block.length, ...block])
 }
 
-/** A version 2 header for a client without address: section 2.2 has UNSPEC for it, and LOCAL for the sender's own connections only. */
+/**
+ * A version 2 header for a client without address: section 2.2 has UNSPEC for it, and LOCAL for the sender's
+ * own connections only.
+ */
 export function unknownHeaderV2(): Buffer {
   return Buffer.from([...SIGNATURE, VERSION | PROXY, 0, 0, 0])
 }
@@ -189,7 +203,10 @@ function readWords(words: readonly string[], size: number): ProxyHeader | ProxyR
   }
 }
 
-/** An address of this family and no other; IPv6 in any of its forms, for senders written in Java do not shorten zeros. */
+/**
+ * An address of this family and no other; IPv6 in any of its forms, for senders written in Java do not
+ * shorten zeros.
+ */
 function readAddress(text: string, family: 'TCP4' | 'TCP6'): string | undefined {
   const fits = family === 'TCP4' ? isIPv4(text) : isIPv6(text) && !text.includes('%')
   const bytes = fits ? ipBytes(text) : undefined
@@ -215,7 +232,10 @@ interface BinaryHead {
   readonly size: number
 }
 
-/** Command and size of the header, and the family of its block unless that is to be skipped unread. Each byte is judged as soon as it is there. */
+/**
+ * Command and size of the header, and the family of its block unless that is to be skipped unread. Each byte
+ * is judged as soon as it is there.
+ */
 function readHead(bytes: Uint8Array, start: number, end: number): BinaryHead | ProxyDetail | undefined {
   const here = end - start
   if (here <= VERSION_AT) return undefined
@@ -257,7 +277,10 @@ function blockEnd({ addressBytes, portBytes }: Family): number {
   return BLOCK_AT + 2 * (addressBytes + portBytes)
 }
 
-/** What is wrong with the type-length-value vectors from `at` to the end of the header, whose checksum is the only one read. */
+/**
+ * What is wrong with the type-length-value vectors from `at` to the end of the header, whose checksum is the
+ * only one read.
+ */
 function extensionsFault(header: Uint8Array, from: number): ProxyDetail | undefined {
   let checksumAt: number | undefined
   let at = from
@@ -283,7 +306,10 @@ function isChecksum(header: Uint8Array, at: number): boolean {
   return crc32c(zeroed) === told
 }
 
-/** Both addresses in bytes of one length: a header has one family, so beside IPv6 an IPv4 address is written as IPv4-mapped. */
+/**
+ * Both addresses in bytes of one length: a header has one family, so beside IPv6 an IPv4 address is written
+ * as IPv4-mapped.
+ */
 function endsOf(source: ProxyPeer, destination: ProxyPeer) {
   const from = ipBytes(source.address)
   const to = ipBytes(destination.address)

@@ -2,7 +2,9 @@ import type { RequestDetail } from './refusal.ts'
 
 const COLON = 58
 
-/** The pseudo-fields of one request (RFC 9113 8.3.1, RFC 8441 4). One object serves all requests of a thread. */
+/**
+ * The pseudo-fields of one request (RFC 9113 8.3.1, RFC 8441 4). One object serves all requests of a thread.
+ */
 export class PseudoFields {
   method = ''
   path = ''

@@ -1,4 +1,6 @@
-/** Closed streams that are remembered, each way of closing: frames may have been on their way (RFC 9113 5.1). */
+/**
+ * Closed streams that are remembered, each way of closing: frames may have been on their way (RFC 9113 5.1).
+ */
 const REMEMBERED = 1024
 
 /** The last streams of a connection that something happened to, with a number for each. */

@@ -73,7 +73,10 @@ export interface Refusal {
   readonly detail: RefusalDetail
 }
 
-/** How far a scan came: to the end of its part, to the end of what has arrived, or to something that is refused. */
+/**
+ * How far a scan came: to the end of its part, to the end of what has arrived, or to something that is
+ * refused.
+ */
 export type Outcome = 'complete' | 'partial' | RefusalDetail
 
 /** Every detail a request can be refused with. */

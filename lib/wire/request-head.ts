@@ -53,9 +53,10 @@ export class ParsedRequest implements RequestHead {
 }
 
 /**
- * The request head at bytes[start, end), a Buffer; more may stand behind it. Undefined: no fault so far, but it needs more.
- * Whatever the pieces it comes in, it ends the same way. RFC 9112 to the letter; where that lets a server choose between
- * repairing and refusing, this refuses. The connection of a refused head is not read any further.
+ * The request head at bytes[start, end), a Buffer; more may stand behind it. Undefined: no fault so far, but
+ * it needs more. Whatever the pieces it comes in, it ends the same way. RFC 9112 to the letter; where that
+ * lets a server choose between repairing and refusing, this refuses. The connection of a refused head is not
+ * read any further.
  */
 export function readRequestHead(
   bytes: Uint8Array,

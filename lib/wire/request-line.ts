@@ -23,8 +23,8 @@ const DIGIT = 100
 const ZERO = 48
 
 /**
- * The first line of a request (RFC 9112 3): `scan` checks its characters as they come, `read` says what they mean once the head is
- * complete. One object serves all requests of a thread.
+ * The first line of a request (RFC 9112 3): `scan` checks its characters as they come, `read` says what they
+ * mean once the head is complete. One object serves all requests of a thread.
  */
 export class RequestLine {
   method = ''
@@ -155,7 +155,10 @@ function isLineEnd(code: number | undefined): boolean {
   return code === CR || code === LF
 }
 
-/** The usual methods as the one string that `===` compares by address. Methods are case-sensitive (RFC 9110 9.1). */
+/**
+ * The usual methods as the one string that `===` compares by address. Methods are case-sensitive (RFC 9110
+ * 9.1).
+ */
 function methodAt(text: string, start: number, end: number): string {
   switch (end - start) {
     case 3:

@@ -46,8 +46,9 @@ export class ParsedResponse implements ResponseHead {
 }
 
 /**
- * The response head at bytes[start, end), a Buffer, answering a request with `method`; more may stand behind it. Undefined: no
- * fault so far, but it needs more. Lenient in the status line, as app servers are; as strict as for requests in all that frames.
+ * The response head at bytes[start, end), a Buffer, answering a request with `method`; more may stand behind
+ * it. Undefined: no fault so far, but it needs more. Lenient in the status line, as app servers are; as
+ * strict as for requests in all that frames.
  */
 export function readResponseHead(
   bytes: Uint8Array,
@@ -72,7 +73,10 @@ export function parseResponseHead(
   return readResponseHead(Buffer.from(text, 'latin1'), 0, text.length, method, limits)
 }
 
-/** Fields behind a chunked body; undefined where the section is none that a head could have. Copies it; not for the hot path. */
+/**
+ * Fields behind a chunked body; undefined where the section is none that a head could have. Copies it; not
+ * for the hot path.
+ */
 export function readTrailers(text: string, limits: HeadLimits): FieldList | undefined {
   const outcome = scanner.scan(Buffer.from(`\n${text}`, 'latin1'), 1, 1, text.length + 1, limits)
   return outcome === 'complete' ? scanner.fields(text) : undefined
@@ -151,7 +155,10 @@ function framingOf(): Framing {
   return singular.contentLength === undefined ? 'close' : 'length'
 }
 
-/** RFC 9112 9.3; and 6.1: whoever sends Transfer-Encoding under HTTP/1.0 is not to be believed about what follows. */
+/**
+ * RFC 9112 9.3; and 6.1: whoever sends Transfer-Encoding under HTTP/1.0 is not to be believed about what
+ * follows.
+ */
 function mayReuse(framing: Framing): boolean {
   const { connection } = singular
   if (framing === 'close' || connection.close) return false

@@ -18,8 +18,8 @@ for (const id of [HOST, CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION, EXPECT]) 
 const MAX_DIGITS = 19
 
 /**
- * The fields that decide how a message is framed, routed and followed: where two of a kind, or two readings of one, let
- * two readers disagree about where the message ends. One object serves all heads of a thread.
+ * The fields that decide how a message is framed, routed and followed: where two of a kind, or two readings
+ * of one, let two readers disagree about where the message ends. One object serves all heads of a thread.
  */
 export class SingularFields {
   contentLength: number | undefined = undefined
@@ -34,8 +34,9 @@ export class SingularFields {
   #mergesLengths = false
 
   /**
-   * Reads a new message. Refuses what is wrong whatever the start line says. `mergesLengths`: two lines with the same length are one (RFC 9110 8.6): for answers, whose
-   * length we write anew; of requests it would hide what a server behind us may read otherwise.
+   * Reads a new message. Refuses what is wrong whatever the start line says. `mergesLengths`: two lines with
+   * the same length are one (RFC 9110 8.6): for answers, whose length we write anew; of requests it would
+   * hide what a server behind us may read otherwise.
    */
   read(fields: FieldList, mergesLengths = false): Outcome {
     this.#clear()
@@ -100,7 +101,10 @@ function lengthAt(text: string, start: number, end: number): number | undefined 
   return length <= Number.MAX_SAFE_INTEGER ? length : undefined
 }
 
-/** RFC 9112 6.1. A tab behind the coding, which RFC 9110 5.5 would let be, is how one reader is made to overlook it. */
+/**
+ * RFC 9112 6.1. A tab behind the coding, which RFC 9110 5.5 would let be, is how one reader is made to
+ * overlook it.
+ */
 function codingAt(text: string, start: number, end: number): 'chunked' | 'other' | 'bad' {
   for (let at = end; text.charCodeAt(at) === SP || text.charCodeAt(at) === HTAB; at += 1) {
     if (text.charCodeAt(at) === HTAB) return 'bad'

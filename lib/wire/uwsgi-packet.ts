@@ -15,9 +15,9 @@ export interface PacketRefusal {
 }
 
 /**
- * Request variables as a uwsgi packet, in latin1 text, one character a byte: modifier1 0 (a WSGI request), the size of the block,
- * modifier2 0, then size and bytes of each key and each value; sizes have their low byte first. The body follows behind it without
- * any framing. Keys and values are latin1 text as well.
+ * Request variables as a uwsgi packet, in latin1 text, one character a byte: modifier1 0 (a WSGI request),
+ * the size of the block, modifier2 0, then size and bytes of each key and each value; sizes have their low
+ * byte first. The body follows behind it without any framing. Keys and values are latin1 text as well.
  */
 export function uwsgiPacket(
   variables: Iterable<readonly [key: string, value: string]>,

@@ -1,13 +1,16 @@
 import { type PacketRefusal, uwsgiPacket } from './uwsgi-packet.ts'
 
-/** Names of fields that can be told from each other as variables; what clients send beside them is dropped. */
+/**
+ * Names of fields that can be told from each other as variables; what clients send beside them is dropped.
+ */
 const PLAIN_NAME = /^[A-Za-z0-9-]+$/
 const ESCAPE = /%([0-9A-Fa-f]{2})/g
 
 /**
- * The variables of one request for the uwsgi protocol, CGI by another wire (RFC 3875 4.1). Each key stands there once: uWSGI keeps the last of
- * two. What comes from fields always gets a key that begins with `HTTP_`, so no field can set UWSGI_FILE, UWSGI_MODULE or
- * another key that makes uWSGI load code. Text is latin1, one character a byte.
+ * The variables of one request for the uwsgi protocol, CGI by another wire (RFC 3875 4.1). Each key stands
+ * there once: uWSGI keeps the last of two. What comes from fields always gets a key that begins with `HTTP_`,
+ * so no field can set UWSGI_FILE, UWSGI_MODULE or another key that makes uWSGI load code. Text is latin1, one
+ * character a byte.
  */
 export class UwsgiVariables {
   readonly #pairs = new Map<string, string>()
@@ -17,8 +20,9 @@ export class UwsgiVariables {
   }
 
   /**
-   * A field of the request. Repeated ones are joined with a comma (RFC 9110 5.3). Content-Type has a key without HTTP_; Content-Length
-   * is for the caller to set, and `Proxy` would be taken for the HTTP_PROXY of the environment.
+   * A field of the request. Repeated ones are joined with a comma (RFC 9110 5.3). Content-Type has a key
+   * without HTTP_; Content-Length is for the caller to set, and `Proxy` would be taken for the HTTP_PROXY of
+   * the environment.
    */
   addField(name: string, value: string): void {
     if (!PLAIN_NAME.test(name)) return
@@ -44,7 +48,10 @@ export class UwsgiVariables {
   }
 }
 
-/** A path for PATH_INFO: each escape is the byte that it stands for, once. The validated path has no broken one. */
+/**
+ * A path for PATH_INFO: each escape is the byte that it stands for, once. The validated path has no broken
+ * one.
+ */
 export function pathBytes(path: string): string {
   if (!path.includes('%')) return path
   return path.replace(ESCAPE, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))

@@ -9,7 +9,9 @@ export interface BenchRun {
   readonly folder: string
 }
 
-/** A run that leaves no process and no file behind, however it ends, and ends after `longestMs` at the latest. */
+/**
+ * A run that leaves no process and no file behind, however it ends, and ends after `longestMs` at the latest.
+ */
 export function beginRun(name: string, longestMs: number): BenchRun {
   const processes = new Processes()
   const folder = mkdtempSync(join(tmpdir(), `causeway-${name}-`))

@@ -14,7 +14,9 @@ function newestSourceMs(): number {
   return Math.max(...files)
 }
 
-/** Builds `dist/` when it is missing or older than the sources: what is measured is what would be published. */
+/**
+ * Builds `dist/` when it is missing or older than the sources: what is measured is what would be published.
+ */
 export function buildIfOld(): void {
   if (existsSync(ENTRY) && statSync(ENTRY).mtimeMs > newestSourceMs()) return
   execFileSync('npm', ['run', '--silent', 'build'], { stdio: ['ignore', 2, 2] })

@@ -9,8 +9,9 @@ import { freePorts } from './ports.ts'
 import { LOAD_CORE, PROXY_CORE, type Processes } from './processes.ts'
 import { statusOf } from './slow-probe.ts'
 
-// A healthy pool at 70 % load beside busy loops on both cores, and with pauses of the whole proxy: `node test/bench/busy.ts`. `--minutes N`, `--loops N` on each core,
-// `--pause MS` every ten seconds (0: none). Every request has to be answered with 200; exits with 1 if one is not.
+// A healthy pool at 70 % load beside busy loops on both cores, and with pauses of the whole proxy: `node
+// test/bench/busy.ts`. `--minutes N`, `--loops N` on each core, `--pause MS` every ten seconds (0: none).
+// Every request has to be answered with 200; exits with 1 if one is not.
 
 const SLOTS = 8
 const WORK_MS = 40

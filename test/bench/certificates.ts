@@ -11,8 +11,9 @@ import { causeway, type Front, nginx } from './certificates/fronts.ts'
 import { HandshakeLoad, type LoadSeen } from './certificates/load.ts'
 import { type Place, WAYS, type Way } from './certificates/places.ts'
 
-// A certificate is replaced many times while clients come in at a steady rate, none of which may fail: `node test/bench/certificates.ts`.
-// By renamed files, where the pair does not match for a moment, and as Kubernetes does it.
+// A certificate is replaced many times while clients come in at a steady rate, none of which may fail: `node
+// test/bench/certificates.ts`. By renamed files, where the pair does not match for a moment, and as
+// Kubernetes does it.
 
 const USAGE = `node test/bench/certificates.ts [options]
   --times N        replacements, for each of the two ways (50)

@@ -14,9 +14,10 @@ import { CounterGuard, type QuietSample, sampleOf } from './churn/samples.ts'
 import { endpointsOf, type Ground, replaceFile, siteOf, writeStaticRoot } from './churn/site.ts'
 import { honestTraffic } from './churn/traffic.ts'
 
-// Hours of everything that comes and goes: connections of all kinds, reloads with names that nobody had before, endpoints, certificates,
-// logs, and attacks by turns. Now and then all of it rests, and what the process then holds is noted: memory, descriptors and names must
-// not grow. `node test/bench/churn.ts --minutes 120 --strict`.
+// Hours of everything that comes and goes: connections of all kinds, reloads with names that nobody had
+// before, endpoints, certificates, logs, and attacks by turns. Now and then all of it rests, and what the
+// process then holds is noted: memory, descriptors and names must not grow. `node test/bench/churn.ts
+// --minutes 120 --strict`.
 
 const USAGE = `node test/bench/churn.ts [options]
   --minutes N   length of the run (120)

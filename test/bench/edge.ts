@@ -15,13 +15,16 @@ import { haproxy } from './peers/haproxy.ts'
 import { nginx } from './peers/nginx.ts'
 import { LARGE_BYTES, startUpstream } from './upstream.ts'
 
-// What TLS and HTTP/2 cost at the edge, beside the peers and with the duties of `npm run bench`: `node test/bench/edge.ts`.
-// Needs nginx (also the app), wrk, h2load and openssl.
+// What TLS and HTTP/2 cost at the edge, beside the peers and with the duties of `npm run bench`: `node
+// test/bench/edge.ts`. Needs nginx (also the app), wrk, h2load and openssl.
 
 const PEERS = [causeway, nginx, haproxy, caddy]
 const TOOLS = ['wrk', 'h2load', 'nginx', 'openssl', 'taskset']
 
-/** h2load has 1000 requests at a time in flight: who kept fewer connections than that would be measured connecting. */
+/**
+ * h2load has 1000 requests at a time in flight: who kept fewer connections than that would be measured
+ * connecting.
+ */
 const UPSTREAM_IDLE = 1000
 
 const say = (text: string) => process.stderr.write(`${text}\n`)

@@ -9,9 +9,10 @@ import { type Options, readOptions, USAGE } from './faults/options.ts'
 import { behind, type Row, tableOf } from './faults/table.ts'
 import { isInstalled } from './peer.ts'
 
-// The scenes of `npm run test:faults` through Causeway and its peers, side by side in one table: `node test/bench/faults.ts`. Needs gunicorn.
-// "Lost" is what the proxy could have saved. "POST in broken app" is what nobody may send again, because the app may have acted on it: it
-// had arrived there, or lay in the app's kernel. What was refused before a byte was sent never counts there; each proxy's own log says so.
+// The scenes of `npm run test:faults` through Causeway and its peers, side by side in one table: `node
+// test/bench/faults.ts`. Needs gunicorn. "Lost" is what the proxy could have saved. "POST in broken app" is
+// what nobody may send again, because the app may have acted on it: it had arrived there, or lay in the app's
+// kernel. What was refused before a byte was sent never counts there; each proxy's own log says so.
 
 const causeway: FrontKind = {
   name: 'causeway',

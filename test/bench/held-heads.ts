@@ -2,8 +2,9 @@ import { HELD_KINDS, holdHeads } from '../support/held-heads.ts'
 import { RawHttp2Client } from '../support/raw-http2-client.ts'
 import { treeResidentKiB } from './proc-stat.ts'
 
-// What requests made of references to one HPACK field cost in memory: `node test/bench/held-heads.ts PORT PID PATH` against a running Causeway
-// whose listener on PORT speaks h2c and whose app answers PATH, or never does. Prints MiB above what it had before.
+// What requests made of references to one HPACK field cost in memory: `node test/bench/held-heads.ts PORT PID
+// PATH` against a running Causeway whose listener on PORT speaks h2c and whose app answers PATH, or never
+// does. Prints MiB above what it had before.
 
 const CONNECTIONS = 60
 const STREAMS = 100

@@ -2,8 +2,8 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { createInterface } from 'node:readline'
 
-// Holds idle keep-alive connections. Argument: the port. Each line on stdin is a number of connections to have
-// open; the answer is a line with the number that is. Ends with stdin.
+// Holds idle keep-alive connections. Argument: the port. Each line on stdin is a number of connections to
+// have open; the answer is a line with the number that is. Ends with stdin.
 
 const port = Number(process.argv[2])
 const AT_ONCE = 64
@@ -13,7 +13,9 @@ const HEAD =
 
 const open = new Set<Socket>()
 
-/** Opens one connection and uses it once, so that it is idle between two requests and not before the first. */
+/**
+ * Opens one connection and uses it once, so that it is idle between two requests and not before the first.
+ */
 async function hold(): Promise<void> {
   const socket = connect(port, '127.0.0.1')
   await once(socket, 'connect')

@@ -15,8 +15,10 @@ import { freePorts } from './ports.ts'
 import { LOAD_CORE } from './processes.ts'
 import { LARGE_BYTES, SMALL_BYTES } from './upstream.ts'
 
-// Answers of app servers that write head and body apart, over connections that are kept: `node test/bench/kept.ts [--seconds 5] [--pause 20] [--only daphne]`.
-// Eight clients ask again `pause` milliseconds after each answer. p50 and p99 in milliseconds; the first half of the time is not counted: whoever learns may learn.
+// Answers of app servers that write head and body apart, over connections that are kept: `node
+// test/bench/kept.ts [--seconds 5] [--pause 20] [--only daphne]`. Eight clients ask again `pause`
+// milliseconds after each answer. p50 and p99 in milliseconds; the first half of the time is not counted:
+// whoever learns may learn.
 
 const LONGEST_MS = 600_000
 const CLIENTS = 8

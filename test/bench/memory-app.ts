@@ -1,6 +1,7 @@
 import { createServer } from 'node:http'
 
-// The app behind test/bench/memory.ts: `/big` is a long answer at the pace of whoever takes it, everything else a few bytes, once all of the body has come.
+// The app behind test/bench/memory.ts: `/big` is a long answer at the pace of whoever takes it, everything
+// else a few bytes, once all of the body has come.
 
 const PIECE = Buffer.alloc(64 * 1024, 'x')
 const BIG_PIECES = 512

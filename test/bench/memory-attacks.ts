@@ -44,7 +44,8 @@ const uploadsHttp2: Attack = {
       socket.write(Buffer.concat([Buffer.from(PREFACE), settings(), settingsAck]))
       for (const stream of streams()) {
         socket.write(headers(stream, requestBlock('POST', '/upload'), FLAG.endHeaders))
-        // Slower than the connection's window is granted anew: a flood of DATA beyond it would be an error of ours.
+        // Slower than the connection's window is granted anew: a flood of DATA beyond it would be an error of
+        // ours.
         for (let at = 0; at < HALF.length; at += FRAME_BYTES)
           socket.write(data(stream, HALF.subarray(at, at + FRAME_BYTES)))
       }
@@ -60,7 +61,10 @@ const readersHttp1: Attack = {
     }),
 }
 
-/** The same on streams of HTTP/2, whose windows are those that a client has by default; that of the connection is wide. */
+/**
+ * The same on streams of HTTP/2, whose windows are those that a client has by default; that of the connection
+ * is wide.
+ */
 const readersHttp2: Attack = {
   begin: (port, clients) =>
     openAll(port, clients / STREAMS, socket => {

@@ -3,7 +3,10 @@ import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'n
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 
-/** A memory cgroup with a limit of its own, version 1 or 2; whoever is in it is ended by the system beyond the limit. */
+/**
+ * A memory cgroup with a limit of its own, version 1 or 2; whoever is in it is ended by the system beyond the
+ * limit.
+ */
 export class MemoryCgroup {
   readonly #folder: string
   readonly #events: string

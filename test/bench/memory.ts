@@ -11,9 +11,11 @@ import { treeResidentKiB } from './proc-stat.ts'
 import { LOAD_CORE, PROXY_CORE, Processes } from './processes.ts'
 import { questionTo } from './question.ts'
 
-// How much memory one data thread takes while clients hold what they can, and what comes back: `node test/bench/memory.ts`. `--only A,B` for some attacks;
-// `--rounds N` for the uploads; `--hold S` seconds that an attack lasts; `--disk 64MiB` for `server.spool.disk`; `--cgroup 256` puts it into a memory
-// cgroup of so many MiB (needs root); `--image NAME` runs that image in a container of podman with 256 MiB, or as `--cgroup` says; `--plain` leaves glibc's allocator as it is. Exits with 1 where a bound is broken.
+// How much memory one data thread takes while clients hold what they can, and what comes back: `node
+// test/bench/memory.ts`. `--only A,B` for some attacks; `--rounds N` for the uploads; `--hold S` seconds that
+// an attack lasts; `--disk 64MiB` for `server.spool.disk`; `--cgroup 256` puts it into a memory cgroup of so
+// many MiB (needs root); `--image NAME` runs that image in a container of podman with 256 MiB, or as
+// `--cgroup` says; `--plain` leaves glibc's allocator as it is. Exits with 1 where a bound is broken.
 
 const MEMORY_TOTAL_MIB = 64
 /** What may come on top of `memory_total`, and what may be left after a pause. */

@@ -26,7 +26,9 @@ export interface Sent {
   readonly status: number
 }
 
-/** Starts the load on its own core; requests are sent when they are due, whatever has become of the others. */
+/**
+ * Starts the load on its own core; requests are sent when they are due, whatever has become of the others.
+ */
 export async function runOpenLoop(processes: Processes, options: OpenLoopOptions): Promise<readonly Sent[]> {
   const script = join(import.meta.dirname, 'open-loop-client.ts')
   const args = ['-c', String(LOAD_CORE), process.execPath, script, JSON.stringify(options)]

@@ -57,7 +57,9 @@ function cases(text: string | undefined): readonly CaseName[] {
   return CASES.filter(name => names.includes(name))
 }
 
-/** Reads the command line; undefined when only help was asked for. Throws a TypeError that says what is wrong. */
+/**
+ * Reads the command line; undefined when only help was asked for. Throws a TypeError that says what is wrong.
+ */
 export function readOptions(argv: readonly string[]): Options | undefined {
   const { values } = parseArgs({
     args: [...argv],

@@ -15,7 +15,8 @@ import { freePorts } from './ports.ts'
 import { LOAD_CORE } from './processes.ts'
 import { statusOf } from './slow-probe.ts'
 
-// Twice as many requests as four sync workers of gunicorn can do, for 20 s: `node test/bench/overload.ts`. Needs gunicorn and wrk.
+// Twice as many requests as four sync workers of gunicorn can do, for 20 s: `node test/bench/overload.ts`.
+// Needs gunicorn and wrk.
 
 const PYTHON = process.env['PYTHON'] ?? '/usr/bin/python3'
 const WORKERS = 4

@@ -28,7 +28,10 @@ export interface Launch {
   readonly logsToStdout?: boolean
 }
 
-/** A proxy that is set to the same work as all others: log, metrics, request id, forwarded fields, two choices. */
+/**
+ * A proxy that is set to the same work as all others: log, metrics, request id, forwarded fields, two
+ * choices.
+ */
 export interface Peer {
   readonly name: string
   /** Program that must be on the path. */

@@ -2,7 +2,8 @@ import { join } from 'node:path'
 import { nginxFrame } from './nginx-conf.ts'
 import type { Launch, Peer, Place } from './peer.ts'
 
-// Proxies that only pass requests on, each on one thread: for runs that ask how they share out work, not what a request costs.
+// Proxies that only pass requests on, each on one thread: for runs that ask how they share out work, not what
+// a request costs.
 
 /** What is proxied to a group of endpoints. */
 export interface Pool {
@@ -13,7 +14,9 @@ export interface Pool {
 
 const whole = (place: Place): readonly Pool[] => [{ path: '/', ports: place.upstreamPorts }]
 
-/** One pool an endpoint, each below a path of its own: `/0/`, `/1/`; and the first one for all other paths. */
+/**
+ * One pool an endpoint, each below a path of its own: `/0/`, `/1/`; and the first one for all other paths.
+ */
 export function poolsOf(place: Place): readonly Pool[] {
   const apart = place.upstreamPorts.map((port, i) => ({ path: `/${i}/`, ports: [port] }))
   return [...apart, { path: '/', ports: place.upstreamPorts.slice(0, 1) }]
@@ -63,7 +66,10 @@ ${pools(place).map(poolText).join('')}
   }))
 }
 
-/** nginx with one worker. `keepalive`: unused connections it keeps to the app; 0: one connection a request, its default. */
+/**
+ * nginx with one worker. `keepalive`: unused connections it keeps to the app; 0: one connection a request,
+ * its default.
+ */
 export function plainNginx({
   upstream,
   keepalive,

@@ -14,8 +14,9 @@ import { CAPACITY_PER_SECOND, ENDPOINTS, LOAD_SHARE } from './pools/shape.ts'
 import { freePorts } from './ports.ts'
 import { LOAD_CORE } from './processes.ts'
 
-// How policies cope with a pool in which one of four endpoints is ten times slower, at 70 % of what all can do: `node test/bench/pools.ts`.
-// Arrivals are random, but the same for all; times run from when a request was due.
+// How policies cope with a pool in which one of four endpoints is ten times slower, at 70 % of what all can
+// do: `node test/bench/pools.ts`. Arrivals are random, but the same for all; times run from when a request
+// was due.
 
 const USAGE = `node test/bench/pools.ts [options]
   --seconds N  length of each measured run (20)

@@ -9,7 +9,9 @@ export interface Told {
 
 export type Question = (path: string) => Promise<Told>
 
-/** Asks a peer by HTTP/1.1, each time on a new connection; whose certificate it shows does not matter here. */
+/**
+ * Asks a peer by HTTP/1.1, each time on a new connection; whose certificate it shows does not matter here.
+ */
 export function questionTo(port: number, tls: boolean): Question {
   const get = tls ? getSecret : getPlain
   return path =>

@@ -11,8 +11,9 @@ import { LOAD_CORE } from './processes.ts'
 import { runLanes } from './race/lanes.ts'
 import type { AppReport } from './race/report.ts'
 
-// The keep-alive race: an app closes unused connections after 1 s, and requests come 1 s after the last, give or take a moment.
-// 50,000 of them, GET and POST mixed: `node test/bench/race.ts`. Failed and executed twice must be 0.
+// The keep-alive race: an app closes unused connections after 1 s, and requests come 1 s after the last, give
+// or take a moment. 50,000 of them, GET and POST mixed: `node test/bench/race.ts`. Failed and executed twice
+// must be 0.
 
 const IDLE_MS = 1000
 /** Longer than a round is wide, so that its requests cannot share connections. */

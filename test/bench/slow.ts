@@ -19,9 +19,9 @@ import { type SlowClients, slowReaders, slowUploaders } from './slow-clients.ts'
 import { type ProbeResult, pooled, probe, probeText, statusOf } from './slow-probe.ts'
 import { LARGE_BYTES } from './upstream.ts'
 
-// What slow clients do to everybody else: one app worker that takes one request at a time, and 60 clients that send or read
-// slowly. `node test/bench/slow.ts`; `--only A,B` for some peers, `--rounds N` to go through all kinds so often, and with `--attacks` slowhttptest
-// against Causeway instead. Needs gunicorn.
+// What slow clients do to everybody else: one app worker that takes one request at a time, and 60 clients
+// that send or read slowly. `node test/bench/slow.ts`; `--only A,B` for some peers, `--rounds N` to go
+// through all kinds so often, and with `--attacks` slowhttptest against Causeway instead. Needs gunicorn.
 
 const PEERS = [causeway, nginx, haproxy, caddy]
 const PYTHON = process.env['PYTHON'] ?? '/usr/bin/python3'
@@ -30,7 +30,10 @@ const UPLOAD_BYTES_PER_SECOND = 100
 const WINDOW_MS = 10_000
 /** Pages asked for before anything is measured: what is compiled while it runs has been. */
 const WARM_UP_PAGES = 5000
-/** In this time 60 answers of 32 MiB are read ahead, and pages asked for meanwhile wait for the app's one worker. */
+/**
+ * In this time 60 answers of 32 MiB are read ahead, and pages asked for meanwhile wait for the app's one
+ * worker.
+ */
 const READ_AHEAD_MS = 15_000
 const ATTACK_SECONDS = 20
 const LONGEST_MS = 420_000

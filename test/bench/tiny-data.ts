@@ -9,8 +9,8 @@ import { RawHttp2Client } from '../support/raw-http2-client.ts'
 import { until } from '../support/until.ts'
 import { cpuMicros } from './proc-stat.ts'
 
-// What a body of one-byte DATA frames costs, beside the same body as one-byte chunks of HTTP/1.1: `node test/bench/tiny-data.ts` prints CPU time of
-// both, and what another client has to wait meanwhile.
+// What a body of one-byte DATA frames costs, beside the same body as one-byte chunks of HTTP/1.1: `node
+// test/bench/tiny-data.ts` prints CPU time of both, and what another client has to wait meanwhile.
 
 const CONNECTIONS = 4
 const PIECES = 500_000 / CONNECTIONS

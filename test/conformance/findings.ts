@@ -58,7 +58,10 @@ export async function startSite(scope: Scope, folder: string): Promise<Target> {
   return { port: causeway.port(), authority: authority.file }
 }
 
-/** Runs every check; nothing is looked up, and nothing outside is called. Throws where it did not come to its end. */
+/**
+ * Runs every check; nothing is looked up, and nothing outside is called. Throws where it did not come to its
+ * end.
+ */
 export async function scan(
   scope: Scope,
   folder: string,

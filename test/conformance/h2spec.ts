@@ -14,8 +14,9 @@ import { runInScope, type ScopedRun } from '../support/scoped-run.ts'
 import { until } from '../support/until.ts'
 import { type Results, resultsOf, uneven, worse } from './verdicts.ts'
 
-// All cases of h2spec (RFC 9113 and RFC 7541) against Causeway and nghttpd, side by side: `node test/conformance/h2spec.ts PATH`. Not in
-// test/bench, because nothing is measured: it passes or it fails, and belongs beside other programs that judge a listener.
+// All cases of h2spec (RFC 9113 and RFC 7541) against Causeway and nghttpd, side by side: `node
+// test/conformance/h2spec.ts PATH`. Not in test/bench, because nothing is measured: it passes or it fails,
+// and belongs beside other programs that judge a listener.
 
 const USAGE = `node test/conformance/h2spec.ts [options] [H2SPEC]
   H2SPEC       path of the h2spec program; or the variable H2SPEC
@@ -114,7 +115,9 @@ upstream = "app"
   ])
 }
 
-/** Runs every case, the strict ones too, and reads the report; h2spec's own exit code says no more than that. */
+/**
+ * Runs every case, the strict ones too, and reads the report; h2spec's own exit code says no more than that.
+ */
 async function judge(program: string, folder: string, target: Target): Promise<Judged> {
   process.stderr.write(`h2spec: ${target.name}\n`)
   const report = join(folder, `${target.name.replaceAll(' ', '-')}.xml`)
@@ -149,10 +152,15 @@ function render(judged: readonly Judged[], details: boolean): string {
   return table + failed.join('')
 }
 
-/** Where HTTP/2 without TLS is taken, HTTP/1 is as well: what is no preface gets HTTP/1's 400, which h2spec cannot read. */
+/**
+ * Where HTTP/2 without TLS is taken, HTTP/1 is as well: what is no preface gets HTTP/1's 400, which h2spec
+ * cannot read.
+ */
 const BY_DESIGN = { transport: 'h2c', name: 'http2/3.5: Sends invalid connection preface' } as const
 
-/** Causeway held against nghttpd over the same transport, on the route for the app and on the one for files. */
+/**
+ * Causeway held against nghttpd over the same transport, on the route for the app and on the one for files.
+ */
 function complaints(judged: readonly Judged[]): readonly string[] {
   return judged.flatMap(ours => {
     if (ours.server !== 'causeway') return []

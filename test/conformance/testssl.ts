@@ -4,8 +4,8 @@ import { isInstalled } from '../bench/peer.ts'
 import { runInScope, type ScopedRun } from '../support/scoped-run.ts'
 import { bad, notable, SCAN_MS, scan, startSite } from './findings.ts'
 
-// What testssl.sh finds at a TLS listener that has nothing but certificates: `node test/conformance/testssl.ts`. A minute or two, offline.
-// testssl.test.ts holds that it finds nothing bad.
+// What testssl.sh finds at a TLS listener that has nothing but certificates: `node
+// test/conformance/testssl.ts`. A minute or two, offline. testssl.test.ts holds that it finds nothing bad.
 
 const USAGE = `node test/conformance/testssl.ts [options]
   --port N           a server that runs on localhost, instead of Causeway

@@ -18,7 +18,9 @@ const ENTITIES: Readonly<Record<string, string>> = { lt: '<', gt: '>', amp: '&',
 const plain = (text: string) =>
   text.replace(/&(lt|gt|amp|#34|#39);/g, (_, name: string) => ENTITIES[name] ?? '')
 
-/** Reads h2spec's JUnit report. Throws where it holds a case that this does not understand: none may be lost. */
+/**
+ * Reads h2spec's JUnit report. Throws where it holds a case that this does not understand: none may be lost.
+ */
 export function resultsOf(report: string): Results {
   const results = new Map<string, CaseResult>()
   for (const [, section = '', title = '', kind, detail = ''] of report.matchAll(CASE)) {

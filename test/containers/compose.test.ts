@@ -8,7 +8,8 @@ import { type Engine, findEngine } from './engine.ts'
 import { untilHealthy } from './health.ts'
 import { buildImages, PORT, Project, removeImages, START_MS } from './project.ts'
 
-// Django behind Causeway in every variant of the compose files, as a user starts them, through the published port.
+// Django behind Causeway in every variant of the compose files, as a user starts them, through the published
+// port.
 
 const ORIGIN = `http://localhost:${PORT}`
 const YEAR = 'public, max-age=31536000, immutable'

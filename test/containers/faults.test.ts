@@ -9,9 +9,13 @@ import { patience, until } from '../support/until.ts'
 import { type Engine, findEngine } from './engine.ts'
 import { buildImages, PORT, removeImages, START_MS } from './project.ts'
 
-// The app's container goes and comes, as `docker compose up` does it, under 200 requests a second or what the app can do: none is lost, no POST is executed twice.
+// The app's container goes and comes, as `docker compose up` does it, under 200 requests a second or what the
+// app can do: none is lost, no POST is executed twice.
 
-/** Whole seconds; on a busy machine containers take longer to come, and the load has to last until they have work. */
+/**
+ * Whole seconds; on a busy machine containers take longer to come, and the load has to last until they have
+ * work.
+ */
 const DURATION_MS = Number(process.env['FAULTS_SECONDS'] ?? Math.ceil(patience(20_000) / 1000)) * 1000
 const ROOT = join(import.meta.dirname, '../..')
 const DOCKER = join(ROOT, 'docker')
@@ -20,7 +24,9 @@ const FAILURES_SHOWN = 12
 const found = findEngine()
 /** The same names that the other tests of images use, so that layers are built once. */
 const IMAGES = { FRONT_IMAGE: 'causeway-under-test', DJANGO_IMAGE: 'causeway-under-test-django' }
-/** Requests that one container of the app runs at a time, and the most that can go with it when it is stopped. */
+/**
+ * Requests that one container of the app runs at a time, and the most that can go with it when it is stopped.
+ */
 const SLOTS = 4
 /** While a container is away requests wait; on a busy machine it is away for longer. */
 const QUEUE = { QUEUE_TIMEOUT: `${Math.ceil(DURATION_MS / 2000)}s`, QUEUE_LENGTH: DURATION_MS / 5 }
@@ -71,8 +77,9 @@ class Apps {
   }
 
   /**
-   * Puts a new container in the only one's place: made first, then the old one is stopped and removed, then the new one started. That is how
-   * `docker compose` does it; podman-compose, which would stop everything first, is led through the same steps.
+   * Puts a new container in the only one's place: made first, then the old one is stopped and removed, then
+   * the new one started. That is how `docker compose` does it; podman-compose, which would stop everything
+   * first, is led through the same steps.
    */
   async recreate(run: Run): Promise<void> {
     const [old = ''] = await this.containers()

@@ -2,8 +2,9 @@ import { until } from '../support/until.ts'
 import type { Engine } from './engine.ts'
 
 /**
- * Waits until a container's own health check passes. Docker runs it in its interval. Podman leaves that to systemd, so it is run by hand;
- * where podman may not enter containers (no CAP_SYS_RESOURCE), the same command runs in a second container with the network of the first.
+ * Waits until a container's own health check passes. Docker runs it in its interval. Podman leaves that to
+ * systemd, so it is run by hand; where podman may not enter containers (no CAP_SYS_RESOURCE), the same
+ * command runs in a second container with the network of the first.
  */
 export async function untilHealthy(engine: Engine, container: string, patienceMs: number): Promise<void> {
   let last = ''

@@ -45,7 +45,9 @@ export class Project {
     this.#env = { ...env, FRONT_IMAGE, DJANGO_IMAGE }
   }
 
-  /** `''` is compose.yaml alone; `env` sets what the files leave open. Ends with the test, volumes and all. */
+  /**
+   * `''` is compose.yaml alone; `env` sets what the files leave open. Ends with the test, volumes and all.
+   */
   static async up(
     t: Test,
     engine: Engine,
@@ -77,7 +79,9 @@ export class Project {
     return stdout + stderr
   }
 
-  /** Django's manage.py beside the running app: same image, volumes and environment, and more of the latter. */
+  /**
+   * Django's manage.py beside the running app: same image, volumes and environment, and more of the latter.
+   */
   async manage(args: readonly string[], env: Readonly<Record<string, string>>): Promise<string> {
     const app = await this.container('app')
     const own = JSON.parse(await this.#engine.inspect(app, '{{json .Config.Env}}')) as string[]
@@ -87,7 +91,10 @@ export class Project {
     return this.#engine.do('run', '--rm', '--volumes-from', app, ...settings, DJANGO_IMAGE, ...command)
   }
 
-  /** Puts a new container in a service's place; it gets another address, because the old one is taken meanwhile. */
+  /**
+   * Puts a new container in a service's place; it gets another address, because the old one is taken
+   * meanwhile.
+   */
   async replace(service: string): Promise<void> {
     const guest = `${this.#name}-guest`
     await this.#engine.do('rm', '--force', await this.container(service))

@@ -26,7 +26,10 @@ export interface Seen {
 
 /** One implementation of Exchange with a client on the other side. */
 export interface ExchangeBench {
-  /** Sends a request and lets `act` answer; resolves when the client has an answer, or knows that it gets none. */
+  /**
+   * Sends a request and lets `act` answer; resolves when the client has an answer, or knows that it gets
+   * none.
+   */
   ask(t: Test, asked: Asked, act: (exchange: Exchange) => void): Promise<Seen>
   /** Sends a request and leaves when `act` has run; resolves when the exchange has ended. */
   leave(t: Test, act: (exchange: Exchange) => void): Promise<void>
@@ -36,7 +39,9 @@ export interface ExchangeBench {
 export interface Lacks {
   /** It has no body to receive. */
   readonly requestBodies?: boolean
-  /** It keeps what handlers answer and not what a client sees: lengths, pages and policies are the fronts'. */
+  /**
+   * It keeps what handlers answer and not what a client sees: lengths, pages and policies are the fronts'.
+   */
   readonly wire?: boolean
 }
 

@@ -10,7 +10,10 @@ const CLIENTS = 400
 
 const app = await RecordingUpstream.start(t)
 
-/** Clients of the admin listener that have sent this, keep their half open whatever they are told, and read nothing unless told to. */
+/**
+ * Clients of the admin listener that have sent this, keep their half open whatever they are told, and read
+ * nothing unless told to.
+ */
 async function hold(running: Running, bytes: string, reads: boolean): Promise<Socket[]> {
   const { hostname: host, port } = new URL(running.adminUrl)
   const sockets = Array.from({ length: CLIENTS }, () =>

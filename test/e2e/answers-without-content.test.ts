@@ -8,8 +8,9 @@ import { fieldOf, RawClient } from '../support/raw-client.ts'
 import { RecordingUpstream, raw } from '../support/recording-upstream.ts'
 import { RecordingUwsgi } from '../support/recording-uwsgi.ts'
 
-// Apps send bodies where HTTP has none, and their length (Django: JsonResponse(data, status=205)). What leaves is whole by every client's reading:
-// the head, no content, and no length but 0 or, to HEAD, what GET would have brought.
+// Apps send bodies where HTTP has none, and their length (Django: JsonResponse(data, status=205)). What
+// leaves is whole by every client's reading: the head, no content, and no length but 0 or, to HEAD, what GET
+// would have brought.
 
 t.setTimeout(120_000)
 const STATUSES = [204, 205, 304]

@@ -11,7 +11,8 @@ import { until } from '../support/until.ts'
 const MIB = 1024 * 1024
 const STREAMS = 90
 
-// All memory and all files for bodies are used up by clients that ask for long answers and read nothing of them.
+// All memory and all files for bodies are used up by clients that ask for long answers and read nothing of
+// them.
 
 const app = await RecordingUpstream.start(t)
 const causeway = await startCauseway(t, {

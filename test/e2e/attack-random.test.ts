@@ -6,8 +6,9 @@ import { RawClient, type RawResponse } from '../support/raw-client.ts'
 import { type RecordedRequest, RecordingUpstream, type Script } from '../support/recording-upstream.ts'
 import { within } from '../support/until.ts'
 
-// Clients and apps that do what they like, drawn by a seed. Every request carries a word of its own, every answer of an app repeats the word it was
-// asked with: whatever else happens, no client may see another word than its own.
+// Clients and apps that do what they like, drawn by a seed. Every request carries a word of its own, every
+// answer of an app repeats the word it was asked with: whatever else happens, no client may see another word
+// than its own.
 
 const SEED = Number(process.env['ATTACK_SEED'] ?? 20_261_122)
 const CLIENTS = 400

@@ -10,8 +10,9 @@ import { ask, get } from '../support/raw-client.ts'
 import { RecordingUpstream } from '../support/recording-upstream.ts'
 import { until, within } from '../support/until.ts'
 
-// Every file that is read while Causeway runs, in every form that a renewal, a full disk, a deploy or a slip may leave it in. None of them
-// may end or hang a thread, or change what is served: what was good stays in force.
+// Every file that is read while Causeway runs, in every form that a renewal, a full disk, a deploy or a slip
+// may leave it in. None of them may end or hang a thread, or change what is served: what was good stays in
+// force.
 
 const NAME = 'site.test'
 const folder = t.testdir({ ca: {}, other: {}, root: { 'app.css': 'p{}', 'staticfiles.json': '{}' } })

@@ -6,7 +6,8 @@ import { get, post, RawClient } from '../support/raw-client.ts'
 import { RecordingUpstream } from '../support/recording-upstream.ts'
 import { echo, openWebSocket } from '../support/websocket-app.ts'
 
-// max_inflight bounds the connections to an endpoint over all data threads: busy ones, tunnels, those that rest, and those that are being closed.
+// max_inflight bounds the connections to an endpoint over all data threads: busy ones, tunnels, those that
+// rest, and those that are being closed.
 
 const MOST = 5
 const CLIENTS = 16

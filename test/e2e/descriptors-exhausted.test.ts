@@ -9,7 +9,8 @@ import { ask, get, RawClient } from '../support/raw-client.ts'
 import { RecordingUpstream } from '../support/recording-upstream.ts'
 import { until } from '../support/until.ts'
 
-// The system itself refuses every further descriptor, as when another process or a mistake of the operator has taken them: less than are open.
+// The system itself refuses every further descriptor, as when another process or a mistake of the operator
+// has taken them: less than are open.
 
 const POST = 'POST /app HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi'
 

@@ -9,7 +9,8 @@ import { RawHttp2Client } from '../support/raw-http2-client.ts'
 import { never, RecordingUpstream } from '../support/recording-upstream.ts'
 import { until } from '../support/until.ts'
 
-// Floods of HTTP/2 frames, sent by a raw socket: each ends with its connection closed, memory as it was, and others undisturbed.
+// Floods of HTTP/2 frames, sent by a raw socket: each ends with its connection closed, memory as it was, and
+// others undisturbed.
 
 const FRAME_BYTES = 16_384
 

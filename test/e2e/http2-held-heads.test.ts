@@ -8,8 +8,9 @@ import { RawHttp2Client } from '../support/raw-http2-client.ts'
 import { never, ok, RecordingUpstream } from '../support/recording-upstream.ts'
 import { until } from '../support/until.ts'
 
-// References to one field of the table of HPACK stand for large heads at a byte each, and a window that stays shut keeps every answered stream open:
-// half a megabyte of requests was 150 to 360 MiB here (CVE-2026-49975 and its like).
+// References to one field of the table of HPACK stand for large heads at a byte each, and a window that stays
+// shut keeps every answered stream open: half a megabyte of requests was 150 to 360 MiB here (CVE-2026-49975
+// and its like).
 
 t.setTimeout(300_000)
 const MIB = 1024 * 1024

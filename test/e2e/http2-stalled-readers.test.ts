@@ -9,7 +9,8 @@ import { RawHttp2Client } from '../support/raw-http2-client.ts'
 import { ok, RecordingUpstream, raw } from '../support/recording-upstream.ts'
 import { until } from '../support/until.ts'
 
-// Clients that ask for much over HTTP/2 and take nothing of it: by the window of a stream, of the connection, or of TCP.
+// Clients that ask for much over HTTP/2 and take nothing of it: by the window of a stream, of the connection,
+// or of TCP.
 
 const MIB = 1024 * 1024
 const CLIENTS = 5
@@ -25,7 +26,8 @@ const causeway = await startCauseway(t, {
   config: configText({
     endpoints: [app.port],
     listener: 'h2c = true\ntimeouts = { write = "2s", keepalive = "1s" }',
-    // What is read ahead of slow clients passes through memory on its way to files, whatever the client speaks: here it is about windows.
+    // What is read ahead of slow clients passes through memory on its way to files, whatever the client
+    // speaks: here it is about windows.
     upstream: 'read_ahead = "off"',
   }),
 })

@@ -14,7 +14,9 @@ const BROKEN_EVERY = 5
 const IDLE_CLIENTS = 4
 const PIECE = 'piece '.repeat(100)
 
-/** The configuration of a round: all of it but the ports and the managed app differs from the round before. */
+/**
+ * The configuration of a round: all of it but the ports and the managed app differs from the round before.
+ */
 function configOf(round: number, ports: readonly number[]): string {
   const balance = BALANCE_POLICIES[round % BALANCE_POLICIES.length] as string
   const endpoints = ports.map((port, i) => {

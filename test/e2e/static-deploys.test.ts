@@ -9,7 +9,8 @@ import { ask, fieldOf, get, RawClient } from '../support/raw-client.ts'
 import { RecordingUpstream } from '../support/recording-upstream.ts'
 import { until } from '../support/until.ts'
 
-// What a client of a Django site sees of deploys: collectstatic runs while it is served, and pages of the release before ask for its files.
+// What a client of a Django site sees of deploys: collectstatic runs while it is served, and pages of the
+// release before ask for its files.
 
 const FILES = 40
 const FOR_EVER = 'public, max-age=31536000, immutable'

@@ -9,7 +9,10 @@ import { ok, RecordingUpstream } from '../support/recording-upstream.ts'
 import type { ThreadFault } from '../support/thread-fault.ts'
 import { until } from '../support/until.ts'
 
-/** What a client of the load may lose: the slots of both apps are fewer, so that some of them wait in the queue. */
+/**
+ * What a client of the load may lose: the slots of both apps are fewer, so that some of them wait in the
+ * queue.
+ */
 const CLIENTS = 32
 const SLOTS = 4
 

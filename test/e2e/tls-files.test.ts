@@ -24,7 +24,9 @@ function put({ certificateFile, keyFile }: MadeCertificate): void {
   renameSync(join(certs, 'new.pem'), join(certs, 'site.pem'))
 }
 
-/** As Kubernetes mounts a secret: files are links through `..data`, which is a link to a folder of its own. */
+/**
+ * As Kubernetes mounts a secret: files are links through `..data`, which is a link to a folder of its own.
+ */
 function mount(name: string, { certificateFile, keyFile }: MadeCertificate): void {
   const of = (file: string) => join(certs, name, file)
   mkdirSync(join(certs, name))

@@ -29,7 +29,10 @@ const ACCEPT = `Sec-WebSocket-Accept: ${acceptOf(KEY)}\r\n`
 const SWITCH = 'HTTP/1.1 101 Switching Protocols\r\n'
 const WEBSOCKET = 'Connection: Upgrade\r\nUpgrade: websocket\r\n'
 
-/** What apps say to a request to switch that is not a switch; status, body and framing as the client then gets them. */
+/**
+ * What apps say to a request to switch that is not a switch; status, body and framing as the client then gets
+ * them.
+ */
 const ANSWERS: readonly (readonly [name: string, script: Script, status: number, body: string])[] = [
   ['with a length', ok('no sockets here\n'), 200, 'no sockets here\n'],
   ['not found', raw('HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\nnone'), 404, 'none'],

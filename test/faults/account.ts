@@ -18,9 +18,15 @@ export interface Account {
   readonly failures: Readonly<Record<string, number>>
   readonly failed: number
   readonly failedPosts: number
-  /** Failed POSTs that had arrived in the app of a broken endpoint: nobody may send them again (RFC 9110 9.2.2). */
+  /**
+   * Failed POSTs that had arrived in the app of a broken endpoint: nobody may send them again (RFC 9110
+   * 9.2.2).
+   */
   readonly insidePosts: number
-  /** Failed POSTs under way while a broken endpoint's kernel took requests that its app did not read: as uncertain. */
+  /**
+   * Failed POSTs under way while a broken endpoint's kernel took requests that its app did not read: as
+   * uncertain.
+   */
   readonly unreadPosts: number
   /** All other failures: the proxy's. */
   readonly lost: readonly Asked[]

@@ -6,7 +6,8 @@ import { CausewayFront } from './front.ts'
 import { type Played, play, type Scene } from './play.ts'
 import { SCENES } from './scenes.ts'
 
-// Every scene under 200 requests a second, or what the apps can do on a busy machine, and an account of each of them: none lost, no POST twice.
+// Every scene under 200 requests a second, or what the apps can do on a busy machine, and an account of each
+// of them: none lost, no POST twice.
 
 const skip = missing('gunicorn')
 /** Shorter while one works on a scene; only the whole length counts. */
@@ -41,7 +42,9 @@ function holds(t: Test, { mostInside }: Scene, { account, planned }: Played): vo
   t.ok(uncertain <= mostInside, `${uncertain} POSTs ended inside a broken app, at most ${mostInside} may`)
 }
 
-/** What a run with failures says: the first losses on the load's clock, the faults, and how Causeway saw it. */
+/**
+ * What a run with failures says: the first losses on the load's clock, the faults, and how Causeway saw it.
+ */
 function explain(t: Test, { account, faults, startMs }: Played, front: CausewayFront | undefined): void {
   const sinceStart = (ms: number) => Math.round(ms - startMs)
   for (const { endpoint, fromMs, toMs } of faults) {

@@ -24,7 +24,10 @@ export interface Front {
   readonly port: number
   /** Takes another plan; resolves once that has been handed over, whether or not it is in force yet. */
   reload(plan: Plan): Promise<void>
-  /** Requests, by id, of which no byte was sent to any endpoint, as its log says; asked for when the load of `sent` has ended. */
+  /**
+   * Requests, by id, of which no byte was sent to any endpoint, as its log says; asked for when the load of
+   * `sent` has ended.
+   */
   unsent(sent: number): Promise<ReadonlySet<string>>
 }
 

@@ -8,7 +8,9 @@ export interface Noted {
   readonly executed: number
 }
 
-/** The file that all apps of a run append to, a line an event: `arrived ID ENDPOINT`, `executed ID ENDPOINT`. */
+/**
+ * The file that all apps of a run append to, a line an event: `arrived ID ENDPOINT`, `executed ID ENDPOINT`.
+ */
 export class Journal {
   readonly path: string
   readonly #fd: number

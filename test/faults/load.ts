@@ -25,8 +25,8 @@ export interface LoadOptions {
 }
 
 /**
- * Open-loop load: GET and POST in turn, each sent when it is due, on the kept-alive connections of a fleet of browsers, in turn, and on new ones
- * where none is free. Nothing is ever sent again.
+ * Open-loop load: GET and POST in turn, each sent when it is due, on the kept-alive connections of a fleet of
+ * browsers, in turn, and on new ones where none is free. Nothing is ever sent again.
  */
 export class OpenLoad {
   readonly #agent: Agent

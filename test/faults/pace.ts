@@ -7,8 +7,9 @@ const MEASURED_MS = 1500
 const CLIENTS = 16
 
 /**
- * Requests a second for a scene: 200, or on a machine that is busy elsewhere two thirds of what the apps can do through this port. An app that cannot do
- * what comes loses requests in any order of events, and would prove nothing.
+ * Requests a second for a scene: 200, or on a machine that is busy elsewhere two thirds of what the apps can
+ * do through this port. An app that cannot do what comes loses requests in any order of events, and would
+ * prove nothing.
  */
 export async function paceFor(port: number): Promise<number> {
   const endMs = performance.now() + MEASURED_MS

@@ -18,7 +18,10 @@ const SETTLE_MS = 2_500
 /** What a scene may use to set itself up. */
 export interface Stage extends Scope {
   readonly journal: Journal
-  /** An address that nobody else has, `host:port`: every host of the run is 127.0.1.x, and the port is the same. */
+  /**
+   * An address that nobody else has, `host:port`: every host of the run is 127.0.1.x, and the port is the
+   * same.
+   */
   address(host: number): string
 }
 
@@ -82,7 +85,10 @@ export interface Played {
   readonly planned: number
 }
 
-/** Plays one scene through one proxy, under 200 requests a second or what the apps can do, and accounts for every one of them. */
+/**
+ * Plays one scene through one proxy, under 200 requests a second or what the apps can do, and accounts for
+ * every one of them.
+ */
 export async function play(
   scope: Scope,
   scene: Scene,
@@ -97,7 +103,8 @@ export async function play(
   const stage: Stage = {
     journal,
     teardown: end => scope.teardown(end),
-    // Nobody's own end of a connection is ever on such a host, so no port is taken by chance while an app is away.
+    // Nobody's own end of a connection is ever on such a host, so no port is taken by chance while an app is
+    // away.
     address: host => `127.0.1.${host}:${port}`,
   }
   const setting = await scene.set(stage)

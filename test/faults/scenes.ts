@@ -118,7 +118,10 @@ async function oneMisbehaves(stage: Stage, manner: Manner): Promise<Setting> {
   }
 }
 
-/** The name of the only endpoint leads to another address: the old app ends, the new one starts, and the name follows. */
+/**
+ * The name of the only endpoint leads to another address: the old app ends, the new one starts, and the name
+ * follows.
+ */
 async function moves(stage: Stage): Promise<Setting> {
   const names = await NameServer.start(stage)
   const [from, to] = [stage.address(2), stage.address(3)]
@@ -189,8 +192,8 @@ function servesBeforeAndAfter(endpoint: string, breaking: (run: Run) => Promise<
 const A_HANDFUL = 10
 
 /**
- * An app that goes takes at most as many requests along as it has slots; sync workers that end in order take those that their kernel has and
- * they have not accepted.
+ * An app that goes takes at most as many requests along as it has slots; sync workers that end in order take
+ * those that their kernel has and they have not accepted.
  */
 export const SCENES: readonly Scene[] = [
   {

@@ -5,8 +5,9 @@ import { type Running, startCauseway } from '../support/causeway.ts'
 import { configText } from '../support/config-text.ts'
 import { type AppServer, ask, missing, PYTHON, startAsgi, startServer } from './support.ts'
 
-// App servers of Debian that write head and body apart, without TCP_NODELAY. That they do is theirs to change: then the line does not come.
-// The page is one that reads the request whole: hypercorn closes behind others.
+// App servers of Debian that write head and body apart, without TCP_NODELAY. That they do is theirs to
+// change: then the line does not come. The page is one that reads the request whole: hypercorn closes behind
+// others.
 
 t.setTimeout(240_000)
 const MOST_ROUNDS = 100

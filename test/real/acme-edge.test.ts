@@ -11,7 +11,8 @@ import { RecordingUpstream } from '../support/recording-upstream.ts'
 import type { ThreadFault } from '../support/thread-fault.ts'
 import { within } from '../support/until.ts'
 
-// A whole Causeway whose certificates come from Pebble: `tls = "auto"` on a listener and `hosts` on its routes are all that a user writes.
+// A whole Causeway whose certificates come from Pebble: `tls = "auto"` on a listener and `hosts` on its
+// routes are all that a user writes.
 
 const skip = missingPebble()
 const NAME = 'www.site.test'
@@ -59,7 +60,10 @@ trusted_proxies = ["127.0.0.0/8"]`
 const get = (path: string, host = NAME, more = '') =>
   `GET ${path} HTTP/1.1\r\nHost: ${host}\r\n${more}Connection: close\r\n\r\n`
 
-/** Names of the certificate that a client is shown who trusts nobody but `ca`; throws where it is not good for the name. */
+/**
+ * Names of the certificate that a client is shown who trusts nobody but `ca`; throws where it is not good for
+ * the name.
+ */
 async function shown(causeway: Running, ca: string | undefined, name = NAME): Promise<string> {
   const trust = ca === undefined ? { rejectUnauthorized: false } : { ca }
   const socket = connect({ host: '127.0.0.1', port: causeway.port(), servername: name, ...trust })

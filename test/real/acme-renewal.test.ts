@@ -5,7 +5,8 @@ import { AcmeWorld } from '../support/acme-world.ts'
 import { missingPebble } from '../support/pebble.ts'
 import { until } from '../support/until.ts'
 
-// Against Pebble, with something in front that advises on renewals (RFC 9773) and limits rates, which this Pebble does not.
+// Against Pebble, with something in front that advises on renewals (RFC 9773) and limits rates, which this
+// Pebble does not.
 
 const NAME = 'www.site.test'
 const HOUR_MS = 3_600_000

@@ -21,7 +21,8 @@ import { AcmeWorld, type KeeperUnderTest } from '../support/acme-world.ts'
 import { missingPebble } from '../support/pebble.ts'
 import { until } from '../support/until.ts'
 
-// Against Pebble, the ACME server that Let's Encrypt tests clients with; it refuses one nonce in twenty on purpose.
+// Against Pebble, the ACME server that Let's Encrypt tests clients with; it refuses one nonce in twenty on
+// purpose.
 
 const NAME = 'www.site.test'
 const HOUR_MS = 3_600_000

@@ -33,8 +33,8 @@ import type { Scene, Stage } from './scene.ts'
 import { SERVERS, type ServerKind } from './servers.ts'
 import { ask, TRUSTING } from './support.ts'
 
-// The same views through every kind of app server. What each is for: the first word of its name is the demand's
-// subject; all of them were broken by some proxy in front of some server.
+// The same views through every kind of app server. What each is for: the first word of its name is the
+// demand's subject; all of them were broken by some proxy in front of some server.
 
 const internal = (root: string) => `
 [routes.internal]

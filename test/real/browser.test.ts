@@ -9,7 +9,8 @@ import { until } from '../support/until.ts'
 import { type DemoSite, startDemoSite } from './demo-site.ts'
 import { missing } from './support.ts'
 
-// A browser, a certificate by ACME, HTTP/2, and the Django site of docker/: what visitors of a site that stands alone at the edge have.
+// A browser, a certificate by ACME, HTTP/2, and the Django site of docker/: what visitors of a site that
+// stands alone at the edge have.
 
 const NAME = 'www.site.test'
 const ORIGIN = `https://${NAME}`
@@ -46,7 +47,10 @@ t.test('a browser on a site with a certificate by ACME', { skip }, async t => {
   await assertClean(t, causeway)
 })
 
-/** `tls = "auto"` on a listener, `hosts` on the routes: what a user writes, on the ports at which Pebble looks. */
+/**
+ * `tls = "auto"` on a listener, `hosts` on the routes: what a user writes, on the ports at which Pebble
+ * looks.
+ */
 async function startEdge(
   t: Test,
   pebble: Pebble,

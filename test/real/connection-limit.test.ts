@@ -4,8 +4,8 @@ import { startCauseway } from '../support/causeway.ts'
 import { configText } from '../support/config-text.ts'
 import { ask, missing, startAsgi } from './support.ts'
 
-// uvicorn answers 503 once it has as many connections as --limit-concurrency says, idle ones among them, or as many requests. Causeway has max_inflight connections at most, and
-// one for a probe.
+// uvicorn answers 503 once it has as many connections as --limit-concurrency says, idle ones among them, or
+// as many requests. Causeway has max_inflight connections at most, and one for a probe.
 
 t.setTimeout(240_000)
 const SLOTS = 8

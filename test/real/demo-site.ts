@@ -7,7 +7,10 @@ import { type AppServer, PYTHON, startServer } from './support.ts'
 
 const FOLDER = join(import.meta.dirname, '../../docker/django')
 
-/** The Django site of docker/, as its container has it: tables made, static files collected, uvicorn before it. */
+/**
+ * The Django site of docker/, as its container has it: tables made, static files collected, uvicorn before
+ * it.
+ */
 export interface DemoSite {
   readonly app: AppServer
   /** What `collectstatic` has collected. */

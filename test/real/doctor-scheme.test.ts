@@ -8,7 +8,8 @@ import { TestAuthority } from '../support/certificates.ts'
 import { configText } from '../support/config-text.ts'
 import { missing, PYTHON, startServer } from './support.ts'
 
-// A real uvicorn behind Causeway, which ends TLS. It believes loopback by itself, and nobody else: that is what apps in another container run into.
+// A real uvicorn behind Causeway, which ends TLS. It believes loopback by itself, and nobody else: that is
+// what apps in another container run into.
 
 const skip = missing('uvicorn')
 const ADVICE = /uvicorn: --forwarded-allow-ips \(or FORWARDED_ALLOW_IPS\)/

@@ -9,8 +9,8 @@ import { configText } from '../support/config-text.ts'
 import { startTlsTerminator, type TerminatorOptions } from '../support/tls-terminator.ts'
 import { missing, startDjango } from './support.ts'
 
-// A real Django behind Causeway behind something that ends TLS: the doctor finds nothing where all is well, and names the setting that
-// was spoilt where it is not.
+// A real Django behind Causeway behind something that ends TLS: the doctor finds nothing where all is well,
+// and names the setting that was spoilt where it is not.
 
 const skip = missing('django', 'gunicorn')
 

@@ -26,7 +26,10 @@ function spelled(random: () => number): string {
   return `${name.slice(0, at)}%${name.charCodeAt(at).toString(16)}${name.slice(at + 1)}`
 }
 
-/** Paths, all different, with a closed prefix somewhere: by one reader they may lead below it, by another past it. */
+/**
+ * Paths, all different, with a closed prefix somewhere: by one reader they may lead below it, by another past
+ * it.
+ */
 export function* oddPaths(count: number, random: () => number): Generator<string> {
   const seen = new Set<string>()
   while (seen.size < count) {
@@ -41,9 +44,10 @@ export function* oddPaths(count: number, random: () => number): Generator<string
 }
 
 /**
- * What counts as honest: whatever a browser, a library or a person makes of a name that somebody has given to a page, a file or a user, in
- * segments that no closed prefix has. An escaped slash belongs to a segment, a second slash is a slip within the path, and parameters, dots that are
- * no segment, and escapes of every octet but NUL and the line's end are part of a name.
+ * What counts as honest: whatever a browser, a library or a person makes of a name that somebody has given to
+ * a page, a file or a user, in segments that no closed prefix has. An escaped slash belongs to a segment, a
+ * second slash is a slip within the path, and parameters, dots that are no segment, and escapes of every
+ * octet but NUL and the line's end are part of a name.
  */
 const HONEST = [
   ...[

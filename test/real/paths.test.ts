@@ -6,9 +6,10 @@ import { honestPaths, oddPaths, randomFrom } from './path-generator.ts'
 import { askAll, type Target } from './pipelined-client.ts'
 import { missing, PYTHON, startServer } from './support.ts'
 
-// The same paths before every server: none may reach a view that its site has closed, by any reader behind it, and no honest one may be
-// refused. CI asks each server for 1,500 paths, in half a minute. All of them: `PATHS=200000 npx tap --disable-coverage --timeout=14400
-// test/real/paths.test.ts`; 7 to 9 minutes a server on two cores that are busy elsewhere. `SEED` chooses others.
+// The same paths before every server: none may reach a view that its site has closed, by any reader behind
+// it, and no honest one may be refused. CI asks each server for 1,500 paths, in half a minute. All of them:
+// `PATHS=200000 npx tap --disable-coverage --timeout=14400 test/real/paths.test.ts`; 7 to 9 minutes a server
+// on two cores that are busy elsewhere. `SEED` chooses others.
 
 const PATHS = Number(process.env['PATHS'] ?? 1500)
 const SEED = Number(process.env['SEED'] ?? 1)
@@ -99,7 +100,10 @@ const SERVERS: readonly Server[] = [
   },
 ]
 
-/** Each server behind two hosts: `outside.NAME` has closed what lies below three prefixes, `inside.NAME` all else. */
+/**
+ * Each server behind two hosts: `outside.NAME` has closed what lies below three prefixes, `inside.NAME` all
+ * else.
+ */
 function siteText({ name, scheme = '' }: Server, port: number): string {
   const route = (at: string, host: string, path: string, more: string) =>
     `[routes.${name}-${at}]\nhosts = ["${host}.${name}"]\npath = "${path}"\nupstream = "${name}"\n${more}\n`

@@ -37,7 +37,8 @@ t.test('headers of HAProxy', { skip: missingHaproxy() }, async t => {
       const onMachine = await opened(t, { path: socket })
       onMachine.write('hello')
       const local = await receiver.next()
-      // Version 1 has no word for its own connections, and HAProxy says LOCAL for every client without address in version 2.
+      // Version 1 has no word for its own connections, and HAProxy says LOCAL for every client without
+      // address in version 2.
       const kind = option === 'send-proxy' ? 'unknown' : 'local'
       t.same(local.header, { kind, size: local.text.length - 'hello'.length }, 'a unix socket')
     })

@@ -74,7 +74,10 @@ static = { root = ${JSON.stringify(root)} }`,
 
 const fetched = (causeway: Running, name: string, fields = '') =>
   ask(causeway.port(), get(`/static/${name}`, fields))
-/** `collectstatic --clear` removes the manifest first: for a while there may be none, and that is told as well. */
+/**
+ * `collectstatic --clear` removes the manifest first: for a while there may be none, and that is told as
+ * well.
+ */
 const manifestTaken = (causeway: Running, leaving: number) =>
   causeway.line(
     'the manifest',

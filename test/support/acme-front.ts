@@ -16,7 +16,10 @@ export interface Refusal {
   readonly retryAfterS?: number
 }
 
-/** Stands before Pebble and does what this Pebble does not know: renewal information (RFC 9773), and rate limits. */
+/**
+ * Stands before Pebble and does what this Pebble does not know: renewal information (RFC 9773), and rate
+ * limits.
+ */
 export class AcmeFront {
   /** What is answered about the renewal of any certificate; undefined: 404. */
   advice: { readonly start: Date; readonly end: Date; readonly explanationURL?: string } | undefined

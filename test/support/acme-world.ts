@@ -56,7 +56,10 @@ export class KeeperUnderTest {
     return this.lines.filter(({ msg }) => msg === message)
   }
 
-  /** Deadlines run by the clock alone: to the timers' own ticking a clock that is put forward is a pause of the machine, in which nothing is due. */
+  /**
+   * Deadlines run by the clock alone: to the timers' own ticking a clock that is put forward is a pause of
+   * the machine, in which nothing is due.
+   */
   begin(): void {
     this.#ticking = setInterval(() => this.timers.advance(), TICK_MS)
   }
@@ -84,7 +87,9 @@ export class KeeperUnderTest {
   }
 }
 
-/** A Pebble, and what answers its challenges out of the keepers that run: ports that stand for our listeners. */
+/**
+ * A Pebble, and what answers its challenges out of the keepers that run: ports that stand for our listeners.
+ */
 export class AcmeWorld {
   readonly pebble: Pebble
   readonly folder: string

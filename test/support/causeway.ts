@@ -24,7 +24,9 @@ export interface StartOptions {
   readonly args?: readonly string[]
   /** Folder that it is started in; this checkout unless said. */
   readonly cwd?: string
-  /** A module of this folder that Node loads into every thread before anything of ours; `send` speaks to it. */
+  /**
+   * A module of this folder that Node loads into every thread before anything of ours; `send` speaks to it.
+   */
   readonly preload?: string
   /** The limit of open files that the process gets. */
   readonly openFiles?: number
@@ -227,8 +229,8 @@ export async function startCauseway(t: Pick<Test, 'teardown'>, options: StartOpt
 }
 
 /**
- * The last words of every file: nothing ambiguous reached the app, nothing threw where nobody caught, all gauges are back at nought,
- * every line of the log can be read, and the process ends cleanly.
+ * The last words of every file: nothing ambiguous reached the app, nothing threw where nobody caught, all
+ * gauges are back at nought, every line of the log can be read, and the process ends cleanly.
  */
 export async function assertClean(
   t: Test,

@@ -90,7 +90,9 @@ export class TestAuthority {
 
 const OWN = ['basicConstraints=critical,CA:TRUE', 'keyUsage=critical,keyCertSign,cRLSign']
 
-/** What checkers of certificates want to see, for servers and their clients. Nobody answers at the address. */
+/**
+ * What checkers of certificates want to see, for servers and their clients. Nobody answers at the address.
+ */
 const LEAF = [
   'basicConstraints=critical,CA:FALSE',
   'keyUsage=critical,digitalSignature',
@@ -98,7 +100,9 @@ const LEAF = [
   'crlDistributionPoints=URI:http://localhost/causeway-test.crl',
 ]
 
-/** Days from now: longer than the two months from which on checkers warn, shorter than what browsers accept. */
+/**
+ * Days from now: longer than the two months from which on checkers warn, shorter than what browsers accept.
+ */
 const TERMS = { now: [-1, 89], expired: [-10, -1], 'not-yet': [1, 30] } as const
 
 function added(extensions: readonly string[]): string[] {

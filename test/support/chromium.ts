@@ -20,7 +20,10 @@ export interface ChromiumOptions {
   readonly hosts: Readonly<Record<string, string>>
 }
 
-/** False when Chromium and what makes its list of authorities are here, else the reason to skip; in CI there is no such reason. */
+/**
+ * False when Chromium and what makes its list of authorities are here, else the reason to skip; in CI there
+ * is no such reason.
+ */
 export function missingChromium(): string | false {
   const lacking = ['chromium', 'certutil'].filter(name => spawnSync(name, ['--help']).error !== undefined)
   if (lacking.length === 0) return false
@@ -29,7 +32,10 @@ export function missingChromium(): string | false {
   return reason
 }
 
-/** A real browser without a window, whose home is a folder of its own: nothing is known from before, and nothing stays. */
+/**
+ * A real browser without a window, whose home is a folder of its own: nothing is known from before, and
+ * nothing stays.
+ */
 export class Chromium {
   readonly #child: ChildProcess
   readonly #tools: DevTools

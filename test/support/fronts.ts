@@ -29,7 +29,10 @@ export const CLIENT: ClientFacts = {
 /** Most bytes of a request body there. */
 export const BODY_LIMIT = 1_000_000
 
-/** One protocol's side towards clients, alone: real connections to a port, and `route` in place of all that stands behind them. */
+/**
+ * One protocol's side towards clients, alone: real connections to a port, and `route` in place of all that
+ * stands behind them.
+ */
 export interface Front {
   readonly port: number
   /** Exchanges and refusals that are over. */

@@ -23,7 +23,9 @@ export const HEALTH: HealthConfig = {
   expect: [200],
 }
 
-/** A board over the upstream `app`, whose endpoints are called by their ports and have slots in their order. */
+/**
+ * A board over the upstream `app`, whose endpoints are called by their ports and have slots in their order.
+ */
 export class HealthBench {
   readonly clock = new FakeClock()
   readonly timers = new Timers(this.clock)

@@ -21,8 +21,8 @@ export interface HeldHeads {
 }
 
 /**
- * Requests of some 50 bytes that stand for heads of 27 KB each, from clients whose windows are shut. Resolves when the server has read all of
- * them, with the clients, and the bytes that were sent.
+ * Requests of some 50 bytes that stand for heads of 27 KB each, from clients whose windows are shut. Resolves
+ * when the server has read all of them, with the clients, and the bytes that were sent.
  */
 export async function holdHeads({ port, path, kind, connections, streams }: HeldHeads) {
   const references = Array.from({ length: REFERENCES }, () => indexed(NEWEST))

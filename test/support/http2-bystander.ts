@@ -4,11 +4,16 @@ import type { Running } from './causeway.ts'
 import { RawHttp2Client } from './raw-http2-client.ts'
 
 const MIB = 1024 * 1024
-/** Most that an attack may add to our memory while it lasts: garbage that has not been collected yet, not what it sent. */
+/**
+ * Most that an attack may add to our memory while it lasts: garbage that has not been collected yet, not what
+ * it sent.
+ */
 const GROWTH = 64 * MIB
 const EVERY_MS = 10
 
-/** Another client, on a connection of its own, that asks one request after the other and looks at our memory. */
+/**
+ * Another client, on a connection of its own, that asks one request after the other and looks at our memory.
+ */
 export class Bystander {
   readonly #client: RawHttp2Client
   readonly #running: Running
@@ -25,7 +30,10 @@ export class Bystander {
     this.#peak = this.#before
   }
 
-  /** What comes of an attack, once a last request behind it has been answered; fails the test where others or our memory suffered. */
+  /**
+   * What comes of an attack, once a last request behind it has been answered; fails the test where others or
+   * our memory suffered.
+   */
   static async watch<T>(t: Test, running: Running, attack: () => Promise<T>): Promise<T> {
     const bystander = new Bystander(await RawHttp2Client.connect(running.port()), running)
     const asking = bystander.#ask()

@@ -1,4 +1,5 @@
-// Just enough HPACK (RFC 7541): a writer of literals without Huffman code, and a reader of the status of an answer.
+// Just enough HPACK (RFC 7541): a writer of literals without Huffman code, and a reader of the status of an
+// answer.
 
 /** Entries of the static table that name the parts of a request (RFC 7541 Appendix A). */
 const METHOD_GET = 2
@@ -61,8 +62,8 @@ export function webSocketBlock(path: string): Buffer {
 }
 
 /**
- * The status that a field block begins with. The peer has to be told a table size of 0 before: then whatever is not in the static table
- * comes as a literal.
+ * The status that a field block begins with. The peer has to be told a table size of 0 before: then whatever
+ * is not in the static table comes as a literal.
  */
 export function statusOf(block: Buffer): number | undefined {
   let at = 0

@@ -35,7 +35,10 @@ export interface Flood {
 /** An app that answers nothing there. */
 export const NEVER = '/never'
 
-/** Streams that are cancelled, by either side: a browser cancels a few hundred when somebody leaves a page of pictures. */
+/**
+ * Streams that are cancelled, by either side: a browser cancels a few hundred when somebody leaves a page of
+ * pictures.
+ */
 const STREAMS = 5_000
 /** Frames that carry nothing: no client has a reason for so many in one go. */
 const CONTROL = 50_000
@@ -84,7 +87,10 @@ const control = (name: string, frame: (stream: number, n: number) => Buffer): Fl
   unit: (_client, stream, n) => frame(stream, n),
 })
 
-/** One entry of 4,000 bytes, and 12,000 references of one byte to it: 48 MB of fields from 16 KB (CVE-2016-6581). */
+/**
+ * One entry of 4,000 bytes, and 12,000 references of one byte to it: 48 MB of fields from 16 KB
+ * (CVE-2016-6581).
+ */
 function bombed(client: RawHttp2Client): Buffer {
   const stream = client.stream()
   const references = Buffer.concat(Array.from({ length: 12_000 }, () => indexed(62)))
@@ -160,7 +166,8 @@ export const FLOODS: readonly Flood[] = [
   control('frames of a type that nobody knows', () => frame(UNKNOWN_TYPE, 0, 0)),
   {
     name: 'HPACK bomb (CVE-2016-6581)',
-    // A bomb takes long to make: on a busy machine they come hardly faster than the 64 a second that are borne.
+    // A bomb takes long to make: on a busy machine they come hardly faster than the 64 a second that are
+    // borne.
     bound: 5_000,
     burst: 1,
     unit: client => bombed(client),
@@ -173,8 +180,8 @@ export interface Flooded {
 }
 
 /**
- * Sends a flood as fast as it is taken, until the connection ends or the bound is reached, then waits for the end. Throws when the connection
- * is still open after that: a GOAWAY alone does not stop anybody.
+ * Sends a flood as fast as it is taken, until the connection ends or the bound is reached, then waits for the
+ * end. Throws when the connection is still open after that: a GOAWAY alone does not stop anybody.
  */
 export async function pour(client: RawHttp2Client, flood: Flood): Promise<Flooded> {
   const about = flood.begin?.(client) ?? 0

@@ -17,9 +17,9 @@ interface Watched {
 const watched = new WeakMap<object, Watched>()
 
 /**
- * What the API server would not take: values of the wrong type, missing ones, and keys that it does not know, by their paths. The
- * validators were generated from Kubernetes' own OpenAPI. They say nothing of unknown keys, but never read them either: a key that
- * nobody read is unknown.
+ * What the API server would not take: values of the wrong type, missing ones, and keys that it does not know,
+ * by their paths. The validators were generated from Kubernetes' own OpenAPI. They say nothing of unknown
+ * keys, but never read them either: a key that nobody read is unknown.
  */
 export function mistakesIn(manifest: unknown): string[] {
   const { apiVersion, kind } = manifest as { readonly apiVersion?: string; readonly kind?: string }

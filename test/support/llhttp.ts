@@ -1,4 +1,5 @@
-// Node's own HTTP parser, by the door that node:http uses itself. It is not public, so only tests come in here.
+// Node's own HTTP parser, by the door that node:http uses itself. It is not public, so only tests come in
+// here.
 
 interface Parser {
   [event: number]: unknown

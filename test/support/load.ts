@@ -32,8 +32,8 @@ export function answerLoad(app: RecordingUpstream, path = '/load'): void {
 }
 
 /**
- * Clients that ask mixed requests one after the other, each on one connection that it never opens again: GET and POST, small and large, both
- * framings. Every byte of every answer is compared.
+ * Clients that ask mixed requests one after the other, each on one connection that it never opens again: GET
+ * and POST, small and large, both framings. Every byte of every answer is compared.
  */
 export class Load {
   /** Requests that were sent, and those that were answered as they should be. */

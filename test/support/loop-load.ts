@@ -1,7 +1,7 @@
 import { BroadcastChannel, isMainThread, workerData } from 'node:worker_threads'
 
-// Loaded into every thread before Causeway (`node --import`). Keeps the event loop of the data threads busy, as too much work would, when
-// the test says so, and changes nothing of Causeway.
+// Loaded into every thread before Causeway (`node --import`). Keeps the event loop of the data threads busy,
+// as too much work would, when the test says so, and changes nothing of Causeway.
 
 /** What a test tells it: how long every turn of the loop is to take; 0: as long as it takes. */
 export interface LoopLoad {

@@ -11,7 +11,9 @@ const TYPE = { a: 1, aaaa: 28, srv: 33 } as const
 const CODE = { fine: 0, failure: 2, noSuchName: 3 } as const
 /** An answer, authoritative, recursion desired and available. */
 const ANSWER_FLAGS = 0x8580
-/** Container resolvers answer with anything from 0 to a day; whoever believes this one looks away for a day. */
+/**
+ * Container resolvers answer with anything from 0 to a day; whoever believes this one looks away for a day.
+ */
 const TTL_S = 86_400
 
 /** One SRV record (RFC 2782). */
@@ -38,7 +40,10 @@ interface Question {
   readonly endAt: number
 }
 
-/** A real name server on loopback, UDP, whose answers the test sets. A name that nobody has set does not exist. */
+/**
+ * A real name server on loopback, UDP, whose answers the test sets. A name that nobody has set does not
+ * exist.
+ */
 export class NameServer {
   readonly #socket: Socket
   readonly #entries = new Map<string, Entry>()

@@ -89,8 +89,8 @@ export class UpstreamLine {
 }
 
 /**
- * An app server made of a raw socket: records every request after a strict reading, and answers by script. A request's script is chosen by
- * its path; without one it is answered 200.
+ * An app server made of a raw socket: records every request after a strict reading, and answers by script. A
+ * request's script is chosen by its path; without one it is answered 200.
  */
 export class RecordingUpstream {
   readonly requests: RecordedRequest[] = []
@@ -98,7 +98,10 @@ export class RecordingUpstream {
   readonly dirty: string[] = []
   /** Connections taken so far. */
   connections = 0
-  /** Most that were open at a time. Looked at when all that one turn of the event loop has brought is known: ends may come behind newcomers. */
+  /**
+   * Most that were open at a time. Looked at when all that one turn of the event loop has brought is known:
+   * ends may come behind newcomers.
+   */
   mostOpen = 0
   #unended = 0
   readonly #scripts = new Map<string, Script>()

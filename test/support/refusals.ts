@@ -9,8 +9,8 @@ export type Refusal = readonly [name: string, bytes: string, status: number]
 export const SMUGGLED = 'GET /smuggled HTTP/1.1\r\nHost: example.test\r\n\r\n'
 
 /**
- * Sends the bytes, whole and then one by one: each time there is exactly one answer, with this status and Connection: close, the connection
- * really closes, and no complete request reaches the app.
+ * Sends the bytes, whole and then one by one: each time there is exactly one answer, with this status and
+ * Connection: close, the connection really closes, and no complete request reaches the app.
  */
 export async function assertRefused(
   t: Test,

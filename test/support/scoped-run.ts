@@ -17,8 +17,9 @@ export interface RunOptions {
 }
 
 /**
- * A script's whole life: does the work and sets the exit code that it gives. However it ends, what it has opened is closed. A TypeError is
- * a mistake on the command line (exit code 2); whatever else is thrown, a failure (1).
+ * A script's whole life: does the work and sets the exit code that it gives. However it ends, what it has
+ * opened is closed. A TypeError is a mistake on the command line (exit code 2); whatever else is thrown, a
+ * failure (1).
  */
 export async function runInScope(
   { name, usage, longestMs }: RunOptions,

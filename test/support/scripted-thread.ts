@@ -2,7 +2,8 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { SharedState } from '../../lib/base/shared-state.ts'
 import type { DataThreadInit, FromDataThread, ToDataThread } from '../../lib/server/shared/messages.ts'
 
-// Sits in a data thread's place and misbehaves on demand: `drain` makes it throw, generation HANG makes it hang.
+// Sits in a data thread's place and misbehaves on demand: `drain` makes it throw, generation HANG makes it
+// hang.
 
 const HANG = 1_000
 const { thread, shared } = workerData as DataThreadInit

@@ -6,8 +6,8 @@ export interface StrictPacket {
 }
 
 /**
- * Reads the packet at the start of `bytes`; undefined: more is needed. Throws at anything that a careful sender does not write:
- * another modifier, sizes that do not fit into each other, an empty or repeated key.
+ * Reads the packet at the start of `bytes`; undefined: more is needed. Throws at anything that a careful
+ * sender does not write: another modifier, sizes that do not fit into each other, an empty or repeated key.
  */
 export function readPacket(bytes: Buffer): StrictPacket | undefined {
   if (bytes.length < 4) return undefined

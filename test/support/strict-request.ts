@@ -34,8 +34,8 @@ const NEVER = ['te', 'trailer', 'keep-alive', 'proxy-connection', 'http2-setting
 const MAX_HEAD = 256 * 1024
 
 /**
- * Reads what reaches an app, and takes nothing but the one canonical form: everything that two parsers could read in two ways is
- * dirty. Shares no code with the proxy, so that it cannot share its mistakes.
+ * Reads what reaches an app, and takes nothing but the one canonical form: everything that two parsers could
+ * read in two ways is dirty. Shares no code with the proxy, so that it cannot share its mistakes.
  */
 export class StrictRequestParser {
   readonly #sink: StrictSink

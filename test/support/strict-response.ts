@@ -17,8 +17,8 @@ const STATUS = /^(HTTP\/1\.[01]) ([1-5][0-9]{2}) ([\t\x20-\x7e\x80-\xff]*)$/
 const FIELD = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+): ([\t\x20-\x7e\x80-\xff]*)$/
 
 /**
- * Reads one answer from the front of what a client received. Throws for anything but the canonical form, so that a sloppy
- * proxy cannot hide behind a lenient client.
+ * Reads one answer from the front of what a client received. Throws for anything but the canonical form, so
+ * that a sloppy proxy cannot hide behind a lenient client.
  */
 export class ResponseReader {
   readonly #method: string
@@ -32,7 +32,9 @@ export class ResponseReader {
     this.#method = method
   }
 
-  /** The answer, or undefined until more has come. Always called with all bytes from the answer's first on. */
+  /**
+   * The answer, or undefined until more has come. Always called with all bytes from the answer's first on.
+   */
   read(bytes: Buffer, ended: boolean): ReadResponse | undefined {
     this.#head ??= this.#readHead(bytes)
     const head = this.#head

@@ -1,9 +1,12 @@
 import { BroadcastChannel, isMainThread, type Worker, workerData } from 'node:worker_threads'
 
-// Loaded into every thread before Causeway (`node --import`). A data thread cannot be killed from outside its process: this does it
-// from inside, when the test says so, and changes nothing of Causeway.
+// Loaded into every thread before Causeway (`node --import`). A data thread cannot be killed from outside its
+// process: this does it from inside, when the test says so, and changes nothing of Causeway.
 
-/** What a test tells it. `kill` ends the thread wherever it is; `block` keeps its event loop busy for ever, and says so before. */
+/**
+ * What a test tells it. `kill` ends the thread wherever it is; `block` keeps its event loop busy for ever,
+ * and says so before.
+ */
 export interface ThreadFault {
   readonly thread: number
   readonly fault: 'kill' | 'throw' | 'block'

@@ -136,7 +136,10 @@ export class TlsClient {
   }
 }
 
-/** A connection whose bytes leave in pieces of `size`, each in its own turn of the event loop; `first` tells of the first write. */
+/**
+ * A connection whose bytes leave in pieces of `size`, each in its own turn of the event loop; `first` tells
+ * of the first write.
+ */
 export async function dribbling(port: number, size: number, first: (bytes: number) => void): Promise<Duplex> {
   const socket = connectTcp({ host: '127.0.0.1', port, noDelay: true })
   await once(socket, 'connect')

@@ -15,13 +15,18 @@ export interface TlsTerminator {
 }
 
 export interface TerminatorOptions {
-  /** Says which scheme the client used, in place of what the client says; else passes on what the client says. */
+  /**
+   * Says which scheme the client used, in place of what the client says; else passes on what the client says.
+   */
   readonly saysScheme: boolean
   /** Passes the Host field on without its port. */
   readonly losesPort?: boolean
 }
 
-/** Starts one for `https://localhost` before the plain port of 127.0.0.1. Needs the `openssl` command for its certificate. */
+/**
+ * Starts one for `https://localhost` before the plain port of 127.0.0.1. Needs the `openssl` command for its
+ * certificate.
+ */
 export async function startTlsTerminator(
   t: Pick<Test, 'teardown'>,
   to: number,

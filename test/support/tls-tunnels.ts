@@ -2,7 +2,9 @@ import type { Socket } from 'node:net'
 import { hello, serverName } from './client-hello.ts'
 import { RawClient } from './raw-client.ts'
 
-/** What a tunnel passes on needs no TLS behind its hello, so the edges are tried with bytes that can be read. */
+/**
+ * What a tunnel passes on needs no TLS behind its hello, so the edges are tried with bytes that can be read.
+ */
 export const HELLO = hello(serverName('db.test'))
 
 export interface TunnelParts {

@@ -5,7 +5,10 @@ import { setTimeout as pause } from 'node:timers/promises'
 /** How long a test waits for something that should happen soon, on a machine that has nothing else to do. */
 export const PATIENCE_MS = 10_000
 
-/** Polls until `probe` gives something truthy, and gives that; throws with `what` after the deadline, which a busy machine moves. */
+/**
+ * Polls until `probe` gives something truthy, and gives that; throws with `what` after the deadline, which a
+ * busy machine moves.
+ */
 export async function until<T>(
   what: string | (() => string),
   probe: () => T | Promise<T>,
@@ -40,7 +43,9 @@ export async function within<T>(
   }
 }
 
-/** Whole milliseconds that this machine, as busy as it is now, should get for what takes `ms` on a quiet one. */
+/**
+ * Whole milliseconds that this machine, as busy as it is now, should get for what takes `ms` on a quiet one.
+ */
 export function patience(ms = PATIENCE_MS): number {
   return Math.ceil(ms * slowness())
 }
@@ -64,7 +69,10 @@ class Deadline {
     this.#patienceMs = patienceMs
   }
 
-  /** Milliseconds that are left; reads the machine's load only once the patience of a quiet machine is used up. */
+  /**
+   * Milliseconds that are left; reads the machine's load only once the patience of a quiet machine is used
+   * up.
+   */
   restMs(): number {
     const restMs = this.#patienceMs * this.#slowness - this.waitedMs()
     if (restMs > 0) return restMs
@@ -77,12 +85,16 @@ class Deadline {
   }
 }
 
-/** How many times longer things may take than on a quiet machine: twice the threads that want each processor. */
+/**
+ * How many times longer things may take than on a quiet machine: twice the threads that want each processor.
+ */
 function slowness(): number {
   return Math.max(1, (2 * Math.max(loadavg()[0] ?? 0, runnable())) / availableParallelism())
 }
 
-/** Threads that run or want to, this one among them: the load average notices a new load only after a minute. */
+/**
+ * Threads that run or want to, this one among them: the load average notices a new load only after a minute.
+ */
 function runnable(): number {
   try {
     return Number(/ (\d+)\//.exec(readFileSync('/proc/loadavg', 'latin1'))?.[1] ?? 1)

@@ -31,16 +31,20 @@ const LOWEST_GRADIENT = 0.5
 const SMOOTHING = 0.2
 /** Windows that the long-term mean looks back. */
 const LONG_WINDOWS = 600
-/** So many times slower the mean rises while a large limit is in use: else an app that is overloaded for an hour would make that the measure. */
+/**
+ * So many times slower the mean rises while a large limit is in use: else an app that is overloaded for an
+ * hour would make that the measure.
+ */
 const LOADED_SLOWNESS = 10
 /** A long-term mean so many times the present one is of other days: it comes down by STALE_DECAY a window. */
 const STALE_RATIO = 2
 const STALE_DECAY = 0.95
 
 /**
- * What is known after one more window: the limit moves with the ratio of the long-term mean to that of the window (the "gradient2" limit of Netflix's
- * concurrency-limits), so that it falls when requests begin to wait inside the app, and rises by about its square root otherwise. It
- * rises only while more than half of it is in use: an idle endpoint says nothing about what it can run. Pure.
+ * What is known after one more window: the limit moves with the ratio of the long-term mean to that of the
+ * window (the "gradient2" limit of Netflix's concurrency-limits), so that it falls when requests begin to
+ * wait inside the app, and rises by about its square root otherwise. It rises only while more than half of it
+ * is in use: an idle endpoint says nothing about what it can run. Pure.
  */
 export function learn(before: Learned | undefined, window: Window, bounds: Bounds): Learned {
   if (before === undefined) {

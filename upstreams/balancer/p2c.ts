@@ -2,9 +2,9 @@ import { FEW, type Load, type Picker } from './load.ts'
 import { WeightedDraw } from './weighted-draw.ts'
 
 /**
- * Power of two choices: the less loaded of two random endpoints (Mitzenmacher, IEEE TPDS 2001). Allocates nothing, and several
- * proxies in front of one pool do not herd. In a pool of a few all are looked at: with one slow endpoint among four, two choices would meet
- * it in vain too often.
+ * Power of two choices: the less loaded of two random endpoints (Mitzenmacher, IEEE TPDS 2001). Allocates
+ * nothing, and several proxies in front of one pool do not herd. In a pool of a few all are looked at: with
+ * one slow endpoint among four, two choices would meet it in vain too often.
  */
 export class P2c<E extends Load> implements Picker<E> {
   readonly #ready: readonly E[]
@@ -33,8 +33,9 @@ export class P2c<E extends Load> implements Picker<E> {
 }
 
 /**
- * inflight / weight, cross-multiplied to spare the division. A tie goes to `a`, which was drawn by weight: so weights hold on an
- * idle pool too, where comparing (inflight + 1) / weight would send everything to the heaviest.
+ * inflight / weight, cross-multiplied to spare the division. A tie goes to `a`, which was drawn by weight: so
+ * weights hold on an idle pool too, where comparing (inflight + 1) / weight would send everything to the
+ * heaviest.
  */
 function lessLoaded<E extends Load>(a: E, b: E, avoid: E | undefined): E {
   if (a === avoid) return b

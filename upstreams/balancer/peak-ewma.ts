@@ -40,12 +40,16 @@ export class PeakEwma {
   }
 }
 
-/** An endpoint runs several requests at a time: each that it already runs delays a further one by about half its time. */
+/**
+ * An endpoint runs several requests at a time: each that it already runs delays a further one by about half
+ * its time.
+ */
 const DELAY_SHARE = 0.5
 
 /**
- * Of two random endpoints, or of all where there are few, the one that is expected to answer soonest: its latency, times what it
- * already runs. For pools whose endpoints differ in speed (other machines, other zones).
+ * Of two random endpoints, or of all where there are few, the one that is expected to answer soonest: its
+ * latency, times what it already runs. For pools whose endpoints differ in speed (other machines, other
+ * zones).
  */
 export class PeakEwmaPicker<E extends Load> implements Picker<E> {
   readonly #ready: readonly E[]

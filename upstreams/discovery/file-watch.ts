@@ -18,7 +18,9 @@ export interface FileObserver {
 
 /** How often the file is looked at. By stat(2), so that a symbolic link that leads elsewhere is seen, too. */
 const LOOK_MS = 1000
-/** A changed file is taken once it has kept still for so long: whoever writes it may be in the middle of it. */
+/**
+ * A changed file is taken once it has kept still for so long: whoever writes it may be in the middle of it.
+ */
 const STILL_MS = 200
 
 const EMPTY: EndpointList = { endpoints: [], names: [] }

@@ -26,7 +26,9 @@ export type Family = DiscoveryConfig['family']
 const MAX_WEIGHT = 1000
 const inOrder = new Intl.Collator('en', { numeric: true })
 
-/** The addresses that count: with "auto" IPv4 where there is any, because a container with both is one host. */
+/**
+ * The addresses that count: with "auto" IPv4 where there is any, because a container with both is one host.
+ */
 export function ofFamily(
   ipv4: readonly string[],
   ipv6: readonly string[],
@@ -56,8 +58,9 @@ export function foundKey({ host, port }: Found): string {
 }
 
 /**
- * The records with their weights as ours: at least 1, and nobody's share changes. The lowest priority goes first, the others
- * are there for when it is gone (RFC 2782). A target "." says that there is no such service.
+ * The records with their weights as ours: at least 1, and nobody's share changes. The lowest priority goes
+ * first, the others are there for when it is gone (RFC 2782). A target "." says that there is no such
+ * service.
  */
 export function usable(
   services: readonly Service[],

@@ -8,14 +8,23 @@ export interface Lookups {
   find(named: NamedEndpoints, family: Family, before: readonly Found[]): Promise<readonly Found[]>
 }
 
-/** One question to a name server, and how often it is asked again. Together the longest time for a server that is silent: 3 s. */
+/**
+ * One question to a name server, and how often it is asked again. Together the longest time for a server that
+ * is silent: 3 s.
+ */
 const QUESTION = { timeout: 1000, tries: 2 } as const
-/** The system's lookups, all at a time: each takes one of the threads that files need, too, for as long as it likes. */
+/**
+ * The system's lookups, all at a time: each takes one of the threads that files need, too, for as long as it
+ * likes.
+ */
 const MAX_SYSTEM_LOOKUPS = 4
 /** The server is there, and has nothing of this kind. */
 const NOTHING = new Set(['ENODATA', 'ENOTFOUND'])
 
-/** Asks as the system does: /etc/hosts, search domains and all. It has no words for SRV: its name servers are asked for them. */
+/**
+ * Asks as the system does: /etc/hosts, search domains and all. It has no words for SRV: its name servers are
+ * asked for them.
+ */
 export class SystemLookups implements Lookups {
   readonly #turns = new Turns(MAX_SYSTEM_LOOKUPS)
 

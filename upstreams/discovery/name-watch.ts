@@ -38,7 +38,9 @@ export interface Wanted {
 const UNKNOWN_MS = 500
 /** After a failure, and while the last answer is doubted. */
 const AGAIN_MS = 1000
-/** How long a doubt lasts that nobody repeats: a container may take that long until it has its new address. */
+/**
+ * How long a doubt lasts that nobody repeats: a container may take that long until it has its new address.
+ */
 const DOUBT_MS = 30_000
 /** A failed lookup is repeated after this at the latest. */
 const FAILED_MS = 5000

@@ -19,7 +19,10 @@ export class NameWatches {
     await Promise.all(wanted.map(one => this.of(one.upstream, one.named.name)?.first))
   }
 
-  /** Follows exactly these from now on; where a name stands twice, the first counts. Whoever stays keeps its last answer. */
+  /**
+   * Follows exactly these from now on; where a name stands twice, the first counts. Whoever stays keeps its
+   * last answer.
+   */
   keep(wanted: readonly Wanted[], lookups: Lookups): void {
     const byKey = new Map(wanted.toReversed().map(one => [keyOf(one.upstream, one.named.name), one]))
     for (const [key, watch] of this.#watches) {

@@ -1,6 +1,7 @@
 /**
- * Numbers for the addresses of one name, from 1. An address keeps its number as long as it is there, a new one takes the lowest
- * free: metrics then have as many series as the name ever had addresses at a time, however often they change.
+ * Numbers for the addresses of one name, from 1. An address keeps its number as long as it is there, a new
+ * one takes the lowest free: metrics then have as many series as the name ever had addresses at a time,
+ * however often they change.
  */
 export class AddressNumbers {
   #numbers: ReadonlyMap<string, number> = new Map()

@@ -1,6 +1,7 @@
 /**
- * A busy app is not a dead app. A probe that gets no answer in time may just wait behind our own requests: where workers are as
- * many as slots, the probe finds none free. Refused connects and bad answers are no matter of time, and count whatever runs.
+ * A busy app is not a dead app. A probe that gets no answer in time may just wait behind our own requests:
+ * where workers are as many as slots, the probe finds none free. Refused connects and bad answers are no
+ * matter of time, and count whatever runs.
  */
 
 /** What traffic shows of an endpoint, over all threads; counters since the process began. */
@@ -31,12 +32,15 @@ export interface Circumstances {
 }
 
 /**
- * `alive`: it answers requests while the probe waits, which is as good as a probe that passed. `patient`: all its slots are
- * taken and nothing has come, but for no longer than requests have taken there.
+ * `alive`: it answers requests while the probe waits, which is as good as a probe that passed. `patient`: all
+ * its slots are taken and nothing has come, but for no longer than requests have taken there.
  */
 export type Alibi = 'alive' | 'patient'
 
-/** Why the probe's silence says nothing about the endpoint; undefined if it does: the endpoint had a free slot, or hangs. */
+/**
+ * Why the probe's silence says nothing about the endpoint; undefined if it does: the endpoint had a free
+ * slot, or hangs.
+ */
 export function alibiOf({ before, started, now, silentMs }: Circumstances): Alibi | undefined {
   if (!isBusy(started) && !isBusy(now)) return undefined
   if (now.signs > before.signs) return 'alive'

@@ -9,8 +9,8 @@ import { probeTcp } from './tcp-probe.ts'
 export type HandshakePeer = ProbePeer & Pick<ProbeTarget, 'proxyProtocol'>
 
 /**
- * Connects as a request would and closes: with TLS the handshake counts too, since an endpoint with a bad certificate takes no request. Never
- * rejects. The caller aborts `signal` when the time is over.
+ * Connects as a request would and closes: with TLS the handshake counts too, since an endpoint with a bad
+ * certificate takes no request. Never rejects. The caller aborts `signal` when the time is over.
  */
 export function probeHandshake(target: HandshakePeer, signal: AbortSignal): Promise<Probe> {
   const peer = peerOf(target, ownGreeting(target))

@@ -1,8 +1,9 @@
 import type { Alibi } from './alibi.ts'
 
 /**
- * What active checks say of one endpoint. Ejection and drain are machines of their own (house words: ready). `new` has not passed
- * yet: it gets no traffic, and its first pass is enough; the reason is undefined before its first probe has ended.
+ * What active checks say of one endpoint. Ejection and drain are machines of their own (house words: ready).
+ * `new` has not passed yet: it gets no traffic, and its first pass is enough; the reason is undefined before
+ * its first probe has ended.
  */
 export type Health =
   | { readonly state: 'new'; readonly reason: string | undefined }
@@ -17,7 +18,9 @@ export type Probe =
       readonly reason: string
       /** It could not be made, for want of something here; that says nothing about the endpoint. */
       readonly local?: boolean
-      /** It got through to the endpoint, and no answer came in time: that one may be busy with other requests. */
+      /**
+       * It got through to the endpoint, and no answer came in time: that one may be busy with other requests.
+       */
       readonly unanswered?: true
       /** That is no failure: see Alibi. */
       readonly alibi?: Alibi
@@ -32,7 +35,9 @@ export interface Thresholds {
 /** Health of an endpoint that nobody knows: probe first. */
 export const UNKNOWN: Health = { state: 'new', reason: undefined }
 
-/** Health of an endpoint that served before it was to be probed: it goes on, but its first failure is enough. */
+/**
+ * Health of an endpoint that served before it was to be probed: it goes on, but its first failure is enough.
+ */
 export function serving({ fall }: Thresholds): Health {
   return { state: 'up', fails: fall - 1 }
 }

@@ -14,8 +14,8 @@ const NO_CONNECTION = 'no connection'
 
 /**
  * One GET on a connection of its own, which is closed afterwards: a kept one would park on a sync worker and
- * block it. In the protocol of the endpoint, with the same TLS as its traffic. Redirects are answers like others. Never rejects. The caller
- * aborts `signal` when the time is over.
+ * block it. In the protocol of the endpoint, with the same TLS as its traffic. Redirects are answers like
+ * others. Never rejects. The caller aborts `signal` when the time is over.
  */
 export async function probeHttp(target: ProbeTarget, signal: AbortSignal): Promise<Probe> {
   const connecting = new ProbeConnection(target)

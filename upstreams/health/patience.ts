@@ -2,7 +2,10 @@ import { formatDuration } from '../../lib/base/units.ts'
 import { alibiOf, type Traffic } from './alibi.ts'
 import type { Health, Probe } from './health.ts'
 
-/** Compares the traffic of one endpoint with its probes: for how long it has been silent, and whether it had to be. */
+/**
+ * Compares the traffic of one endpoint with its probes: for how long it has been silent, and whether it had
+ * to be.
+ */
 export class Patience {
   readonly #traffic: () => Traffic | undefined
   /** When the probe before the present one began, and this one. */

@@ -7,8 +7,8 @@ const STEP_MS = 100
 const PAUSE_MS = 250
 
 /**
- * The time that one probe may take. Time in which this thread itself stood still (a suspended machine, a long collection) does not
- * count: an answer may have come meanwhile, and lies unread.
+ * The time that one probe may take. Time in which this thread itself stood still (a suspended machine, a long
+ * collection) does not count: an answer may have come meanwhile, and lies unread.
  */
 export class ProbeLimit implements Deadline {
   dueMs = Number.POSITIVE_INFINITY
@@ -39,7 +39,10 @@ export class ProbeLimit implements Deadline {
     this.#abort.abort()
   }
 
-  /** The probe has ended: was it in time? Timers are coarse: what came in the gap between the limit and its tick is late all the same. */
+  /**
+   * The probe has ended: was it in time? Timers are coarse: what came in the gap between the limit and its
+   * tick is late all the same.
+   */
   end(): boolean {
     this.#timers.disarm(this)
     this.#look()

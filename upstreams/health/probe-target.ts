@@ -35,7 +35,10 @@ export function connectOptions(address: Address): NetConnectOpts {
   return address.kind === 'unix' ? { path: address.path } : { host: address.host, port: address.port }
 }
 
-/** Whom a probe connects to, in the same way as traffic; each with a handshake of its own, so that a certificate that is over is noticed. */
+/**
+ * Whom a probe connects to, in the same way as traffic; each with a handshake of its own, so that a
+ * certificate that is over is noticed.
+ */
 export function peerOf(target: ProbePeer, greeting?: string): Peer {
   const { address, protocol, foundAs } = target
   const endpoint = { address, protocol, ...(foundAs === undefined ? {} : { host: foundAs }) }

@@ -13,8 +13,8 @@ export interface ProberOptions {
   random(): number
   /**
    * An endpoint went down or came up; `lastedMs` is how long it had been the other way. Also called with `up`
-   * for an endpoint that was down when it left the targets: nobody watches it any more, and its index must not
-   * stay marked.
+   * for an endpoint that was down when it left the targets: nobody watches it any more, and its index must
+   * not stay marked.
    */
   onChange(upstream: string, endpoint: string, health: Health, lastedMs: number): void
   /** Every probe. */
@@ -23,7 +23,10 @@ export interface ProberOptions {
   onWant?(): void
   /** For tests that move the clock themselves; otherwise the prober ticks its own. */
   readonly timers?: Timers
-  /** True for an endpoint that gets traffic when its watch begins: then it does until a probe fails. Default: it waits for a pass. */
+  /**
+   * True for an endpoint that gets traffic when its watch begins: then it does until a probe fails. Default:
+   * it waits for a pass.
+   */
   serves?(upstream: string, endpoint: string): boolean
   /** True while nothing of the upstream is ready. Default: never. */
   isHeld?(upstream: string): boolean
@@ -32,8 +35,8 @@ export interface ProberOptions {
 }
 
 /**
- * Active health checks of all upstreams, in the control thread. An endpoint that nobody knows has to pass its first probe before it
- * counts as up.
+ * Active health checks of all upstreams, in the control thread. An endpoint that nobody knows has to pass its
+ * first probe before it counts as up.
  */
 export class Prober {
   readonly #options: ProberOptions
@@ -66,7 +69,9 @@ export class Prober {
     }
   }
 
-  /** Probes an endpoint now, or 100 ms after its last probe began; nothing for one that is not probed at all. */
+  /**
+   * Probes an endpoint now, or 100 ms after its last probe began; nothing for one that is not probed at all.
+   */
   hasten(upstream: string, endpoint: string): void {
     this.#watches.get(probeKey(upstream, endpoint))?.hasten()
   }

@@ -13,8 +13,8 @@ import { connectOptions, ownGreeting, type ProbeTarget } from './probe-target.ts
 const LIMITS: HeadLimits = { headersBytes: 64 * 1024, headerCount: 256, targetBytes: 8 * 1024 }
 
 /**
- * One GET as a real packet: uWSGI answers its own ping only with a plugin, and that would not ask the app. Never rejects. The caller aborts `signal`
- * when the time is over.
+ * One GET as a real packet: uWSGI answers its own ping only with a plugin, and that would not ask the app.
+ * Never rejects. The caller aborts `signal` when the time is over.
  */
 export function probeUwsgi(target: ProbeTarget, signal: AbortSignal): Promise<Probe> {
   const packet = packetOf(target)

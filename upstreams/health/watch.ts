@@ -96,7 +96,10 @@ export class Watch implements Deadline {
     else this.#again = true
   }
 
-  /** Something failed there, or is waited for: probes now, or as soon as the last probe is not that fresh any more. */
+  /**
+   * Something failed there, or is waited for: probes now, or as soon as the last probe is not that fresh any
+   * more.
+   */
   hasten(): void {
     this.#suspected = true
     if (this.#running === undefined) this.#soon()
@@ -202,7 +205,10 @@ function probeOf({
   return protocol === 'uwsgi' ? probeUwsgi : probeHttp
 }
 
-/** What came too late is as good as nothing, but for the reason; an answer that was late was an answer all the same. */
+/**
+ * What came too late is as good as nothing, but for the reason; an answer that was late was an answer all the
+ * same.
+ */
 function late(probe: Probe, { health }: ProbeTarget): Probe {
   if (!probe.ok && probe.local === true) return probe
   const detail = probe.ok ? '' : ` (${probe.reason})`

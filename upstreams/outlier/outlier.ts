@@ -32,8 +32,8 @@ interface Found extends Outlier {
 }
 
 /**
- * Endpoints of one upstream that do clearly worse than the others, at most `room` of them, the worst first. Where all do equally badly
- * it is the app, and nobody is to blame. `windowSeconds` is for the reason only.
+ * Endpoints of one upstream that do clearly worse than the others, at most `room` of them, the worst first.
+ * Where all do equally badly it is the app, and nobody is to blame. `windowSeconds` is for the reason only.
  */
 export function outliers(
   suspects: readonly Suspect[],
@@ -67,7 +67,10 @@ function failing(
   return { name, reason: failureText(lastSecond, '1 s'), weight: 2 }
 }
 
-/** Somebody must have shown that the app can do it, and can still do it: it may have broken down for all just now. */
+/**
+ * Somebody must have shown that the app can do it, and can still do it: it may have broken down for all just
+ * now.
+ */
 function doBetter(others: readonly Suspect[], rate: number): boolean {
   const window = total(others.map(other => other.window))
   const lastSecond = total(others.map(other => other.lastSecond))

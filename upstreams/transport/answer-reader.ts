@@ -28,8 +28,8 @@ export interface AnswerListener {
 type State = 'idle' | 'head' | 'body'
 
 /**
- * Reads the answers of one connection, HTTP/1.1 whatever the request was said in: interim heads, the final head, and the body by its
- * framing (RFC 9112 6.3). Used again for each attempt on the connection.
+ * Reads the answers of one connection, HTTP/1.1 whatever the request was said in: interim heads, the final
+ * head, and the body by its framing (RFC 9112 6.3). Used again for each attempt on the connection.
  */
 export class AnswerReader implements ChunkSink {
   /** The final head of this attempt, once it has come. */

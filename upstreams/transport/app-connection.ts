@@ -30,9 +30,9 @@ import { refusesHandshake } from './tls-error.ts'
 type State = 'connecting' | 'idle' | 'head' | 'body' | 'abandoned' | 'closed'
 
 /**
- * One connection to an endpoint: connects, runs one attempt at a time, never pipelines (uWSGI and gunicorn answer only the first), waits in
- * the pool between two if its form allows more than one. Any byte that no request asked for destroys it (RFC 9112 9.2): it could be
- * taken for the next answer.
+ * One connection to an endpoint: connects, runs one attempt at a time, never pipelines (uWSGI and gunicorn
+ * answer only the first), waits in the pool between two if its form allows more than one. Any byte that no
+ * request asked for destroys it (RFC 9112 9.2): it could be taken for the next answer.
  */
 export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwner, AnswerListener, Deadline {
   dueMs = Number.POSITIVE_INFINITY
@@ -190,7 +190,7 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
     this.leave()
   }
 
-  /** Apps answer early and close without reading the rest (a 403 to a large upload): the answer is still to be read. */
+  /** An app that answers early may close without reading the rest: its answer is still read. */
   streamWriteFailed(): void {
     this.#sendFailed = true
     if (!this.#sending) return
@@ -333,7 +333,7 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
     if (this.#state === 'head') this.#env.timers.arm(this, this.#owner.timeouts.responseMs)
   }
 
-  /** The second part of the answer has come, or it had only one. What cannot be repeated has a new connection whatever the app does, and shows nothing. */
+  /** The answer's second part, or its only one. What cannot be repeated shows nothing: it never reuses. */
   #paused(nowMs: number): void {
     const job = this.#job
     if (job?.idempotent !== true) return this.#pause.skip()
@@ -351,7 +351,7 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
     return this.#sending && !this.#readPaused && !this.#stream.backedUp
   }
 
-  /** False after an answer before the end of the request: the app will not read the rest, and may have reset us for it. */
+  /** False after an early answer: the app will not read the rest, and may have reset us for it. */
   get #allSent(): boolean {
     return !this.#sending && !this.#sendFailed && this.#stream.allSent
   }

@@ -6,14 +6,18 @@ import type { PooledPlace } from '../job.ts'
 
 /** How long an app may take to close its side of a connection that we have closed. */
 const LINGER_MS = 1000
-/** The same while a request waits for the place: where the worker that has it is busy, another one may serve the request. */
+/**
+ * The same while a request waits for the place: where the worker that has it is busy, another one may serve
+ * the request.
+ */
 const ROOM_LINGER_MS = 100
 /** What it may still send on it. */
 const LINGER_BYTES = 256 * 1024
 
 /**
- * A connection that nobody needs any more: FIN goes out, behind the closure alert where there is TLS (RFC 9112 9.8), and what the app still sends is read and dropped
- * until it closes as well. A close with bytes unread would be a RST, which some apps never notice on an idle connection (uvicorn).
+ * A connection that nobody needs any more: FIN goes out, behind the closure alert where there is TLS (RFC
+ * 9112 9.8), and what the app still sends is read and dropped until it closes as well. A close with bytes
+ * unread would be a RST, which some apps never notice on an idle connection (uvicorn).
  */
 export class ClosingConnection implements ByteStreamOwner, Deadline {
   dueMs = Number.POSITIVE_INFINITY

@@ -9,7 +9,10 @@ import { isDeepStrictEqual } from 'node:util'
 import type { PeerTls } from '../../lib/base/peer-socket.ts'
 import type { EndpointConfig, UpstreamConfig } from '../../lib/config/model.ts'
 
-/** What an upstream's endpoints are to be believed by, and what they are shown: one for all of them in a thread. */
+/**
+ * What an upstream's endpoints are to be believed by, and what they are shown: one for all of them in a
+ * thread.
+ */
 export class TlsCredentials {
   readonly config: UpstreamConfig['tls']
   #context: SecureContext | undefined = undefined

@@ -4,7 +4,10 @@ import type { Clock } from '../../lib/base/clock.ts'
 
 /** How long addresses are used without asking again: containers move, and their names follow at once. */
 const KEEP_MS = 5000
-/** How long a failure, or an answer that was doubted, stands: a name server that is down is not asked at each connect. */
+/**
+ * How long a failure, or an answer that was doubted, stands: a name server that is down is not asked at each
+ * connect.
+ */
 const RETRY_MS = 1000
 
 type Callback = Parameters<LookupFunction>[2]
@@ -21,9 +24,9 @@ interface Waiting {
 }
 
 /**
- * The addresses of one endpoint's name. The system's lookup takes one of the few threads that files need too, and a name server that does not
- * answer holds it for many seconds: so one lookup runs at a time, whatever the number of connects, and the last good answer is used on where
- * the next one fails.
+ * The addresses of one endpoint's name. The system's lookup takes one of the few threads that files need too,
+ * and a name server that does not answer holds it for many seconds: so one lookup runs at a time, whatever
+ * the number of connects, and the last good answer is used on where the next one fails.
  */
 export class HostLookup {
   readonly #clock: Clock

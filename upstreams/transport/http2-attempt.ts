@@ -13,7 +13,7 @@ import type { Http2Session } from './http2-session.ts'
 import type { StreamAttempt } from './http2-stream-attempt.ts'
 import { watchEnd } from './http2-stream-end.ts'
 
-/** `waiting`: for a connection. `abandoned`: nobody waits for the answer any more, but the app still works on it. */
+/** `waiting`: for a connection. `abandoned`: its client has left, the app still works on it. */
 type State = 'waiting' | 'head' | 'body' | 'abandoned' | 'closed'
 
 const { NGHTTP2_FLAG_END_STREAM, NGHTTP2_REFUSED_STREAM, NGHTTP2_PROTOCOL_ERROR, NGHTTP2_HTTP_1_1_REQUIRED } =
@@ -48,7 +48,7 @@ export class Http2Attempt implements Attempt, StreamAttempt<Http2Session>, Deadl
   #interim = 0
   #received = 0
   #trailers: FieldList | undefined = undefined
-  /** When the last part of the answer came, and a pause before a part that a delayed acknowledgement may have made. */
+  /** When the last part of the answer came, and the pause before it (ack-stall.ts). */
   #partAtMs = 0
   #pauseMs = 0
   /** The endpoint itself has said that nothing follows, rather than lost the connection. */
@@ -92,7 +92,7 @@ export class Http2Attempt implements Attempt, StreamAttempt<Http2Session>, Deadl
     this.notConnected('OUT_OF_RESOURCES', 'local', 'no descriptor to spare for a connection to the app')
   }
 
-  /** Its connection has closed before it took it, and it looks for another; false if that has been often enough. */
+  /** Its connection has closed before taking it: it looks for another; false if often enough. */
   mayMove(): boolean {
     this.#moves += 1
     if (this.#moves <= MOST_MOVES) return true
@@ -320,7 +320,7 @@ export class Http2Attempt implements Attempt, StreamAttempt<Http2Session>, Deadl
     this.#endSaid = true
   }
 
-  /** All that has come is read. The library says the same when the connection is lost: then its close says why. */
+  /** All that has come is read. The same is said of a lost connection: then its close says why. */
   #ended(): void {
     if (this.#state !== 'body' || !this.#endSaid) return
     this.#partCame()
@@ -386,8 +386,8 @@ export class Http2Attempt implements Attempt, StreamAttempt<Http2Session>, Deadl
   }
 
   /**
-   * Nothing of the stream is wanted any more. What has not ended is cancelled, by the signal: `stream.close` would first end the request as if it
-   * were whole.
+   * Nothing of the stream is wanted any more. What has not ended is cancelled, by the signal: `stream.close`
+   * would first end the request as if it were whole.
    */
   #over(): void {
     const stream = this.#stream

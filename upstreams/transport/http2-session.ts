@@ -15,18 +15,18 @@ import { Http2Watch, type WatchedSession } from './http2-watch.ts'
 import { reasonOf } from './socket-error.ts'
 
 /**
- * connecting: until the endpoint's SETTINGS, which prove that it speaks HTTP/2. open. checking: silent for a while, asked whether it is still
- * there before a request is trusted to it. closed.
+ * connecting: until the endpoint's SETTINGS, which prove that it speaks HTTP/2. open. checking: silent for a
+ * while, asked whether it is still there before a request is trusted to it. closed.
  */
 type State = 'connecting' | 'open' | 'checking' | 'closed'
 
-/** Requests that may wait for a connection that has not said yet how many it takes: RFC 9113 6.5.2 recommends no smaller number. */
+/** Requests that may wait for SETTINGS: RFC 9113 6.5.2 recommends no smaller limit of streams. */
 const EXPECTED = 100
 /** However many an endpoint takes: one connection is one core of the app, and one loss to all. */
 const MOST = 1000
-/** A connection that has been silent for longer is asked before it gets a request: a close may be on its way, or the endpoint gone. */
+/** A connection that was silent for longer is asked before it gets a request. */
 const QUIET_MS = 1000
-/** How long an unused connection is kept, unless the configuration says it. Its endpoint says GOAWAY when it does not want to. */
+/** How long an unused connection is kept, unless the configuration says it. */
 const REST_MS = 60_000
 
 /** Of a connection, before anybody changes it (RFC 9113 6.9.2). */
@@ -34,7 +34,7 @@ const WINDOW_BYTES = 65_535
 /** Half of what there can be. */
 const MOST_WINDOW_BYTES = 2 ** 30
 
-/** Fields of a head, where the endpoint does not say what it takes: servers on nghttp2 close the connection beyond it. */
+/** Bytes of a head where the endpoint does not say: servers on nghttp2 close beyond it. */
 const USUAL_LIST_BYTES = 64 * 1024
 
 /** One HTTP/2 connection to an endpoint, and the attempts on it. */
@@ -59,10 +59,10 @@ export class Http2Session implements Deadline, WatchedSession {
   #resting = false
   #heardMs = 0
   #windowBytes = WINDOW_BYTES
-  /** A large body has it to itself: it would fill the window that all streams share, and some apps lose the others over it. */
+  /** A large body has it to itself: it would fill the window that all streams share. */
   #exclusive = false
   readonly #watch: Http2Watch
-  /** SETTINGS_MAX_HEADER_LIST_SIZE (RFC 9113 6.5.2): what is larger might cost the others their connection. */
+  /** SETTINGS_MAX_HEADER_LIST_SIZE (RFC 9113 6.5.2): more might cost the others their connection. */
   #mostListBytes = USUAL_LIST_BYTES
   /** Of a GOAWAY: streams above have not been acted on (RFC 9113 6.8). */
   #lastStreamId = Number.POSITIVE_INFINITY
@@ -160,7 +160,7 @@ export class Http2Session implements Deadline, WatchedSession {
     this.#settle()
   }
 
-  /** The app has left a request of this time unanswered for as long as it may: if it has said nothing to anybody since, others do not join. */
+  /** A request of this age is unanswered: if nothing was said since, others do not join. */
   unanswered(sentAtMs: number): void {
     if (this.#heardMs <= sentAtMs) this.leave()
   }
@@ -172,8 +172,8 @@ export class Http2Session implements Deadline, WatchedSession {
   }
 
   /**
-   * Has the kernel acknowledge at once what has come, by a frame that means next to nothing: its segment carries the acknowledgement that the endpoint's next small
-   * write may wait for (ack-stall.ts).
+   * Has the kernel acknowledge at once what has come, by a frame that means next to nothing: its segment
+   * carries the acknowledgement that the endpoint's next small write may wait for (ack-stall.ts).
    */
   acknowledge(): void {
     const session = this.#session
@@ -190,7 +190,7 @@ export class Http2Session implements Deadline, WatchedSession {
     return this.#socket?.bytesWritten ?? 0
   }
 
-  /** The stream has surely not been acted on: the endpoint says so, or it never left. `written`: what had been written when it was opened. */
+  /** The endpoint says that it was not acted on, or it never left. `written`: before it was opened. */
   hasRefused(streamId: number | undefined, written: number): boolean {
     if (streamId === undefined || streamId > this.#lastStreamId) return true
     return this.#socket?.destroyed === true && this.written === written

@@ -17,7 +17,10 @@ export interface StreamAttempt<Session> {
   connected(tookMs: number): void
   /** False if the connection takes no request any more. */
   begin(session: Session): boolean
-  /** Its connection has closed before it took it, and it looks for another; false if that has been often enough. */
+  /**
+   * Its connection has closed before it took it, and it looks for another; false if that has been often
+   * enough.
+   */
   mayMove(): boolean
   notConnected(code: ErrorCode, kind: AttemptFailure['kind'], detail: string): void
 }

@@ -16,7 +16,10 @@ export interface WatchedSession {
 /** A connection with requests on it that has been silent for longer is asked whether somebody is there. */
 const SILENT_MS = 5000
 
-/** Asks a silent connection with waiting requests by a ping (RFC 9113 6.7): one that is gone without a word would hold all of them until their time is up. */
+/**
+ * Asks a silent connection with waiting requests by a ping (RFC 9113 6.7): one that is gone without a word
+ * would hold all of them until their time is up.
+ */
 export class Http2Watch implements Deadline {
   dueMs = Number.POSITIVE_INFINITY
   tick: number | undefined = undefined

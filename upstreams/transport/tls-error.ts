@@ -1,4 +1,7 @@
-/** What a failed TLS handshake means, in words that say where to look; undefined if the error is not one of TLS. */
+/**
+ * What a failed TLS handshake means, in words that say where to look; undefined if the error is not one of
+ * TLS.
+ */
 export function tlsReasonOf(error: Error): string | undefined {
   const code = 'code' in error ? String(error.code) : ''
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return misnamed(error)
@@ -11,15 +14,18 @@ export function tlsReasonOf(error: Error): string | undefined {
 }
 
 /**
- * Is this the endpoint's refusal of our part of the handshake? Under TLS 1.3 that arrives behind our first bytes, which it has then not read: it has
- * no keys for them before it takes our certificate.
+ * Is this the endpoint's refusal of our part of the handshake? Under TLS 1.3 that arrives behind our first
+ * bytes, which it has then not read: it has no keys for them before it takes our certificate.
  */
 export function refusesHandshake(error: Error): boolean {
   const alert = alertOf(error)
   return alert !== undefined && ALERTS.has(alert)
 }
 
-/** The endpoint's alert (RFC 8446 6). The codes of Node are called otherwise from one version of OpenSSL to the next. */
+/**
+ * The endpoint's alert (RFC 8446 6). The codes of Node are called otherwise from one version of OpenSSL to
+ * the next.
+ */
 function alertOf(error: Error): number | undefined {
   const alert = /SSL alert number (\d+)/.exec(error.message)?.[1]
   return alert === undefined ? undefined : Number(alert)

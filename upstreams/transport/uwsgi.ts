@@ -13,8 +13,8 @@ import { AppConnection } from './app-connection.ts'
 import type { RequestForm, Unanswered } from './request-form.ts'
 
 /**
- * Makes the attempt as a uwsgi packet on a new connection: uWSGI takes one request on each, and a silent one holds a worker. What cannot be said
- * in a packet is told to `owner` before anything is connected.
+ * Makes the attempt as a uwsgi packet on a new connection: uWSGI takes one request on each, and a silent one
+ * holds a worker. What cannot be said in a packet is told to `owner` before anything is connected.
  */
 export function attemptUwsgi(place: PooledPlace, owner: AttemptOwner, env: ThreadEnv, job: Job): void {
   if (job.bodyFraming === 'chunked') {
@@ -28,9 +28,10 @@ export function attemptUwsgi(place: PooledPlace, owner: AttemptOwner, env: Threa
 }
 
 /**
- * One request, and the only one of its connection. Its answer is read by the rules of HTTP/1.1 without exception, so one that says
- * `Transfer-Encoding: chunked` must be in chunks: gunicorn sends such over this protocol, and an app under uWSGI that names the
- * coding without using it gets 502 (nginx hands either on as it is, and browsers then show the chunk sizes).
+ * One request, and the only one of its connection. Its answer is read by the rules of HTTP/1.1 without
+ * exception, so one that says `Transfer-Encoding: chunked` must be in chunks: gunicorn sends such over this
+ * protocol, and an app under uWSGI that names the coding without using it gets 502 (nginx hands either on as
+ * it is, and browsers then show the chunk sizes).
  */
 class UwsgiForm implements RequestForm {
   readonly reusable = false
@@ -59,8 +60,8 @@ class UwsgiForm implements RequestForm {
   }
 
   /**
-   * uWSGI says nothing to a block that its buffer does not hold, nor to one of too many variables, and looks the same as a worker that
-   * died: a client could have its endpoint ejected.
+   * uWSGI says nothing to a block that its buffer does not hold, nor to one of too many variables, and looks
+   * the same as a worker that died: a client could have its endpoint ejected.
    */
   unanswered(reason: string): Unanswered {
     const bytes = this.#blockBytes

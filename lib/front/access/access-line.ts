@@ -24,8 +24,9 @@ const USER_AGENT = FIELD['user-agent']
 const REFERER = FIELD.referer
 
 /**
- * Builds the access log's lines in pino's shape, without its cost (test/bench/micro-access.ts): few pieces, each looked at once. Query
- * strings, cookies and credentials never appear; of the Referer only what stands before its query.
+ * Builds the access log's lines in pino's shape, without its cost (test/bench/micro-access.ts): few pieces,
+ * each looked at once. Query strings, cookies and credentials never appear; of the Referer only what stands
+ * before its query.
  */
 export class AccessLine {
   readonly #clock: Clock

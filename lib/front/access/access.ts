@@ -98,7 +98,10 @@ export class AccessRecorder {
     else if (record.bytesOut > 0 && record.status === END_STATUS[end]) cells.add(row + AT.generated + end, 1)
   }
 
-  /** Only where nobody but us and one endpoint could take time: no body to wait for, one attempt, a small answer. */
+  /**
+   * Only where nobody but us and one endpoint could take time: no body to wait for, one attempt, a small
+   * answer.
+   */
   #countOverhead(exchange: ExchangeFacts, row: number, endMs: number): void {
     const { record, request } = exchange
     if (record.attempts > 1 || record.bytesOut > SMALL_BYTES || request.framing !== 'none') return

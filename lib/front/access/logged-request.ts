@@ -7,8 +7,8 @@ import type { ExchangeRecord } from '../../http/record.ts'
 import { MAX, placeOf } from './access-line.ts'
 
 /**
- * What the access log still needs of a request whose answer has begun: copies, no longer than they will be printed, so that nothing holds the
- * head's text. The same in all that decides about framing.
+ * What the access log still needs of a request whose answer has begun: copies, no longer than they will be
+ * printed, so that nothing holds the head's text. The same in all that decides about framing.
  */
 export function loggedRequest(request: RequestHead): RequestHead {
   return {

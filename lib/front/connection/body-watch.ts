@@ -25,7 +25,10 @@ export interface WatchedBody {
 /** Of a request without one. */
 export const NO_BODY: WatchedBody = { state: 'done', failure: undefined }
 
-/** Holds one client to its request bodies: well-framed, within the limit and, where they are uploads, never silent for too long and not too slow on average. */
+/**
+ * Holds one client to its request bodies: well-framed, within the limit and, where they are uploads, never
+ * silent for too long and not too slow on average.
+ */
 export class BodyWatch {
   readonly #host: ConnectionHost
   readonly #deadline: Deadline

@@ -15,7 +15,9 @@ export class ByteRate {
     this.#bytes += bytes
   }
 
-  /** Is it slower than so many bytes a second (0: never)? Not asked before `graceMs`: a beginning may be slow. */
+  /**
+   * Is it slower than so many bytes a second (0: never)? Not asked before `graceMs`: a beginning may be slow.
+   */
   isBelow(bytesPerSecond: number, graceMs: number): boolean {
     const tookMs = this.#clock.now() - this.#startMs
     return tookMs > graceMs && this.#bytes < (tookMs / 1000) * bytesPerSecond

@@ -10,14 +10,15 @@ import { detachRecord, loggedOrigin, loggedRequest } from '../access/logged-requ
 import { errorAnswer } from './error-answer.ts'
 
 /**
- * How far an answer is. none: no head yet. length: a body of a length that the head has promised. open: a body that ends where the protocol
- * says so. discard: a body that must not be sent (HEAD, 204, 205, 304). switched: a WebSocket, no HTTP any more.
+ * How far an answer is. none: no head yet. length: a body of a length that the head has promised. open: a
+ * body that ends where the protocol says so. discard: a body that must not be sent (HEAD, 204, 205, 304).
+ * switched: a WebSocket, no HTTP any more.
  */
 export type Writing = 'none' | 'length' | 'open' | 'discard' | 'switched'
 
 /**
- * What an exchange is in either protocol: when it may be answered, how many bytes it owes, what becomes of an error and of a client that
- * has gone. A protocol says how a head, bytes and the end are sent; nothing else.
+ * What an exchange is in either protocol: when it may be answered, how many bytes it owes, what becomes of an
+ * error and of a client that has gone. A protocol says how a head, bytes and the end are sent; nothing else.
  */
 export abstract class ClientExchange implements Exchange {
   /** Once the client has shown itself slow to take the answer, what the log needs of it. */
@@ -52,7 +53,10 @@ export abstract class ClientExchange implements Exchange {
   abstract flush(): void
   abstract upgrade(protocol: string, fields: FieldList, reader: BodyReader): ClientWebSocket | undefined
 
-  /** Is there anything that keeps the answer from being sent? Then it has been dealt with. Asked once or twice before the head. */
+  /**
+   * Is there anything that keeps the answer from being sent? Then it has been dealt with. Asked once or twice
+   * before the head.
+   */
   protected abstract mayBegin(head: AnswerHead): boolean
   /** Says how the body will be sent, sends the head. `head` is what the route's policy has made of it. */
   protected abstract sendHead(head: AnswerHead): void

@@ -5,15 +5,24 @@ import type { ExtentSource } from '../../base/extent-chain.ts'
 const THREAD_BYTES = 8 * 1024 * 1024
 /** Part of what is left of it that one connection may have. */
 const SHARE = 1 / 8
-/** What every connection may have, whatever the others hold: one stalled download and a page's worth of requests. */
+/**
+ * What every connection may have, whatever the others hold: one stalled download and a page's worth of
+ * requests.
+ */
 const LEAST_BYTES = 192 * 1024
-/** Bodies that wait for their app came byte by byte over the wire, each within its window: they are refused only beyond so much in all. */
+/**
+ * Bodies that wait for their app came byte by byte over the wire, each within its window: they are refused
+ * only beyond so much in all.
+ */
 const BODIES_BYTES = 64 * 1024 * 1024
 const SLAB_BYTES = 1024 * 1024
 /** DATA of one connection's answers that may wait to be sent: one turn writes no more. */
 const QUEUE_BYTES = 128 * 1024
 
-/** Extents for what waits, so that thousands of pieces leave neither garbage nor holes in the allocator's memory. */
+/**
+ * Extents for what waits, so that thousands of pieces leave neither garbage nor holes in the allocator's
+ * memory.
+ */
 class ExtentStock implements ArenaBudget, ExtentSource {
   readonly slabBytes = SLAB_BYTES
   readonly #arena = new Arena(this)
@@ -47,14 +56,18 @@ class ExtentStock implements ArenaBudget, ExtentSource {
 }
 
 /**
- * The account of what the clients of one thread make it hold: decoded heads, bodies that wait for their app, answers that wait for their client's
- * window. Each connection may hold a part of what is left (Choudhury and Hahne, "Dynamic queue length thresholds", IEEE/ACM ToN 1998): one
- * client alone has much, many at once have little each, and together they stay within the bound.
+ * The account of what the clients of one thread make it hold: decoded heads, bodies that wait for their app,
+ * answers that wait for their client's window. Each connection may hold a part of what is left (Choudhury and
+ * Hahne, "Dynamic queue length thresholds", IEEE/ACM ToN 1998): one client alone has much, many at once have
+ * little each, and together they stay within the bound.
  */
 export class ClientMemory implements ExtentSource {
   usedBytes = 0
   readonly #bodies = new ExtentStock()
-  /** Of answers on their way. Apart: where they find no extent they do without, bodies of requests are refused. */
+  /**
+   * Of answers on their way. Apart: where they find no extent they do without, bodies of requests are
+   * refused.
+   */
   readonly answers = new ExtentStock()
 
   /** Most that one connection may hold now. */
@@ -87,7 +100,10 @@ export class ClientMemory implements ExtentSource {
 /** One connection's part of the account. */
 export class ConnectionMemory {
   usedBytes = 0
-  /** DATA of answers, on all streams, that was given and has not left. What was found to wait for a window is counted as used instead. */
+  /**
+   * DATA of answers, on all streams, that was given and has not left. What was found to wait for a window is
+   * counted as used instead.
+   */
   queuedBytes = 0
   readonly #all: ClientMemory
   #closed = false

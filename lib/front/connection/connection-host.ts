@@ -17,11 +17,17 @@ export interface ClientConnection {
   drain(): void
   /** Cuts, whatever runs. */
   destroy(code: ErrorCode): void
-  /** Memory is short: gives up what waits for a client that has taken nothing of it for a while. To be called once a second. */
+  /**
+   * Memory is short: gives up what waits for a client that has taken nothing of it for a while. To be called
+   * once a second.
+   */
   shedStalled(nowMs: number): void
 }
 
-/** What a client connection needs of its listener. All of it may be newer at each look: a reload changes it in place. */
+/**
+ * What a client connection needs of its listener. All of it may be newer at each look: a reload changes it in
+ * place.
+ */
 export interface ConnectionHost {
   readonly env: ThreadEnv
   readonly config: ListenerConfig

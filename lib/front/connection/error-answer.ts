@@ -11,7 +11,10 @@ export interface ErrorAnswer {
   readonly text: string
 }
 
-/** What a client is told of an exchange that failed: the operator's page, or a line that names the request for whoever looks for it in the log. */
+/**
+ * What a client is told of an exchange that failed: the operator's page, or a line that names the request for
+ * whoever looks for it in the log.
+ */
 export function errorAnswer(
   status: number,
   record: ExchangeRecord,

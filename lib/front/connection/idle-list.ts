@@ -5,11 +5,15 @@ import type { Idlers } from '../../base/descriptors.ts'
 export interface MayIdle {
   /** True: its client has said nothing yet, and may be about to. */
   readonly isNewcomer?: boolean
-  /** Closes at once if nothing is under way. False: something is, say an answer that its client has not taken. */
+  /**
+   * Closes at once if nothing is under way. False: something is, say an answer that its client has not taken.
+   */
   closeIdle(): boolean
 }
 
-/** How many connections are looked at for one that can be closed; those that cannot go to the end of the list. */
+/**
+ * How many connections are looked at for one that can be closed; those that cannot go to the end of the list.
+ */
 const LOOKS = 8
 
 /** The place of one connection in an `IdleList`, made once. Links of the list are its own. */
@@ -28,7 +32,10 @@ export class IdlePlace {
 
 let turns = 0
 
-/** Connections of one listener without a request, the one that has been so longest first. Every step costs the same, however many there are. */
+/**
+ * Connections of one listener without a request, the one that has been so longest first. Every step costs the
+ * same, however many there are.
+ */
 export class IdleList {
   readonly #cells: CellColumn
   readonly #row: number
@@ -73,7 +80,10 @@ export class IdleList {
     return this.#oldest?.turn ?? Number.POSITIVE_INFINITY
   }
 
-  /** Closes the one that has waited longest, to make room; `whom`: newcomers too, or only those that have asked for something. False: none could be closed. */
+  /**
+   * Closes the one that has waited longest, to make room; `whom`: newcomers too, or only those that have
+   * asked for something. False: none could be closed.
+   */
   closeOldest(whom: Idlers): boolean {
     let place = this.#oldest
     for (let looks = 0; looks < LOOKS && place !== undefined; looks += 1) {

@@ -24,7 +24,10 @@ const REFUSED_REQUEST: RequestHead = {
   size: 0,
 }
 
-/** The whole answer to a refused head. Says nothing of why: whoever probes parsers learns no more than the status. */
+/**
+ * The whole answer to a refused head. Says nothing of why: whoever probes parsers learns no more than the
+ * status.
+ */
 export function refusalText(code: ErrorCode, requestId: string, date: string): string {
   const { status } = traitsOf(code)
   const body = `${status} ${phraseOf(status)}\nRequest id: ${requestId}\n`

@@ -3,12 +3,15 @@ import type { BodyReader } from '../../http/exchange.ts'
 import type { RequestHead } from '../../http/message.ts'
 import { ChunkedDecoder, type ChunkSink } from '../../wire/chunked.ts'
 
-/** unasked: nobody wants it yet. done: all of it has been delivered or there is none. bad: its framing is broken. */
+/**
+ * unasked: nobody wants it yet. done: all of it has been delivered or there is none. bad: its framing is
+ * broken.
+ */
 export type BodyState = 'unasked' | 'flowing' | 'paused' | 'done' | 'failed'
 
 /**
- * The body of one request: takes bytes off the connection by the request's framing and hands them to a reader, or drops them
- * when there is none (an answer that did not wait for the body).
+ * The body of one request: takes bytes off the connection by the request's framing and hands them to a
+ * reader, or drops them when there is none (an answer that did not wait for the body).
  */
 export class RequestBody implements ChunkSink {
   state: BodyState

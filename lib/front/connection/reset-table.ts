@@ -2,7 +2,10 @@ import { TokenBucket } from '../../base/token-bucket.ts'
 import type { ClientFacts } from '../../http/client-facts.ts'
 import { ipBytes } from '../../http/ip-bytes.ts'
 
-/** Resets of one address, however many connections it makes: 1,000 at once, 256 a second, four times what one connection may. */
+/**
+ * Resets of one address, however many connections it makes: 1,000 at once, 256 a second, four times what one
+ * connection may.
+ */
 const BURST = 1000
 const PER_SECOND = 256
 /** Addresses that are remembered; the one that came longest ago is forgotten. */
@@ -10,7 +13,10 @@ const MOST_ADDRESSES = 4096
 /** Of an IPv6 address: what one customer has is a /64 (RFC 6177). */
 const PREFIX_BYTES = 8
 
-/** What the clients' addresses may reset on all their connections together: a client that connects again is still the same. */
+/**
+ * What the clients' addresses may reset on all their connections together: a client that connects again is
+ * still the same.
+ */
 export class ResetTable {
   readonly #buckets = new Map<string, TokenBucket>()
 

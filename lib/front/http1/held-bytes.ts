@@ -11,7 +11,9 @@ export interface Readable {
   resume(): void
 }
 
-/** Bytes of a client that nobody has taken yet: part of a head, a body nobody has asked for, further requests. */
+/**
+ * Bytes of a client that nobody has taken yet: part of a head, a body nobody has asked for, further requests.
+ */
 export class HeldBytes {
   #bytes: Buffer | undefined = undefined
   readonly #memory: ClientMemory
@@ -26,7 +28,10 @@ export class HeldBytes {
     return this.#bytes === undefined ? 0 : this.#bytes.length
   }
 
-  /** Holds bytes[start, end), behind what is held already. `shared`: the memory is not ours and has to be copied. */
+  /**
+   * Holds bytes[start, end), behind what is held already. `shared`: the memory is not ours and has to be
+   * copied.
+   */
   hold(bytes: Buffer, start: number, end: number, shared: boolean): void {
     const rest = bytes.subarray(start, end)
     this.#memory.usedBytes += rest.length

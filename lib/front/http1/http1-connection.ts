@@ -18,12 +18,12 @@ import { type Ending, Http1Exchange, type Http1Wire } from './http1-exchange.ts'
 import type { Http1WebSocket } from './http1-websocket.ts'
 
 /**
- * idle: between requests. head: part of a head is here. busy: an exchange runs. linger: the last answer is out, what still
- * comes is dropped. closed: gone.
+ * idle: between requests. head: part of a head is here. busy: an exchange runs. linger: the last answer is
+ * out, what still comes is dropped. closed: gone.
  */
 type Phase = 'idle' | 'head' | 'busy' | 'linger' | 'closed'
 
-/** How long a client that was answered before it had sent everything may go on sending (nginx: lingering_close). */
+/** How long a client that was answered early may go on sending (nginx: lingering_close). */
 const LINGER_MS = 5000
 
 /** A client's HTTP/1 connection: requests in their order, one exchange at a time. */
@@ -213,7 +213,8 @@ export class Http1Connection implements ClientConnection, ByteStreamOwner, Http1
     this.#host.env.timers.disarm(this)
     this.#stream.owner = webSocket
     this.#stream.flush()
-    // Called from inside the handler's first look at the request: the rest of this very read is the WebSocket's.
+    // Called from inside the handler's first look at the request: the rest of this very read is the
+    // WebSocket's.
     if (this.#taking && this.#bytes !== undefined) this.#hold(this.#bytes, this.#at, this.#end, true)
     this.#at = this.#end
     const early = this.#held.take()
@@ -251,7 +252,7 @@ export class Http1Connection implements ClientConnection, ByteStreamOwner, Http1
     this.#take(held, held.length, false)
   }
 
-  /** Works through bytes that no exchange has taken: heads, bodies, next heads. Keeps what is left, a copy if they are `shared`. */
+  /** Works through bytes that no exchange has taken. Keeps what is left, a copy if they are `shared`. */
   #take(bytes: Buffer, size: number, shared: boolean): void {
     this.#taking = true
     this.#bytes = bytes
@@ -268,7 +269,7 @@ export class Http1Connection implements ClientConnection, ByteStreamOwner, Http1
     this.#closeIfDone()
   }
 
-  /** When all that came is taken, and no more will come that may be: the client has half-closed, or the listener drains. */
+  /** When all is taken and no more may come: the client has half-closed, or the listener drains. */
   #closeIfDone(): void {
     if (this.#taking || this.#held.size > 0) return
     if (this.#phase === 'idle' && !this.mayKeepAlive) this.#linger()
@@ -349,7 +350,7 @@ export class Http1Connection implements ClientConnection, ByteStreamOwner, Http1
     return requestId
   }
 
-  /** Sends the rest, then FIN, and drops what the client still sends: a reset would take the answer from its hands. */
+  /** Sends the rest, then FIN, and drops what still comes: a reset would take the answer away. */
   #linger(): void {
     this.#phase = 'linger'
     this.#host.idle.remove(this.#place)

@@ -33,9 +33,15 @@ export interface Http1Wire {
   pumpBody(): void
   /** Reads nothing more before `pumpBody`. */
   stopReading(): void
-  /** HTTP on this connection is over: what was written leaves, all that comes goes to `webSocket`, until the exchange has finished. */
+  /**
+   * HTTP on this connection is over: what was written leaves, all that comes goes to `webSocket`, until the
+   * exchange has finished.
+   */
   handOver(webSocket: Http1WebSocket): void
-  /** The exchange is over; `reuse` says whether the next request may follow, `cut` that the client must see a broken message. */
+  /**
+   * The exchange is over; `reuse` says whether the next request may follow, `cut` that the client must see a
+   * broken message.
+   */
   finished(exchange: Http1Exchange, how: Ending): void
 }
 
@@ -49,7 +55,10 @@ export class Http1Exchange extends ClientExchange {
   readonly #wire: Http1Wire
   /** The body's end is told by a last chunk. */
   #chunked = false
-  /** Bytes of the chunk that its head promised and that are still to come: it may wait for its client in the middle. */
+  /**
+   * Bytes of the chunk that its head promised and that are still to come: it may wait for its client in the
+   * middle.
+   */
   #chunkOwed = 0
   #keepAlive = false
   /** The client did not take what was written at once. */
@@ -225,7 +234,10 @@ export class Http1Exchange extends ClientExchange {
     return this.bodyDone && this.#wire.mayKeepAlive
   }
 
-  /** An answer without interest in the body: what has arrived of it is dropped, so that the connection can go on if that was all. */
+  /**
+   * An answer without interest in the body: what has arrived of it is dropped, so that the connection can go
+   * on if that was all.
+   */
   #dropUnreadBody(): void {
     if (this.body.state !== 'unasked') return
     this.body.flow(undefined)

@@ -22,8 +22,9 @@ export interface HandedOver {
 }
 
 /**
- * A client's connection after the switch to another protocol: it owns the socket until the exchange ends, looks into nothing, and counts.
- * Silence is watched by whoever opened the WebSocket, a client that takes nothing by the stream.
+ * A client's connection after the switch to another protocol: it owns the socket until the exchange ends,
+ * looks into nothing, and counts. Silence is watched by whoever opened the WebSocket, a client that takes
+ * nothing by the stream.
  */
 export class Http1WebSocket implements ClientWebSocket, ByteStreamOwner {
   readonly #exchange: SwitchedExchange

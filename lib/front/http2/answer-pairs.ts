@@ -46,7 +46,9 @@ export function trailerPairs(fields: FieldList): HeaderPairs {
   return pairs
 }
 
-/** True if HTTP/2 can carry these fields: none of them belongs to a connection of HTTP/1.1 (RFC 9113 8.2.2). */
+/**
+ * True if HTTP/2 can carry these fields: none of them belongs to a connection of HTTP/1.1 (RFC 9113 8.2.2).
+ */
 export function areCarried({ marks }: FieldList): boolean {
   for (let at = 0; at < marks.length; at += STRIDE) {
     const mark = marks[at] as number

@@ -1,7 +1,10 @@
 import { type Extent, LARGE_EXTENT } from '../../base/arena.ts'
 import type { ExtentSource } from '../../base/extent-chain.ts'
 
-/** Copies of more than this lie in extents. As buffers of their own, those of a download would be garbage outside of the heap, which V8 lets gather. */
+/**
+ * Copies of more than this lie in extents. As buffers of their own, those of a download would be garbage
+ * outside of the heap, which V8 lets gather.
+ */
 const LARGE_COPY = 16 * 1024
 
 /** Bytes that wait to be sent, in the pieces in which they were given. */
@@ -35,7 +38,9 @@ export class ChunkQueue {
     this.#push(chunk, fits ? extent : undefined)
   }
 
-  /** The piece that is next, while there is one; bytes[firstAt, end) of it have not left. Valid until `drop`. */
+  /**
+   * The piece that is next, while there is one; bytes[firstAt, end) of it have not left. Valid until `drop`.
+   */
   get first(): Buffer {
     return this.#chunks[0] as Buffer
   }
@@ -51,7 +56,10 @@ export class ChunkQueue {
     if (this.#at === this.#chunks[0]?.length) this.#shift()
   }
 
-  /** It will be here for long: copies leave the pool that Node cuts small buffers from, of which each would keep the whole. */
+  /**
+   * It will be here for long: copies leave the pool that Node cuts small buffers from, of which each would
+   * keep the whole.
+   */
   detach(): void {
     for (let i = 0; i < this.#chunks.length; i += 1) {
       const chunk = this.#chunks[i] as Buffer

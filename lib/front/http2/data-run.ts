@@ -5,8 +5,9 @@ const MOST_MERGED_BYTES = 1024
 const NOTHING = Buffer.alloc(0)
 
 /**
- * What one read brings of bodies. Small pieces of one stream that follow each other are put together where they lie, so that a frame of one byte costs
- * no write to the app; and whatever the pieces are, each stream is flushed once a read.
+ * What one read brings of bodies. Small pieces of one stream that follow each other are put together where
+ * they lie, so that a frame of one byte costs no write to the app; and whatever the pieces are, each stream
+ * is flushed once a read.
  */
 export class DataRun {
   /** Whose pieces are being put together. */

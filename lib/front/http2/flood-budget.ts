@@ -3,17 +3,26 @@ import { TokenBucket } from '../../base/token-bucket.ts'
 /** What a connection may do besides requests: so much at once, and so much a second. */
 const BURST = 64 * 1024
 const PER_SECOND = 16 * 1024
-/** A reset: some 250 at once, 64 a second. A browser that leaves a page resets what is under way, a hundred at most. */
+/**
+ * A reset: some 250 at once, 64 a second. A browser that leaves a page resets what is under way, a hundred at
+ * most.
+ */
 const RESET_COST = 256
-/** A tiny DATA frame: 64,000 a second, and 256,000 at once. A gRPC client that sends 1,000 messages a second uses a sixtieth of it. */
+/**
+ * A tiny DATA frame: 64,000 a second, and 256,000 at once. A gRPC client that sends 1,000 messages a second
+ * uses a sixtieth of it.
+ */
 const TINY_COST = 1 / 4
-/** Clients grant windows as they take an answer: a frame of 13 bytes now and then, for stream and connection. */
+/**
+ * Clients grant windows as they take an answer: a frame of 13 bytes now and then, for stream and connection.
+ */
 const TAKEN_PER_GRANT = 128
 
 /**
- * How far an HTTP/2 client may keep us busy with what is no request: resets (RFC 9113 10.5; CVE-2023-44487, CVE-2025-8671), and frames that
- * are neither heads nor bodies: PING, SETTINGS, PRIORITY, WINDOW_UPDATE, empty DATA and unknown ones, each at its size, and tiny DATA by number. A token bucket, filled by
- * time. Each call says whether the client may go on.
+ * How far an HTTP/2 client may keep us busy with what is no request: resets (RFC 9113 10.5; CVE-2023-44487,
+ * CVE-2025-8671), and frames that are neither heads nor bodies: PING, SETTINGS, PRIORITY, WINDOW_UPDATE,
+ * empty DATA and unknown ones, each at its size, and tiny DATA by number. A token bucket, filled by time.
+ * Each call says whether the client may go on.
  */
 export class FloodBudget {
   readonly #bucket: TokenBucket

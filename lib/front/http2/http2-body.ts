@@ -27,8 +27,8 @@ export interface BodyTerms {
 }
 
 /**
- * What a client sends on one stream behind its head. Until somebody wants it, it is held, a window of it at most: only what was delivered
- * lets the client send more.
+ * What a client sends on one stream behind its head. Until somebody wants it, it is held, a window of it at
+ * most: only what was delivered lets the client send more.
  */
 export class Http2Body implements Deadline {
   dueMs = Number.POSITIVE_INFINITY
@@ -65,7 +65,10 @@ export class Http2Body implements Deadline {
     this.#watch = terms.webSocket ? undefined : new BodyWatch(host, this)
   }
 
-  /** The client can send the rest of it without being told that it may, so it need not be told that it may not. */
+  /**
+   * The client can send the rest of it without being told that it may, so it need not be told that it may
+   * not.
+   */
   get mayRest(): boolean {
     const { receiveWindow } = this.#stream
     const { length, webSocket } = this.#terms

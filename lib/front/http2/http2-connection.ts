@@ -23,13 +23,13 @@ import { Http2Stream, NOBODY, STREAM_WINDOW, type StreamHost } from './http2-str
 import { StreamWatch } from './http2-stream-watch.ts'
 import { StreamTable } from './http2-streams.ts'
 
-/** open: takes requests. closing: has said goodbye (GOAWAY), what runs may finish. ending: sends no more. closed: gone. */
+/** open: takes requests. closing: has sent GOAWAY. ending: sends no more. closed: gone. */
 type Phase = 'open' | 'closing' | 'ending' | 'closed'
 
 /** How often a connection on which something runs is looked at, and one on which nothing does. */
 const LOOK_MS = 1000
 const QUIET_LOOK_MS = 5000
-/** How long a client may take to close after our goodbye, and how long one that has half-closed may go without a byte of answer to write. */
+/** How long a client may take to close, and a half-closed one to take a byte of its answers. */
 const LINGER_MS = 5000
 /** What an open stream costs besides its head. */
 const STREAM_BYTES = 2048
@@ -134,7 +134,7 @@ export class Http2Connection
     this.#receiver.read(bytes, end)
   }
 
-  /** The client sends no more. What it has asked for whole may still be answered (RFC 9113 5.1: half-closed). */
+  /** The client has half-closed (RFC 9113 5.1): what it has asked for may still be answered. */
   streamEnded(): void {
     this.#inputEnded = true
     this.#watch.moved(this.now())
@@ -302,7 +302,7 @@ export class Http2Connection
     return memory.admits(bytes)
   }
 
-  /** One stream too many, or one behind our goodbye: it was not looked at, and may be asked for again (RFC 9113 8.7). */
+  /** One stream too many, or behind our GOAWAY: not looked at, may be repeated (RFC 9113 8.7). */
   #refuseStream(id: number): void {
     if (this.#phase === 'ending') return
     this.streamFault(id, CODE.refused)
@@ -378,7 +378,7 @@ export class Http2Connection
     this.#end()
   }
 
-  /** Sends what is left of frames, then nothing more; what the client still sends is dropped until it closes. */
+  /** Sends the frames that are left, then drops what the client still sends until it closes. */
   #end(): void {
     if (this.#phase === 'closed') return
     this.#phase = 'ending'

@@ -39,7 +39,10 @@ export interface Http2Wire {
   readonly running: number
   /** What the client did has cost its stream. */
   misled(): void
-  /** Bytes of DATA that the windows let leave on this stream; undefined while the connection has enough to send, or its socket takes nothing. */
+  /**
+   * Bytes of DATA that the windows let leave on this stream; undefined while the connection has enough to
+   * send, or its socket takes nothing.
+   */
   room(stream: Http2Stream): number | undefined
 }
 
@@ -173,14 +176,16 @@ export class Http2Exchange extends ClientExchange implements StreamOwner {
     this.#wire.misled()
   }
 
-  /** RFC 9113 8.1: the answer is complete, and the rest of the request is not wanted. Sent behind the answer. */
+  /**
+   * RFC 9113 8.1: the answer is complete, and the rest of the request is not wanted. Sent behind the answer.
+   */
   unwanted(): void {
     this.stream.close(CODE.noError)
   }
 
   /**
-   * To be called now and then. Once the answer has begun nothing is asked again of the app, so the head is only for the log: of an answer that takes
-   * long, that alone is kept.
+   * To be called now and then. Once the answer has begun nothing is asked again of the app, so the head is
+   * only for the log: of an answer that takes long, that alone is kept.
    */
   letGoOfHead(): void {
     if (!this.answered || this.#headBytes === undefined) return
@@ -303,8 +308,8 @@ export class Http2Exchange extends ClientExchange implements StreamOwner {
   }
 
   /**
-   * With nothing queued a little is taken whatever the windows say: that it leaves is how its owner learns that they are open. Nothing while others
-   * have yet to send what they were given.
+   * With nothing queued a little is taken whatever the windows say: that it leaves is how its owner learns
+   * that they are open. Nothing while others have yet to send what they were given.
    */
   #roomFor(wanted: number): number {
     const room = this.#wire.room(this.stream)
@@ -334,7 +339,8 @@ export class Http2Exchange extends ClientExchange implements StreamOwner {
     const input = this.#input
     if (input === undefined) return
     input.stop()
-    // Some clients lose the answer over a reset: one that can send all of the rest is left to it, for a while.
+    // Some clients lose the answer over a reset: one that can send all of the rest is left to it, for a
+    // while.
     if (this.stream.inputOpen && !input.mayRest) this.unwanted()
   }
 }

@@ -4,7 +4,10 @@ import { SETTING, settingsFrame, windowFrame } from '../../wire/http2-frames.ts'
 import { FIRST_GRANT } from './http2-receiver.ts'
 import { STREAM_WINDOW } from './http2-stream.ts'
 
-/** A head beyond its limits is answered with 431, as long as it does not go beyond that many times: then its stream is reset unread. */
+/**
+ * A head beyond its limits is answered with 431, as long as it does not go beyond that many times: then its
+ * stream is reset unread.
+ */
 const SLACK = 2
 /** Pseudo-fields, which `header_count` does not count. */
 const PSEUDO_FIELDS = 5

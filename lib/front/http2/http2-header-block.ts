@@ -7,7 +7,10 @@ const MAX_FRAMES = 64
 const MIN_BYTES = 64 * 1024
 const PRIORITY_BYTES = 5
 
-/** The list of fields that is coming, in HEADERS and the CONTINUATION frames behind it (RFC 9113 4.3). One at a time. */
+/**
+ * The list of fields that is coming, in HEADERS and the CONTINUATION frames behind it (RFC 9113 4.3). One at
+ * a time.
+ */
 export class HeaderBlock {
   stream = 0
   /** Nothing follows it on its stream. */
@@ -22,7 +25,9 @@ export class HeaderBlock {
   #pieces: Buffer[] = []
   #size = 0
 
-  /** Looks at the payload of a HEADERS frame (RFC 9113 6.2); a number is the code of what is wrong with it. */
+  /**
+   * Looks at the payload of a HEADERS frame (RFC 9113 6.2); a number is the code of what is wrong with it.
+   */
   begin(head: FrameHead, bytes: Uint8Array, start: number, end: number): number | undefined {
     this.stream = head.stream
     this.ends = (head.flags & FLAG.endStream) !== 0

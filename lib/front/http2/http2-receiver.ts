@@ -191,7 +191,10 @@ export class Http2Receiver implements FrameSink {
     return false
   }
 
-  /** The connection's window is for all: what has come counts as taken, and each stream's own window bounds what is held. */
+  /**
+   * The connection's window is for all: what has come counts as taken, and each stream's own window bounds
+   * what is held.
+   */
   #take(size: number): void {
     this.#window -= size
     if (this.#window > CONNECTION_WINDOW / 2) return

@@ -10,7 +10,10 @@ export interface RefusalTerms {
   readonly dateText: string
 }
 
-/** Answers a head that will not be acted on. Nobody owns its stream: it is watched like every other until the client has taken the answer. */
+/**
+ * Answers a head that will not be acted on. Nobody owns its stream: it is watched like every other until the
+ * client has taken the answer.
+ */
 export function answerRefused(stream: Http2Stream, record: ExchangeRecord, terms: RefusalTerms): void {
   const { head, text } = errorAnswer(record.status, record, undefined)
   stream.begin(answerPairs(head, terms.dateText))

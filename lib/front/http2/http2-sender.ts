@@ -20,10 +20,16 @@ const SHARE_BYTES = 2 * MAX_FRAME_BYTES
 /** Acknowledgements and the like that may wait for a client that does not read. */
 const MAX_CONTROL = 64 * 1024
 
-/** Frames of one turn are put together here; what does not fit leaves before. One for the thread: nothing waits in it. */
+/**
+ * Frames of one turn are put together here; what does not fit leaves before. One for the thread: nothing
+ * waits in it.
+ */
 let scratch = newScratch()
 
-/** Beyond it, bytes that a `ByteStream` copies become garbage outside of the heap, of which a download makes a lot. */
+/**
+ * Beyond it, bytes that a `ByteStream` copies become garbage outside of the heap, of which a download makes a
+ * lot.
+ */
 const SMALL_BYTES = 16 * 1024
 
 /** What leaves on one connection: frames of all its streams in fair turns, one write a turn. */
@@ -68,7 +74,10 @@ export class Http2Sender implements StreamWriter, TurnTaker {
     this.#schedule()
   }
 
-  /** The stream is to be told when it can be given something: the socket takes nothing now, or so much waits for the next turn that more would not leave with it. */
+  /**
+   * The stream is to be told when it can be given something: the socket takes nothing now, or so much waits
+   * for the next turn that more would not leave with it.
+   */
   queueUp(stream: Http2Stream): void {
     this.#line.add(stream)
   }
@@ -216,7 +225,10 @@ export class Http2Sender implements StreamWriter, TurnTaker {
     this.#stream.flush()
   }
 
-  /** Without a copy: the kernel has most often taken all of it when the call is over. If not, the memory is given away. */
+  /**
+   * Without a copy: the kernel has most often taken all of it when the call is over. If not, the memory is
+   * given away.
+   */
   #lend(end: number): void {
     this.#stream.writeKept(scratch.subarray(0, end))
     if (this.#stream.allSent) return

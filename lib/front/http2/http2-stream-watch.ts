@@ -5,8 +5,8 @@ import type { Http2Stream } from './http2-stream.ts'
 import type { StreamTable } from './http2-streams.ts'
 
 /**
- * Looks after all open streams of one connection, whoever owns them: also those of refused heads, and of exchanges that have ended and still have
- * to deliver.
+ * Looks after all open streams of one connection, whoever owns them: also those of refused heads, and of
+ * exchanges that have ended and still have to deliver.
  */
 export class StreamWatch {
   /** When a frame of an answer last left, as far as looks have shown. */
@@ -35,8 +35,9 @@ export class StreamWatch {
   }
 
   /**
-   * Ends streams whose time is over: `lingerMs` for a client that goes on with a request that has its answer, `writeMs` for one that takes nothing
-   * of what waits for it (0: for ever). True: it takes nothing at all, so the connection has to go.
+   * Ends streams whose time is over: `lingerMs` for a client that goes on with a request that has its answer,
+   * `writeMs` for one that takes nothing of what waits for it (0: for ever). True: it takes nothing at all,
+   * so the connection has to go.
    */
   look(nowMs: number, lingerMs: number, writeMs: number): boolean {
     this.#note(nowMs)

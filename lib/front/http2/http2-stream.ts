@@ -6,7 +6,10 @@ import { ChunkQueue } from './chunk-queue.ts'
 
 /** Who is at the server's end of a stream. */
 export interface StreamOwner {
-  /** Some of the body; valid during the call. What of it is not held any more is to be given back by `granted`. */
+  /**
+   * Some of the body; valid during the call. What of it is not held any more is to be given back by
+   * `granted`.
+   */
   streamData(bytes: Buffer, start: number, end: number): void
   /** No more of it in this read. */
   streamFlush(): void
@@ -48,7 +51,10 @@ export interface StreamWriter {
   data(stream: number, bytes: Buffer, start: number, end: number, ends: boolean): void
 }
 
-/** done: nothing is left to send. window, connection: it waits for one of the two windows. more: it has had its turn. */
+/**
+ * done: nothing is left to send. window, connection: it waits for one of the two windows. more: it has had
+ * its turn.
+ */
 export type Sent = 'done' | 'window' | 'connection' | 'more'
 
 /** Bytes of one request body that a client may send before somebody has asked for them. */
@@ -57,8 +63,9 @@ export const STREAM_WINDOW = 128 * 1024
 export const HIGH_WATER = 64 * 1024
 
 /**
- * One stream of a client's connection (RFC 9113 5.1): both its sides with their windows, and what waits to be sent. Nothing is written before the
- * turn is over, so a head, its body and the end leave together. Calls on a stream that is gone do nothing.
+ * One stream of a client's connection (RFC 9113 5.1): both its sides with their windows, and what waits to be
+ * sent. Nothing is written before the turn is over, so a head, its body and the end leave together. Calls on
+ * a stream that is gone do nothing.
  */
 export class Http2Stream {
   readonly id: number

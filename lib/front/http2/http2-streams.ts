@@ -65,7 +65,10 @@ export class StreamTable {
     this.#dropped.set(id, bytes)
   }
 
-  /** The client has changed the first window of streams, those that are open included (RFC 9113 6.9.2). False: one grows too large. */
+  /**
+   * The client has changed the first window of streams, those that are open included (RFC 9113 6.9.2). False:
+   * one grows too large.
+   */
   resize(change: number, first: number): boolean {
     this.firstWindow = first
     for (const stream of this.#open.values()) {

@@ -10,7 +10,10 @@ export interface WebSocketExchange {
   resumeBody(): void
 }
 
-/** The client's side of a WebSocket over HTTP/2 (RFC 8441): the two directions of one stream. END_STREAM is what FIN is to a connection. */
+/**
+ * The client's side of a WebSocket over HTTP/2 (RFC 8441): the two directions of one stream. END_STREAM is
+ * what FIN is to a connection.
+ */
 export class Http2WebSocket implements ClientWebSocket {
   readonly #exchange: WebSocketExchange
   /** The app has said all it had to say: how the client takes its leave is its own affair. */

@@ -7,8 +7,8 @@ export interface TurnTaker {
 let waiting: TurnTaker[] = []
 
 /**
- * Calls `turnEnds` when all that has arrived in this turn of the event loop was worked on, so that the answers of many apps to one client
- * leave in one write. Each call counts once.
+ * Calls `turnEnds` when all that has arrived in this turn of the event loop was worked on, so that the
+ * answers of many apps to one client leave in one write. Each call counts once.
  */
 export function atTurnEnd(taker: TurnTaker): void {
   waiting.push(taker)

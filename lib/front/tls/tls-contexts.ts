@@ -3,7 +3,10 @@ import { createSecureContext, type SecureContext } from 'node:tls'
 import type { KeyPair } from '../../base/key-pair.ts'
 import type { ListenerCertificates, TlsState } from './tls-state.ts'
 
-/** Those of Mozilla's "intermediate" that need no Diffie-Hellman parameters: forward secrecy and authenticated encryption only. */
+/**
+ * Those of Mozilla's "intermediate" that need no Diffie-Hellman parameters: forward secrecy and authenticated
+ * encryption only.
+ */
 const CIPHERS = [
   'TLS_AES_128_GCM_SHA256',
   'TLS_AES_256_GCM_SHA384',
@@ -16,10 +19,16 @@ const CIPHERS = [
   'ECDHE-RSA-CHACHA20-POLY1305',
 ].join(':')
 
-/** SSL_OP_NO_RENEGOTIATION of OpenSSL, which Node's constants lack: a client could make us sign over and over on one connection (CVE-2011-1473). */
+/**
+ * SSL_OP_NO_RENEGOTIATION of OpenSSL, which Node's constants lack: a client could make us sign over and over
+ * on one connection (CVE-2011-1473).
+ */
 const NO_RENEGOTIATION = 0x40000000
 
-/** What one listener shows its clients. Built whole when certificates change; a context is made when it is first asked for. */
+/**
+ * What one listener shows its clients. Built whole when certificates change; a context is made when it is
+ * first asked for.
+ */
 export class TlsContexts {
   readonly #certificates: ListenerCertificates
   readonly #challenges: readonly KeyPair[]
@@ -80,9 +89,10 @@ export class TlsContexts {
 }
 
 /**
- * The certificates for a name: those that name it, else those for every name of its domain (RFC 6125 6.4.3), else the listener's first. Several,
- * because there may be one for RSA and one for ECDSA: OpenSSL takes the one that the client can read. Of each kind it has one place, and refuses a
- * key that does not fit what stands there: the first of a kind counts.
+ * The certificates for a name: those that name it, else those for every name of its domain (RFC 6125 6.4.3),
+ * else the listener's first. Several, because there may be one for RSA and one for ECDSA: OpenSSL takes the
+ * one that the client can read. Of each kind it has one place, and refuses a key that does not fit what
+ * stands there: the first of a kind counts.
  */
 export function pairsFor(serverName: string | undefined, pairs: readonly KeyPair[]): readonly KeyPair[] {
   const found = allPairsFor(serverName, pairs)

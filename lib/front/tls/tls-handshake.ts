@@ -31,7 +31,10 @@ export interface HandshakeOwner {
   unsecured(handshake: TlsHandshake, why: HandshakeFailure, detail: string): void
 }
 
-/** The handshake on one accepted connection (RFC 8446; RFC 5246), from the client's first byte to the agreement. */
+/**
+ * The handshake on one accepted connection (RFC 8446; RFC 5246), from the client's first byte to the
+ * agreement.
+ */
 export class TlsHandshake implements ClientConnection, Deadline {
   dueMs = Number.POSITIVE_INFINITY
   tick: number | undefined = undefined
@@ -118,8 +121,9 @@ export class TlsHandshake implements ClientConnection, Deadline {
 }
 
 /**
- * Why the client's certificate does not count; undefined if it does. Node says so in public only where its own tls.Server has accepted the
- * connection, which would know neither what was read before, nor of several certificates a listener. Should the handle not know, nobody is let in.
+ * Why the client's certificate does not count; undefined if it does. Node says so in public only where its
+ * own tls.Server has accepted the connection, which would know neither what was read before, nor of several
+ * certificates a listener. Should the handle not know, nobody is let in.
  */
 function doubtOf(socket: TLSSocket, certificate: X509Certificate | undefined): string | undefined {
   if (certificate === undefined) return 'the client has shown no certificate'
@@ -143,8 +147,8 @@ function certificateFacts(certificate: X509Certificate): ClientCertificate {
 }
 
 /**
- * RFC 4514 2.1: the last part first, with commas between. OpenSSL gives one part a line and has escaped all that is special in them. Letters beyond
- * ASCII become UTF-8 in latin1 text, as everywhere in fields.
+ * RFC 4514 2.1: the last part first, with commas between. OpenSSL gives one part a line and has escaped all
+ * that is special in them. Letters beyond ASCII become UTF-8 in latin1 text, as everywhere in fields.
  */
 function distinguishedName(lines: string): string {
   const name = lines.split('\n').reverse().join(',')

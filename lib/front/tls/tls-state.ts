@@ -2,13 +2,15 @@ import type { KeyPair } from '../../base/key-pair.ts'
 import type { AcmeChallenges } from '../../http/acme-challenge.ts'
 
 /**
- * All that a data thread needs to speak TLS, as the control thread posts it. It changes apart from the configuration: files are replaced,
- * certificates are renewed, challenges come and go.
+ * All that a data thread needs to speak TLS, as the control thread posts it. It changes apart from the
+ * configuration: files are replaced, certificates are renewed, challenges come and go.
  */
 export interface TlsState {
   /** One for each listener with certificates. */
   readonly listeners: readonly ListenerCertificates[]
-  /** Session tickets of all threads are made with these 48 bytes, so that any of them can resume a session. */
+  /**
+   * Session tickets of all threads are made with these 48 bytes, so that any of them can resume a session.
+   */
   readonly ticketKeys: Uint8Array
   readonly challenges: AcmeChallenges
 }

@@ -21,7 +21,10 @@ export interface TunnelStart {
 /** How long a client whose endpoint is gone may take to close, once it has taken all. */
 const LINGER_MS = 5000
 
-/** A client's TLS connection that is passed on undecrypted: it owns the socket, looks into nothing, puts nothing in, and counts. */
+/**
+ * A client's TLS connection that is passed on undecrypted: it owns the socket, looks into nothing, puts
+ * nothing in, and counts.
+ */
 export class TlsTunnel implements ClientConnection, ByteStreamOwner, Deadline, TunnelClient {
   dueMs = Number.POSITIVE_INFINITY
   tick: number | undefined = undefined
@@ -31,7 +34,10 @@ export class TlsTunnel implements ClientConnection, ByteStreamOwner, Deadline, T
   readonly #host: ConnectionHost
   readonly #stream: ByteStream
   readonly #tunnel: Tunnel
-  /** leaving: the endpoint is done, the client has not yet taken all or closed its side. finished: the end was told. */
+  /**
+   * leaving: the endpoint is done, the client has not yet taken all or closed its side. finished: the end was
+   * told.
+   */
   #state: 'open' | 'leaving' | 'finished' = 'open'
   /** undefined until memory is short. */
   #reads: Taking | undefined = undefined
@@ -108,7 +114,8 @@ export class TlsTunnel implements ClientConnection, ByteStreamOwner, Deadline, T
     const broken = this.record.bytesOut > 0
     this.#finish(code, detail)
     if (this.#stream.closed) return this.#host.closed(this)
-    // Nothing of ours is put between the two: who has part of the endpoint's bytes is told by a reset that more is missing.
+    // Nothing of ours is put between the two: who has part of the endpoint's bytes is told by a reset that
+    // more is missing.
     if (broken) this.#stream.reset()
     else this.#stream.destroy()
   }

@@ -2,8 +2,8 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 
 /**
- * silent: has not asked yet, or not again. working: its answer is being made. taking: its answer is made, and not yet delivered. Each in the
- * order in which they became that.
+ * silent: has not asked yet, or not again. working: its answer is being made. taking: its answer is made, and
+ * not yet delivered. Each in the order in which they became that.
  */
 type State = 'silent' | 'working' | 'taking'
 
@@ -11,8 +11,9 @@ type State = 'silent' | 'working' | 'taking'
 const TAKING_MS = 10_000
 
 /**
- * The clients of the admin listener: a bounded number, among whom a newcomer always finds a place. Whoever has been silent for longest makes
- * room, because a probe or a scrape asks at once; so no number of clients that never ask keeps the others out.
+ * The clients of the admin listener: a bounded number, among whom a newcomer always finds a place. Whoever
+ * has been silent for longest makes room, because a probe or a scrape asks at once; so no number of clients
+ * that never ask keeps the others out.
  */
 export class AdminConnections {
   readonly #places: number
@@ -35,7 +36,9 @@ export class AdminConnections {
     server.on('timeout', socket => socket.destroy())
   }
 
-  /** May one more page be made that has no place kept for it? Half of the places are for probes and scrapes. */
+  /**
+   * May one more page be made that has no place kept for it? Half of the places are for probes and scrapes.
+   */
   get hasRoomForPage(): boolean {
     return this.#byState.working.size <= this.#places / 2
   }

@@ -22,8 +22,9 @@ export interface AdminRefusal {
 const LOOPBACK_NAMES = new Set(['localhost', '127.0.0.1', '[::1]'])
 
 /**
- * Who may use the admin listener. A browser that was lured to a name that resolves to this machine (DNS rebinding) names itself by its
- * Host field: without a token only loopback names and the bound address are answered.
+ * Who may use the admin listener. A browser that was lured to a name that resolves to this machine (DNS
+ * rebinding) names itself by its Host field: without a token only loopback names and the bound address are
+ * answered.
  */
 export function refuseAdmin(
   request: AdminRequest,
@@ -44,8 +45,8 @@ export function refuseAdmin(
 }
 
 /**
- * A page of any site may make a browser send a request here, with the right Host field: but the browser then says where it
- * comes from (Fetch Metadata, and RFC 6454 Origin). Nobody else sends these fields.
+ * A page of any site may make a browser send a request here, with the right Host field: but the browser then
+ * says where it comes from (Fetch Metadata, and RFC 6454 Origin). Nobody else sends these fields.
  */
 function isForeign({ method, host, origin, fetchSite }: AdminRequest): boolean {
   // A link from elsewhere to a page is nothing bad, and nobody there can read it.
@@ -67,8 +68,9 @@ function sameToken(authorization: string | undefined, token: string): boolean {
 }
 
 /**
- * `Bearer TOKEN` (RFC 6750 2.1), or Basic with any user and the token as the password (RFC 7617 2): the only way in that a browser offers. It sends that along
- * with whatever a page asks for, and so `isForeign` is asked first.
+ * `Bearer TOKEN` (RFC 6750 2.1), or Basic with any user and the token as the password (RFC 7617 2): the only
+ * way in that a browser offers. It sends that along with whatever a page asks for, and so `isForeign` is
+ * asked first.
  */
 function tokenOf(authorization: string): string | undefined {
   const [, scheme = '', value = ''] = /^(Bearer|Basic) +(\S+)$/i.exec(authorization) ?? []

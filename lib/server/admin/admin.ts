@@ -39,7 +39,10 @@ const LIMITS = {
   keepAliveTimeout: 5000,
 }
 
-/** The admin listener: state for machines and people, and the reload. Runs in the control thread, on node:http. */
+/**
+ * The admin listener: state for machines and people, and the reload. Runs in the control thread, on
+ * node:http.
+ */
 export class Admin {
   readonly #server: Server
   readonly #pages: ReadonlyMap<string, Page>

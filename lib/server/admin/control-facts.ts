@@ -20,7 +20,10 @@ export interface FactSources {
   readonly health: HealthFacts
 }
 
-/** What the control thread tells a scrape: nothing is copied, everything is asked for at the moment of the scrape. */
+/**
+ * What the control thread tells a scrape: nothing is copied, everything is asked for at the moment of the
+ * scrape.
+ */
 export function controlFacts(from: FactSources): ControlFacts {
   return {
     version: from.version,

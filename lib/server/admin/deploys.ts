@@ -59,8 +59,9 @@ interface Work {
 }
 
 /**
- * Puts other endpoints in the place of those an upstream has, at run time: adds the new ones without traffic, waits until every one is
- * ready, switches in one step, lets the old ones finish, and removes them. If a new one does not get ready, nothing has happened.
+ * Puts other endpoints in the place of those an upstream has, at run time: adds the new ones without traffic,
+ * waits until every one is ready, switches in one step, lets the old ones finish, and removes them. If a new
+ * one does not get ready, nothing has happened.
  */
 export class Deploys {
   readonly #parts: DeployParts

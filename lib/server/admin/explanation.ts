@@ -70,7 +70,9 @@ function asSent(path: string): string {
   return configuredPath(path).replace(/[^\x21-\x7e]/g, byte => `%${byte.charCodeAt(0).toString(16)}`)
 }
 
-/** Follows the request through the configuration, as the data threads would. Looks at no file and asks nobody. */
+/**
+ * Follows the request through the configuration, as the data threads would. Looks at no file and asks nobody.
+ */
 export function explain(snapshot: Snapshot, question: Question): Explanation {
   const tunnels = tunnelsOf(snapshot, question)
   const tunnel = onlyTunnel(snapshot, question, tunnels)
@@ -105,7 +107,10 @@ function tunnelsOf({ listeners, tunnels }: Snapshot, { scheme, host }: Question)
   return found
 }
 
-/** The tunnel of the listeners at this port, or of all where none has it; undefined if some listener would look into the connection. */
+/**
+ * The tunnel of the listeners at this port, or of all where none has it; undefined if some listener would
+ * look into the connection.
+ */
 function onlyTunnel({ listeners }: Snapshot, { port }: Question, tunnels: Tunnels): TunnelConfig | undefined {
   const there = listeners.filter(({ address }) => address.kind === 'tcp' && address.port === port)
   const all = (there.length > 0 ? there : listeners).map(({ name }) => tunnels.get(name))

@@ -37,7 +37,10 @@ export interface OverviewParts {
   snapshot(): Snapshot
 }
 
-/** Brings together what an operator asks of a process. Nothing is kept: everything is read at the moment of the question. */
+/**
+ * Brings together what an operator asks of a process. Nothing is kept: everything is read at the moment of
+ * the question.
+ */
 export class Overview {
   readonly #parts: OverviewParts
   readonly #startedWallMs: number

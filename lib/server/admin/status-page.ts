@@ -12,7 +12,10 @@ import { verdictOf } from './verdict.ts'
 
 const STYLE_HASH = `sha256-${createHash('sha256').update(STATUS_STYLE).digest('base64')}`
 
-/** The status page: plain HTML without a script, made anew at each visit. `styleHash` is for the Content-Security-Policy. */
+/**
+ * The status page: plain HTML without a script, made anew at each visit. `styleHash` is for the
+ * Content-Security-Policy.
+ */
 export function statusPage(status: StatusDocument): { readonly html: string; readonly styleHash: string } {
   const { kind, sentence } = verdictOf(status)
   const html = `<!doctype html>
@@ -210,7 +213,10 @@ function pauseCell(pauseMs: number | undefined): string {
   return `<td class="number doubtful">${Math.round(pauseMs)} ms</td>`
 }
 
-/** A head with `#` in front stands over numbers. `kind`: by it the style names columns where the screen is too narrow for heads. */
+/**
+ * A head with `#` in front stands over numbers. `kind`: by it the style names columns where the screen is too
+ * narrow for heads.
+ */
 function table(kind: TableKind, head: readonly string[], rows: readonly (readonly string[])[]): string {
   const heads = head.map(name =>
     name.startsWith('#') ? `<th class="number">${name.slice(1)}</th>` : `<th>${name}</th>`,

@@ -37,8 +37,8 @@ export function isUpstreamPath(path: string): boolean {
 }
 
 /**
- * Reads `GET /upstreams` and `POST /upstreams/NAME/VERB?QUERY`. Strictly: what is not known, or stands twice, is a mistake. In the query "+"
- * means itself, because it does in `uwsgi+unix:`.
+ * Reads `GET /upstreams` and `POST /upstreams/NAME/VERB?QUERY`. Strictly: what is not known, or stands twice,
+ * is a mistake. In the query "+" means itself, because it does in `uwsgi+unix:`.
  */
 export function readUpstreamRequest(method: string, target: string): UpstreamRequest | BadUpstreamRequest {
   if (target.length > MAX_TARGET) return bad('the request is too long')

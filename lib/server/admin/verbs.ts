@@ -31,7 +31,10 @@ export interface VerbsParts extends DeployParts {
   readonly board: HealthBoard
 }
 
-/** What operators do with upstreams while they run: take endpoints out, bring them back, put others in their place. */
+/**
+ * What operators do with upstreams while they run: take endpoints out, bring them back, put others in their
+ * place.
+ */
 export class Verbs {
   readonly #parts: VerbsParts
   readonly #deploys: Deploys

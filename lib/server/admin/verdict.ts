@@ -8,7 +8,10 @@ export interface Verdict {
   readonly sentence: string
 }
 
-/** The most serious thing that a status says, in one sentence, with its cause; and always which routes are closed. */
+/**
+ * The most serious thing that a status says, in one sentence, with its cause; and always which routes are
+ * closed.
+ */
 export function verdictOf(status: StatusDocument): Verdict {
   const { kind, sentence } = worstOf(status)
   const closed = status.routes.filter(route => route.closed).map(({ name }) => name)

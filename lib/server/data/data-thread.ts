@@ -13,7 +13,8 @@ import { ThreadMemory } from '../shared/thread-memory.ts'
 import { Heartbeat } from './heartbeat.ts'
 import { Runtime } from './runtime.ts'
 
-// Entry of a data thread. It keeps what the control thread needs (configuration, registries, the log) out of its own heap.
+// Entry of a data thread. It keeps what the control thread needs (configuration, registries, the log) out of
+// its own heap.
 
 /** How often a draining thread looks whether it is empty. */
 const DRAIN_LOOK_MS = 50
@@ -103,7 +104,10 @@ function lookDrained(): void {
   post({ type: 'drained' })
 }
 
-/** One connection or look is affected, whose deadline it was: no reason to cut all the others by ending the thread. */
+/**
+ * One connection or look is affected, whose deadline it was: no reason to cut all the others by ending the
+ * thread.
+ */
 function deadlineFailed(error: unknown): void {
   post({ type: 'fault', kind: 'deadline', ...textOf(error) })
 }

@@ -1,8 +1,8 @@
 import { NO_ROUTE, type Placement } from '../shared/placement.ts'
 
 /**
- * The first row of each listener's and route's cells. An exchange that began before a reload is counted where it belongs, even if its route is
- * gone; only once that place is another's it counts as one without a route.
+ * The first row of each listener's and route's cells. An exchange that began before a reload is counted where
+ * it belongs, even if its route is gone; only once that place is another's it counts as one without a route.
  */
 export class ExchangeRows {
   readonly #rows = new Map<string, Map<string, number>>()

@@ -2,14 +2,18 @@ import type { ThreadEnv } from '../../base/thread-env.ts'
 import { threadCpuMs } from '../../base/thread-run.ts'
 import type { Deadline } from '../../base/timers.ts'
 
-/** The thread's timer wheel turns so often whether anything waits or not, so that listening to it wakes nobody up. */
+/**
+ * The thread's timer wheel turns so often whether anything waits or not, so that listening to it wakes nobody
+ * up.
+ */
 const TICK_MS = 50
 const BEAT_MS = 250
 const REPORT_MS = 5000
 
 /**
- * A data thread's sign of life, and now and then how late its event loop was at worst: what a tick came too late. (Node's
- * `monitorEventLoopDelay` is finer, but its timer of its own was half the cost of an idle thread.)
+ * A data thread's sign of life, and now and then how late its event loop was at worst: what a tick came too
+ * late. (Node's `monitorEventLoopDelay` is finer, but its timer of its own was half the cost of an idle
+ * thread.)
  */
 export class Heartbeat implements Deadline {
   dueMs = Number.POSITIVE_INFINITY
@@ -24,7 +28,10 @@ export class Heartbeat implements Deadline {
   #reportedMs = 0
   #longestDelayMs = 0
 
-  /** `ticked`: told at every tick how late it came by the thread's own work: what it waited for a processor is no sign that it has too much to do. */
+  /**
+   * `ticked`: told at every tick how late it came by the thread's own work: what it waited for a processor is
+   * no sign that it has too much to do.
+   */
   constructor(
     env: ThreadEnv,
     report: (longestDelayMs: number) => void,
@@ -47,7 +54,8 @@ export class Heartbeat implements Deadline {
 
   expired(): void {
     const { clock, timers, shared, thread } = this.#env
-    // Due at once: the wheel looks at it at its next tick. First of all, for without it the thread counts as stuck.
+    // Due at once: the wheel looks at it at its next tick. First of all, for without it the thread counts as
+    // stuck.
     timers.arm(this, 0)
     const nowMs = clock.now()
     const delayMs = nowMs - this.#tickedMs - TICK_MS

@@ -18,8 +18,9 @@ const LEAVE_SHARE = 0.8
 const CALM_MS = 1000
 
 /**
- * What a thread is like after a tick that came `delayMs` too late. One late tick says nothing: the machine may have slept, and who came
- * meanwhile is served at once. Two in a row say that the work of one turn keeps the next waiting.
+ * What a thread is like after a tick that came `delayMs` too late. One late tick says nothing: the machine
+ * may have slept, and who came meanwhile is served at once. Two in a row say that the work of one turn keeps
+ * the next waiting.
  */
 export function afterTick(now: LoopPressure, delayMs: number, nowMs: number, limitMs: number): LoopPressure {
   const lastingMs = Math.min(now.lastMs, delayMs)

@@ -9,8 +9,9 @@ import { limitRateOf } from '../../static/internal-answer.ts'
 export type StaticRoutes = (hostname: string, path: string) => StaticHandler | undefined
 
 /**
- * Files that apps name instead of sending them. X-Accel-Redirect (nginx) names a path of the site, below any static route; X-Sendfile (Apache,
- * lighttpd) a file of the machine, which must lie below the root of an internal one: other files are not the app's to give away.
+ * Files that apps name instead of sending them. X-Accel-Redirect (nginx) names a path of the site, below any
+ * static route; X-Sendfile (Apache, lighttpd) a file of the machine, which must lie below the root of an
+ * internal one: other files are not the app's to give away.
  */
 export class FilesOfRoutes implements NamedFiles {
   readonly #routes: StaticRoutes

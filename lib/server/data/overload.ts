@@ -4,12 +4,14 @@ import type { OverloadConfig, Priority } from '../../config/model.ts'
 import type { Exchange } from '../../http/exchange.ts'
 import { afterTick, CALM, type LoopPressure } from './loop-pressure.ts'
 
-/** Retry-After is 1 to this many seconds, by lot: those who were refused together need not come back together. */
+/**
+ * Retry-After is 1 to this many seconds, by lot: those who were refused together need not come back together.
+ */
 const MAX_RETRY_SECONDS = 3
 
 /**
- * What a data thread refuses because the process has too much to do. Late: requests of low priority, at twice the limit those of normal priority
- * too, of high priority never. Short of memory: all.
+ * What a data thread refuses because the process has too much to do. Late: requests of low priority, at twice
+ * the limit those of normal priority too, of high priority never. Short of memory: all.
  */
 export class Overload {
   readonly #env: ThreadEnv

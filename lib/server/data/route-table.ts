@@ -47,7 +47,10 @@ export interface Target {
   readonly policy: AnswerPolicy | undefined
   readonly gates: readonly Gate[]
   readonly handler: Handler
-  /** Its folder, for apps that name files in it, whatever stands around its handler; undefined for a route to an app. */
+  /**
+   * Its folder, for apps that name files in it, whatever stands around its handler; undefined for a route to
+   * an app.
+   */
   readonly files: StaticHandler | undefined
 }
 
@@ -74,7 +77,10 @@ export class RouteTable {
     this.#router = new Router<Target>(rules)
   }
 
-  /** Would one that is built from these be the same? Members of upstreams and certificates come and go without it. */
+  /**
+   * Would one that is built from these be the same? Members of upstreams and certificates come and go without
+   * it.
+   */
   isFor(routes: readonly RouteConfig[], { upstreams, secured }: RouteParts): boolean {
     return (
       secured === this.#parts.secured &&

@@ -49,8 +49,9 @@ interface OpenListener {
 }
 
 /**
- * One data thread's working parts: the only place that wires a snapshot to router, handlers, upstreams and listeners.
- * A new snapshot is built beside the old one and taken by assignment; what it does not change goes on undisturbed.
+ * One data thread's working parts: the only place that wires a snapshot to router, handlers, upstreams and
+ * listeners. A new snapshot is built beside the old one and taken by assignment; what it does not change goes
+ * on undisturbed.
  */
 export class Runtime implements ListenerHooks, Closable {
   readonly memory = new ClientMemory()
@@ -221,7 +222,10 @@ export class Runtime implements ListenerHooks, Closable {
     return upstreams
   }
 
-  /** The table of before where a new one would be the same: certificates and members of upstreams change without it. */
+  /**
+   * The table of before where a new one would be the same: certificates and members of upstreams change
+   * without it.
+   */
   #routesOf(snapshot: Snapshot, placement: Placement, upstreams: ReadonlyMap<string, Upstream>): RouteTable {
     this.#links = linksTo(upstreams, this.#links)
     const parts: RouteParts = {

@@ -11,10 +11,16 @@ import {
 import type { ReleaseFacts, StaticNews, StaticObserver } from '../../static/static-observer.ts'
 
 const AT = STATIC_BLOCK.at
-/** How often it is measured what is held. By the whole and not by steps: what a reload leaves behind goes with the garbage, which tells nobody. */
+/**
+ * How often it is measured what is held. By the whole and not by steps: what a reload leaves behind goes with
+ * the garbage, which tells nobody.
+ */
 const MEASURE_MS = 1000
 
-/** Counts what the static part of a data thread does, measures what it holds, and passes on what somebody should read. */
+/**
+ * Counts what the static part of a data thread does, measures what it holds, and passes on what somebody
+ * should read.
+ */
 export class StaticMeter implements StaticObserver {
   readonly #env: ThreadEnv
   readonly #row: number

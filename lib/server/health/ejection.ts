@@ -16,7 +16,10 @@ export interface EjectionOptions {
   over(): void
 }
 
-/** The ejections of one endpoint: each lasts longer than the one before, until the endpoint has behaved for a while. */
+/**
+ * The ejections of one endpoint: each lasts longer than the one before, until the endpoint has behaved for a
+ * while.
+ */
 export class Ejection {
   readonly #options: EjectionOptions
   readonly #alarm: Alarm
@@ -33,7 +36,10 @@ export class Ejection {
     return this.#running
   }
 
-  /** Begins one; returns how long it lasts. Quiet for MAX_FACTOR times `ejectMs` since the last: counts as the first again. */
+  /**
+   * Begins one; returns how long it lasts. Quiet for MAX_FACTOR times `ejectMs` since the last: counts as the
+   * first again.
+   */
   begin(ejectMs: number): number {
     const { clock, random } = this.#options
     const quietMs = clock.now() - this.#overAtMs

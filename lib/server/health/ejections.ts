@@ -6,7 +6,10 @@ export interface EjectionsOptions extends Omit<EjectionOptions, 'over'> {
   over(index: number): void
 }
 
-/** The ejections of all endpoints by their indexes in shared memory, for the life of the process: an endpoint that leaves and comes back is not forgiven. */
+/**
+ * The ejections of all endpoints by their indexes in shared memory, for the life of the process: an endpoint
+ * that leaves and comes back is not forgiven.
+ */
 export class Ejections {
   readonly #options: EjectionsOptions
   readonly #byIndex = new Map<number, { readonly owner: string; readonly ejection: Ejection }>()
@@ -33,7 +36,10 @@ export class Ejections {
     this.#byIndex.get(index)?.ejection.forgive()
   }
 
-  /** The index is this owner's from now on; what another one did is forgotten. Returns whether there was anything to forget. */
+  /**
+   * The index is this owner's from now on; what another one did is forgotten. Returns whether there was
+   * anything to forget.
+   */
   claim(index: number, owner: string): boolean {
     const past = this.#byIndex.get(index)
     if (past === undefined || past.owner === owner) return false

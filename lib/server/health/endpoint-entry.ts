@@ -42,7 +42,10 @@ export interface CheckStatus {
   readonly message: string
 }
 
-/** Flat facts of one endpoint. Its ways of being down are machines of their own: a worker may run and fail its checks. */
+/**
+ * Flat facts of one endpoint. Its ways of being down are machines of their own: a worker may run and fail its
+ * checks.
+ */
 export interface EndpointEntry {
   readonly upstream: string
   readonly upstreamIndex: number
@@ -99,7 +102,10 @@ export function newEntry(
   }
 }
 
-/** Another configuration has it, too. What was found of its answers counts no more where it is asked otherwise, or the finding out is turned off. */
+/**
+ * Another configuration has it, too. What was found of its answers counts no more where it is asked
+ * otherwise, or the finding out is turned off.
+ */
 export function reconfigure(entry: EndpointEntry, pool: UpstreamConfig, config: EndpointConfig): void {
   if (config.protocol !== entry.config.protocol || pool.keepalive.idleMs !== undefined)
     entry.stallsUntilMs = Number.NEGATIVE_INFINITY

@@ -47,8 +47,8 @@ const STALL_LOOK_MS = 600_000
 const FLAP_MS = 10_000
 
 /**
- * Keeps every endpoint's shared state words: brings active checks, processes of managed workers, refused connects, ejections and
- * drains together, logs each flip once, and tells the data threads.
+ * Keeps every endpoint's shared state words: brings active checks, processes of managed workers, refused
+ * connects, ejections and drains together, logs each flip once, and tells the data threads.
  */
 export class HealthBoard {
   readonly #options: HealthBoardOptions
@@ -66,9 +66,9 @@ export class HealthBoard {
   }
 
   /**
-   * What the configuration has now. Before the data threads get it. An endpoint with the same name and address keeps its state;
-   * a new one is up until something says otherwise, but with active checks it is down until it passes one, and a managed worker
-   * until it accepts connections.
+   * What the configuration has now. Before the data threads get it. An endpoint with the same name and
+   * address keeps its state; a new one is up until something says otherwise, but with active checks it is
+   * down until it passes one, and a managed worker until it accepts connections.
    */
   place(snapshot: Snapshot, placement: Placement): void {
     const entries = new Map<string, EndpointEntry>()
@@ -137,7 +137,7 @@ export class HealthBoard {
     return true
   }
 
-  /** A data thread could not connect, and has marked the endpoint. A check that has passed meanwhile knows better. */
+  /** A data thread could not connect, and has marked the endpoint. A later passed check knows better. */
   unreachable(upstream: string, endpoint: string, reason: string): void {
     const entry = this.#entries.get(keyOf(upstream, endpoint))
     if (entry !== undefined && this.#has(entry, STATE.unreachable)) this.#revive(entry, reason)
@@ -148,7 +148,7 @@ export class HealthBoard {
     this.#options.hasten(upstream, endpoint)
   }
 
-  /** A data thread has found that answers on used connections come late there; believed for so long. Said once while it lasts. */
+  /** Answers on used connections come late there; believed for so long, said once while it lasts. */
   stalls(upstream: string, endpoint: string, forMs: number): void {
     const entry = this.#entries.get(keyOf(upstream, endpoint))
     if (entry === undefined) return
@@ -158,7 +158,7 @@ export class HealthBoard {
     if (!known) this.#options.log.warn({ ...nameOf(entry), ...stallRemedy(entry.config) }, 'endpoint stalls')
   }
 
-  /** No new work for the endpoint, or for all of the upstream; false if there is none. It stays so over reloads. */
+  /** No new work for the endpoint, or for all of the upstream; false if there is none. Outlives reloads. */
   drain(upstream: string, endpoint: string | undefined): boolean {
     const entries = this.#named(upstream, endpoint)
     for (const entry of entries) this.#drain(entry)
@@ -190,7 +190,7 @@ export class HealthBoard {
     }
   }
 
-  /** True while requests for the upstream wait for an endpoint: traffic alone never empties it, so ejections do not count. */
+  /** True while requests wait for an endpoint of the upstream; ejections alone never make it so. */
   isHeld(upstream: string): boolean {
     const { shared } = this.#options
     const pool = this.#pools.get(upstream) ?? []
@@ -244,7 +244,7 @@ export class HealthBoard {
     return entry
   }
 
-  /** The index may remember a time when the endpoint was in the configuration before, or even another endpoint. */
+  /** The index may remember this endpoint from before, or even another one. */
   #resetSlot(entry: EndpointEntry): void {
     const { shared } = this.#options
     const { index } = entry
@@ -275,7 +275,8 @@ export class HealthBoard {
     entry.announcedDown = false
     this.#startup.end(keyOf(entry.upstream, entry.config.name))
     if (counted) tally.changed(entry.upstream, entry.config.name, 'up')
-    // One that was down and passes its probes again is another process: what its predecessor did in traffic is forgiven.
+    // One that was down and passes its probes again is another process: what its predecessor did in traffic
+    // is forgiven.
     this.#ejections.forgive(entry.index)
     log.info({ ...nameOf(entry), lasted_ms: this.#flip(entry) }, 'endpoint up')
   }
@@ -361,7 +362,7 @@ export class HealthBoard {
     return true
   }
 
-  /** It has been marked. If it was the last of its upstream, requests wait now for whichever comes back first. */
+  /** It has been marked. If it was the last one, requests wait for whichever comes back first. */
   #wentOut(entry: EndpointEntry): void {
     this.#slowStart.end(entry.index)
     this.#options.wentOut(entry.index)

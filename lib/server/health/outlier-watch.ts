@@ -24,7 +24,10 @@ export interface OutlierWatchOptions {
   eject(upstream: string, endpoint: string, reason: string): boolean
 }
 
-/** Looks at the counters once a second, and has endpoints ejected that do clearly worse than the others of their upstream. */
+/**
+ * Looks at the counters once a second, and has endpoints ejected that do clearly worse than the others of
+ * their upstream.
+ */
 export class OutlierWatch {
   readonly #options: OutlierWatchOptions
   readonly #looks: Periodic
@@ -92,7 +95,9 @@ export class OutlierWatch {
   }
 }
 
-/** A single endpoint is not ejected: there is nobody to compare it with, and nobody else to send requests to. */
+/**
+ * A single endpoint is not ejected: there is nobody to compare it with, and nobody else to send requests to.
+ */
 function isJudged({ endpoints, passive }: UpstreamConfig): boolean {
   return endpoints.length > 1 && (passive.failureRateShare > 0 || passive.latencyFactor > 0)
 }

@@ -6,7 +6,10 @@ import { Alarm } from '../shared/alarm.ts'
 /** The waits between two connects double from the first to the last. */
 const FIRST_MS = 50
 const MAX_MS = 1000
-/** Longest wait while requests are held for this endpoint, but not for ever: then it is not restarting but gone. */
+/**
+ * Longest wait while requests are held for this endpoint, but not for ever: then it is not restarting but
+ * gone.
+ */
 const HELD_MAX_MS = 250
 const HELD_FOR_MS = 60_000
 /** A connect that has not got through by then has failed. */

@@ -21,7 +21,10 @@ interface Ramp {
   readonly overMs: number
 }
 
-/** Gives endpoints that have come back their share bit by bit: caches are cold, and all who waited must not fall on them at once. */
+/**
+ * Gives endpoints that have come back their share bit by bit: caches are cold, and all who waited must not
+ * fall on them at once.
+ */
 export class SlowStart {
   readonly #options: SlowStartOptions
   readonly #ramps = new Map<number, Ramp>()

@@ -4,7 +4,10 @@ import { Alarm } from '../shared/alarm.ts'
 /** So long a worker that we have started may refuse before somebody should look. */
 const GRACE_MS = 15_000
 
-/** The first moments of app workers that Causeway itself starts: until one has been up, or its time is over, failed checks are no news. */
+/**
+ * The first moments of app workers that Causeway itself starts: until one has been up, or its time is over,
+ * failed checks are no news.
+ */
 export class StartupGrace {
   readonly #timers: Timers
   readonly #starting = new Map<string, Alarm>()

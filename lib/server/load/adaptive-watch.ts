@@ -26,7 +26,10 @@ interface Course {
   readonly learned: Learned | undefined
 }
 
-/** Learns each second from what has been answered how many requests each endpoint can run, and where `enforce` is said holds them to it. */
+/**
+ * Learns each second from what has been answered how many requests each endpoint can run, and where `enforce`
+ * is said holds them to it.
+ */
 export class AdaptiveWatch {
   readonly #parts: AdaptiveWatchParts
   readonly #looks: Periodic

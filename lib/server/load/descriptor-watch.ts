@@ -15,7 +15,10 @@ export interface DescriptorWatchParts {
   readonly descriptors: number
 }
 
-/** Says once when something could not be opened for want of descriptors, ports or buffers, and once when that is over. */
+/**
+ * Says once when something could not be opened for want of descriptors, ports or buffers, and once when that
+ * is over.
+ */
 export class DescriptorWatch {
   readonly #parts: DescriptorWatchParts
   readonly #looks: Periodic

@@ -36,7 +36,10 @@ interface Told {
   readonly nextLook: number
 }
 
-/** Logs how many idle clients were closed to make room for others, so that an operator sees why clients reconnect. */
+/**
+ * Logs how many idle clients were closed to make room for others, so that an operator sees why clients
+ * reconnect.
+ */
 export class EvictionWatch {
   readonly #parts: EvictionWatchParts
   readonly #looks: Periodic

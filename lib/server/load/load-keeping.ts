@@ -27,7 +27,9 @@ export interface LoadKeepingParts {
   overload(): OverloadConfig
 }
 
-/** What the control thread does each second about load: the process's own, and what the endpoints can bear. */
+/**
+ * What the control thread does each second about load: the process's own, and what the endpoints can bear.
+ */
 export class LoadKeeping {
   readonly #overload: OverloadWatch
   readonly #adaptive: AdaptiveWatch

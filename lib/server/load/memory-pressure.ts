@@ -1,4 +1,7 @@
-/** Is memory short? `keptBytes`: what the process holds while it uses far less of it, since the allocator keeps some for the next time. */
+/**
+ * Is memory short? `keptBytes`: what the process holds while it uses far less of it, since the allocator
+ * keeps some for the next time.
+ */
 export type MemoryPressure =
   | { readonly state: 'calm'; readonly keptBytes: number }
   | { readonly state: 'short'; readonly keptBytes: number; readonly sinceMs: number }
@@ -18,7 +21,10 @@ export const NEVER_SHORT: MemoryPressure = { state: 'calm', keptBytes: 0 }
 
 /** No longer short below this share of what makes it short. */
 const LEAVE_SHARE = 0.95
-/** With so little in use, and that for so long, what is resident beyond is kept by the allocator: it is there for the next requests. */
+/**
+ * With so little in use, and that for so long, what is resident beyond is kept by the allocator: it is there
+ * for the next requests.
+ */
 const UNUSED_SHARE = 0.8
 const UNUSED_MS = 3000
 /** What is kept may grow by so much of the limit, up to so much in all. */
@@ -26,8 +32,9 @@ const GROWTH_SHARE = 0.02
 const HIGHEST_SHARE = 0.99
 
 /**
- * What one look makes of the state before. The system ends a process by what is resident, so that is what makes memory short; but what is resident may
- * stay so when nothing is in use any more, and nobody is refused for that.
+ * What one look makes of the state before. The system ends a process by what is resident, so that is what
+ * makes memory short; but what is resident may stay so when nothing is in use any more, and nobody is refused
+ * for that.
  */
 export function afterLook(now: MemoryPressure, look: MemoryLook): MemoryPressure {
   const { residentBytes, inUseBytes, limitBytes, share, nowMs } = look

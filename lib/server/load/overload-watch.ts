@@ -28,7 +28,10 @@ export interface OverloadWatchParts {
   readonly limitBytes?: () => number
 }
 
-/** Looks each second how much of its memory the process has and uses, tells the data threads if that is too much, and logs each flip. */
+/**
+ * Looks each second how much of its memory the process has and uses, tells the data threads if that is too
+ * much, and logs each flip.
+ */
 export class OverloadWatch {
   readonly #parts: OverloadWatchParts
   readonly #looks: Periodic
@@ -92,7 +95,10 @@ export class OverloadWatch {
     else log.info(facts, 'overload is over')
   }
 
-  /** What the heaps hold and what is always there beside them. The rest of what is resident is garbage of the system's allocator. */
+  /**
+   * What the heaps hold and what is always there beside them. The rest of what is resident is garbage of the
+   * system's allocator.
+   */
   #inUse(residentBytes: number): number {
     const { heldBytes = () => this.#heaps() } = this.#parts
     const heaps = heldBytes()

@@ -24,8 +24,9 @@ export interface SpoolWatchOptions {
 }
 
 /**
- * Tries from time to time what the data threads do when a body does not fit into memory: a file in the spool's folder and a byte in it. So
- * an operator knows before the first large upload; each flip is logged once.
+ * Tries from time to time what the data threads do when a body does not fit into memory: a file in the
+ * spool's folder and a byte in it. So an operator knows before the first large upload; each flip is logged
+ * once.
  */
 export class SpoolWatch {
   readonly #options: SpoolWatchOptions

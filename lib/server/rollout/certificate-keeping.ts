@@ -13,11 +13,20 @@ import { acmeHosts } from '../../config/acme-hosts.ts'
 import type { ListenerConfig, Snapshot } from '../../config/model.ts'
 import type { ListenerCertificates, TlsState } from '../../front/tls/tls-state.ts'
 
-/** How often the files are looked at. By stat(2), so that a link that leads elsewhere (Kubernetes) is seen, too. */
+/**
+ * How often the files are looked at. By stat(2), so that a link that leads elsewhere (Kubernetes) is seen,
+ * too.
+ */
 const LOOK_MS = 1000
-/** Changed files are read once they have kept still for so long: whoever writes them may be in the middle of it. */
+/**
+ * Changed files are read once they have kept still for so long: whoever writes them may be in the middle of
+ * it.
+ */
 const STILL_MS = 200
-/** Session tickets of more than two such times are not taken any more: their keys could give away what was said (RFC 5077 5.5). */
+/**
+ * Session tickets of more than two such times are not taken any more: their keys could give away what was
+ * said (RFC 5077 5.5).
+ */
 const TICKET_KEYS_MS = 12 * 3_600_000
 
 const TICKET_KEY_BYTES = 48
@@ -30,7 +39,9 @@ export interface CertificateKeepingOptions {
   publish(): Promise<void>
 }
 
-/** What one listener's files held when they were last good; `pairs` is empty where an ACME server gives them. */
+/**
+ * What one listener's files held when they were last good; `pairs` is empty where an ACME server gives them.
+ */
 interface Kept extends ListenerCertificates {
   readonly config: ListenerConfig
   /** What stat(2) said of all its files. */
@@ -40,8 +51,8 @@ interface Kept extends ListenerCertificates {
 }
 
 /**
- * Keeps what listeners need to speak TLS: reads certificates with the configuration and whenever their files change. A file that is not good is said
- * once, and what it held before stays in force.
+ * Keeps what listeners need to speak TLS: reads certificates with the configuration and whenever their files
+ * change. A file that is not good is said once, and what it held before stays in force.
  */
 export class CertificateKeeping {
   readonly #options: CertificateKeepingOptions

@@ -45,7 +45,10 @@ export interface Members {
   readonly quiet: readonly QuietEndpoint[]
 }
 
-/** Knows which endpoints each upstream has at the moment: configured, found by name, listed in a file, deployed. */
+/**
+ * Knows which endpoints each upstream has at the moment: configured, found by name, listed in a file,
+ * deployed.
+ */
 export class Membership {
   readonly #parts: MembershipParts
   readonly #names: NameWatches
@@ -74,7 +77,10 @@ export class Membership {
     })
   }
 
-  /** Looks up what the configuration has and the running one has not. Does not wait for ever: what is not known yet comes later. */
+  /**
+   * Looks up what the configuration has and the running one has not. Does not wait for ever: what is not
+   * known yet comes later.
+   */
   async prepare(next: Snapshot): Promise<void> {
     const asking = this.#askingOf(next)
     this.#next = { snapshot: next, asking }
@@ -133,7 +139,9 @@ export class Membership {
     })
   }
 
-  /** Names of the endpoints that a deploy has put in the place of the configured ones; undefined: it has not. */
+  /**
+   * Names of the endpoints that a deploy has put in the place of the configured ones; undefined: it has not.
+   */
   deployed(upstream: string): string[] | undefined {
     const config = this.#running?.upstreams.find(({ name }) => name === upstream)
     const present = this.#overlays.get(upstream)?.present

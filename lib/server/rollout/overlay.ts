@@ -7,7 +7,10 @@ export interface EndpointSource {
   readonly endpointsFile: string | undefined
 }
 
-/** What a deploy has made of an upstream's endpoints. It lasts as long as the configuration says what it said then. */
+/**
+ * What a deploy has made of an upstream's endpoints. It lasts as long as the configuration says what it said
+ * then.
+ */
 export interface Overlay {
   /** What the configuration said. */
   readonly configured: string
@@ -22,7 +25,9 @@ export function configuredText({ endpoints, names, endpointsFile, run }: Upstrea
   return JSON.stringify([endpoints, names, endpointsFile, run])
 }
 
-/** Sources of an upstream's endpoints: first the one with the traffic, then the one without, if there is one. */
+/**
+ * Sources of an upstream's endpoints: first the one with the traffic, then the one without, if there is one.
+ */
 export function sourcesOf(
   upstream: UpstreamConfig,
   overlay: Overlay | undefined,

@@ -26,7 +26,10 @@ export interface ReloaderOptions {
   setAdminToken(token: string | undefined): void
 }
 
-/** Takes the configuration anew from its files. A bad one changes nothing: every reason is logged, and the old one goes on. */
+/**
+ * Takes the configuration anew from its files. A bad one changes nothing: every reason is logged, and the old
+ * one goes on.
+ */
 export class Reloader {
   readonly #options: ReloaderOptions
   readonly #reloads = new Reloads(() => this.#reload())

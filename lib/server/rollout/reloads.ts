@@ -11,7 +11,9 @@ export interface ReloadResult {
   readonly warnings: readonly string[]
 }
 
-/** One reload at a time. Whoever asks while one runs shares the next, which sees the files as they are then. */
+/**
+ * One reload at a time. Whoever asks while one runs shares the next, which sees the files as they are then.
+ */
 export class Reloads {
   readonly counts = { success: 0, failure: 0 }
   last: ReloadResult | undefined = undefined

@@ -53,7 +53,10 @@ export class RolloutRefused extends Error {
   override readonly name = 'RolloutRefused'
 }
 
-/** Brings a checked configuration into all threads. Everything that can be refused is refused before anything has changed. */
+/**
+ * Brings a checked configuration into all threads. Everything that can be refused is refused before anything
+ * has changed.
+ */
 export class Rollout {
   readonly #parts: RolloutParts
   readonly #addresses = new ListenerAddresses()
@@ -132,14 +135,18 @@ export class Rollout {
   }
 
   /**
-   * The members or the certificates of the running configuration are others: all threads get them, and nothing else changes. Changes that come while one is
-   * on its way go together with the next. Resolves when the threads run it, or take long. Never rejects.
+   * The members or the certificates of the running configuration are others: all threads get them, and
+   * nothing else changes. Changes that come while one is on its way go together with the next. Resolves when
+   * the threads run it, or take long. Never rejects.
    */
   async refresh(): Promise<void> {
     await this.#refresh()
   }
 
-  /** The same; resolves only when every thread runs it, also one that is busy for long. Who answers for it must not be asked before. Never rejects. */
+  /**
+   * The same; resolves only when every thread runs it, also one that is busy for long. Who answers for it
+   * must not be asked before. Never rejects.
+   */
   async publish(): Promise<void> {
     const { everywhere } = await this.#refresh()
     await everywhere
@@ -154,7 +161,9 @@ export class Rollout {
     return this.#refreshNext
   }
 
-  /** Stops workers of the configuration before, once their requests are done; `limitMs` is the longest wait. */
+  /**
+   * Stops workers of the configuration before, once their requests are done; `limitMs` is the longest wait.
+   */
   async stopLeaving(indexesBefore: ReadonlySet<number>, limitMs: number): Promise<void> {
     const { board, shared, timers, managed } = this.#parts
     const present = board.indexes()
@@ -169,7 +178,10 @@ export class Rollout {
     await managed.stopLeaving()
   }
 
-  /** At the start nobody waits: requests are held in the queue until a worker is there. At a reload the old ones still answer. */
+  /**
+   * At the start nobody waits: requests are held in the queue until a worker is there. At a reload the old
+   * ones still answer.
+   */
   async #waitForWorkers(): Promise<void> {
     if (this.#snapshot === undefined) return
     const late = await this.#parts.managed.whenReachable()
@@ -206,7 +218,9 @@ export class Rollout {
     }
   }
 
-  /** Where there is no place for all of them the members stay as they were: certificates go out all the same. */
+  /**
+   * Where there is no place for all of them the members stay as they were: certificates go out all the same.
+   */
   #settleMembers(): void {
     const { membership, log } = this.#parts
     if (this.#base === undefined) return

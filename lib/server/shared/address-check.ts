@@ -8,8 +8,9 @@ import { addressText } from './address-text.ts'
 export type Held = ReadonlySet<string>
 
 /**
- * Tries every address that a start would listen on, one after the other. What this machine and this user can never have is an error. One that is in use is a
- * warning, since it may be free when it counts; and nothing at all if a process that runs this configuration has it, which `held` is asked for then.
+ * Tries every address that a start would listen on, one after the other. What this machine and this user can
+ * never have is an error. One that is in use is a warning, since it may be free when it counts; and nothing
+ * at all if a process that runs this configuration has it, which `held` is asked for then.
  */
 export async function checkListening(
   { listeners, admin }: Pick<Snapshot, 'listeners' | 'admin'>,

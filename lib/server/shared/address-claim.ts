@@ -19,9 +19,9 @@ export class AddressTaken extends Error {
 }
 
 /**
- * Makes sure, before data threads bind it, that an address is free. Data threads share their ports (SO_REUSEPORT), and so
- * would a second process of the same user: it would silently take half of the traffic. Ports in `ours` are held by
- * this process and are not tested. Throws AddressTaken.
+ * Makes sure, before data threads bind it, that an address is free. Data threads share their ports
+ * (SO_REUSEPORT), and so would a second process of the same user: it would silently take half of the traffic.
+ * Ports in `ours` are held by this process and are not tested. Throws AddressTaken.
  */
 export async function claimAddress(address: Address, ours: ReadonlySet<number>): Promise<Claim> {
   if (address.kind === 'unix') {
@@ -42,7 +42,10 @@ export interface ClaimTrouble {
   readonly text: string
 }
 
-/** What a claim would say; undefined if the address is free. It is tried for a moment, and nothing stays or goes: no socket file is touched. */
+/**
+ * What a claim would say; undefined if the address is free. It is tried for a moment, and nothing stays or
+ * goes: no socket file is touched.
+ */
 export async function claimTrouble(address: Address): Promise<ClaimTrouble | undefined> {
   if (address.kind === 'unix') {
     const taken = await isServed(address.path)
@@ -107,7 +110,10 @@ function closed(server: Server): Promise<void> {
   })
 }
 
-/** Below these only root may listen, where the system does not say otherwise (ip(7), ip_unprivileged_port_start). */
+/**
+ * Below these only root may listen, where the system does not say otherwise (ip(7),
+ * ip_unprivileged_port_start).
+ */
 const FIRST_FREE_PORT = 1024
 
 /** Why an address could not be bound, in words, and what to do about it. */

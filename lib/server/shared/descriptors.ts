@@ -4,16 +4,22 @@ import type { DescriptorLimits } from '../../base/descriptors.ts'
 import type { Snapshot } from '../../config/model.ts'
 
 /**
- * Clients leave at least so many, and this share. Half of them at most are for what is opened for clients (connections to apps, files), so that those who hold
- * all connections do not stop the others' requests; the rest is the admin listener's, and for probes, logs and names.
+ * Clients leave at least so many, and this share. Half of them at most are for what is opened for clients
+ * (connections to apps, files), so that those who hold all connections do not stop the others' requests; the
+ * rest is the admin listener's, and for probes, logs and names.
  */
 const RESERVE = 32
 const RESERVE_SHARE = 0.1
-/** What a data thread opens for itself: its event loop and its channel (Node 24 on Linux). Its listeners come on top. */
+/**
+ * What a data thread opens for itself: its event loop and its channel (Node 24 on Linux). Its listeners come
+ * on top.
+ */
 const THREAD_OWN = 6
 /** Whatever the limit, some clients are served. */
 const LEAST = 8
-/** Connections of the admin listener: as few as that where descriptors are scarce, and never more than that. */
+/**
+ * Connections of the admin listener: as few as that where descriptors are scarce, and never more than that.
+ */
 const LEAST_ADMIN = 8
 const MOST_ADMIN = 256
 /** Its share of what clients leave. */
@@ -27,8 +33,8 @@ export interface ToBeOpened {
 }
 
 /**
- * Client connections that the process's limit of open files allows: with no descriptor left neither an app nor a file nor
- * the admin listener could be reached. Infinity where the system does not tell.
+ * Client connections that the process's limit of open files allows: with no descriptor left neither an app
+ * nor a file nor the admin listener could be reached. Infinity where the system does not tell.
  */
 export function maxConnections({ threads, listeners }: ToBeOpened): number {
   try {
@@ -61,8 +67,8 @@ export function adminPlaces(clients: number): number {
 }
 
 /**
- * Clients and what is opened for them together. Never more than half of the reserve beyond the clients, or the admin listener could not be
- * reached.
+ * Clients and what is opened for them together. Never more than half of the reserve beyond the clients, or
+ * the admin listener could not be reached.
  */
 export function maxWithFiles(clients: number): number {
   return clients + Math.floor((clients * RESERVE_SHARE) / 2)

@@ -13,7 +13,10 @@ export interface LedgerOptions {
   fresh(): number | undefined
   /** How long a place rests after its name has gone. */
   readonly restMs: number
-  /** Names that have gone are remembered for that time, but no more of them than this beside so many that are there; by default all. */
+  /**
+   * Names that have gone are remembered for that time, but no more of them than this beside so many that are
+   * there; by default all.
+   */
   readonly mostGone?: (present: number) => number
   /** A place that has rested goes before a fresh one, so that places stay as few as they can. */
   readonly thrifty?: boolean
@@ -29,8 +32,9 @@ interface Entry {
 }
 
 /**
- * Who has which place in memory. A name keeps its place as long as it is there, and for a while longer. Then the place of the name that has
- * been gone for longest may be handed on: if nothing goes on there, and no data thread knows the old name any more.
+ * Who has which place in memory. A name keeps its place as long as it is there, and for a while longer. Then
+ * the place of the name that has been gone for longest may be handed on: if nothing goes on there, and no
+ * data thread knows the old name any more.
  */
 export class Ledger {
   readonly #options: LedgerOptions

@@ -44,7 +44,10 @@ export interface ListenFailure {
   readonly message: string
 }
 
-/** A mistake of ours. The thread gives itself up, unless it was a deadline's: that concerns whoever it belonged to. */
+/**
+ * A mistake of ours. The thread gives itself up, unless it was a deadline's: that concerns whoever it
+ * belonged to.
+ */
 export interface ThreadFault {
   readonly kind: 'uncaughtException' | 'unhandledRejection' | 'deadline'
   readonly message: string
@@ -73,7 +76,9 @@ export type FromDataThread =
       readonly endpoint: string
       readonly reason: string
     }
-  /** Connects to the endpoint fail: it is marked, and gets no traffic until somebody says that they do not. */
+  /**
+   * Connects to the endpoint fail: it is marked, and gets no traffic until somebody says that they do not.
+   */
   | {
       readonly type: 'unreachable'
       readonly upstream: string

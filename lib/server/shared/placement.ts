@@ -8,7 +8,7 @@ import { mostKept } from '../../../metrics/shelves.ts'
 import { ENDPOINT_BLOCK, UPSTREAM_BLOCK } from '../../../upstreams/measures.ts'
 import type { UpstreamPlacement } from '../../../upstreams/upstream.ts'
 import { type BlockLayout, RowAllocator } from '../../base/cells.ts'
-import { MAX_ENDPOINTS, MAX_UPSTREAMS } from '../../base/shared-state.ts'
+import { MAX_ENDPOINTS, MAX_UPSTREAMS } from '../../base/shared-layout.ts'
 import { MAX_PAIRS, pairsOf } from '../../config/capacity.ts'
 import type { ListenerConfig, Snapshot, UpstreamConfig } from '../../config/model.ts'
 import { hasTunnel } from '../../config/tunnel-fit.ts'
@@ -33,7 +33,10 @@ export class PlacementFull extends Error {
 
 /** An index whose endpoint has gone may be another's after this. */
 const INDEX_REST_MS = 60_000
-/** The counters of what was removed are shown for a quarter of an hour (metrics/scrape.ts); then they may be another's. */
+/**
+ * The counters of what was removed are shown for a quarter of an hour (metrics/scrape.ts); then they may be
+ * another's.
+ */
 const ROW_REST_MS = 16 * 60_000
 /** Listeners that are placed for at least, whatever the configuration at the start has. */
 const MIN_LISTENERS = 64
@@ -57,9 +60,10 @@ export function rowsFor(snapshot: Snapshot): number {
 }
 
 /**
- * Gives names their rows and indexes. A name keeps its rows, so a reload resets no counter. An index belongs to a name and an address:
- * health does not pass from one address to another. What a name had goes to another once it has been away for long, or behind many others, nothing
- * goes on there and no data thread knows it any more: so reloads may bring new names for ever, and PlacementFull means too many at a time.
+ * Gives names their rows and indexes. A name keeps its rows, so a reload resets no counter. An index belongs
+ * to a name and an address: health does not pass from one address to another. What a name had goes to another
+ * once it has been away for long, or behind many others, nothing goes on there and no data thread knows it
+ * any more: so reloads may bring new names for ever, and PlacementFull means too many at a time.
  */
 export class Placer {
   readonly #rows: RowAllocator

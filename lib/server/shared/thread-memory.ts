@@ -31,13 +31,16 @@ const EVERY_MS = 10_000
 const EVERY_WHEN_SHORT_MS = 1000
 /** Most of the time that goes into collections then: a large heap pauses long. */
 const PAUSE_SHARE = 1 / 20
-/** Worth a compaction, which takes some five times as long: so much of the old space is free between what is in use. */
+/**
+ * Worth a compaction, which takes some five times as long: so much of the old space is free between what is
+ * in use.
+ */
 const SCATTERED_BYTES = 8 * MIB
 const COMPACT_EVERY_MS = 15_000
 
 /**
- * Is it time to collect? V8 does so when something is allocated: what thousands of clients have left behind stays until then, and a thread that is idle keeps
- * it for ever.
+ * Is it time to collect? V8 does so when something is allocated: what thousands of clients have left behind
+ * stays until then, and a thread that is idle keeps it for ever.
  */
 export function mayCollect(look: ThreadLook): boolean {
   if (look.usedBytes - look.leastBytes < GROWN_BYTES) return false
@@ -57,8 +60,9 @@ export interface ScatteredLook {
 }
 
 /**
- * Is it time to compact? What is collected leaves pages of which a little is still in use, and V8 gives only empty ones back: after thousands of clients that came
- * together half of the heap stays resident with nothing in it.
+ * Is it time to compact? What is collected leaves pages of which a little is still in use, and V8 gives only
+ * empty ones back: after thousands of clients that came together half of the heap stays resident with nothing
+ * in it.
  */
 export function mayCompact({ scatteredBytes, leftBytes, sinceCompactedMs, busy }: ScatteredLook): boolean {
   if (scatteredBytes - leftBytes < SCATTERED_BYTES) return false
@@ -71,7 +75,10 @@ export interface Collector {
   compact(): void
 }
 
-/** Tells the control thread what this thread's heap holds, inside and outside, and lets go of garbage when nothing else is to be done. */
+/**
+ * Tells the control thread what this thread's heap holds, inside and outside, and lets go of garbage when
+ * nothing else is to be done.
+ */
 export class ThreadMemory {
   readonly #env: ThreadEnv
   readonly #collector: Collector
@@ -91,7 +98,10 @@ export class ThreadMemory {
     this.#collector = collector
   }
 
-  /** To be called at every tick of the thread. `bodiesWait`: for want of memory, so that garbage takes what they could have. */
+  /**
+   * To be called at every tick of the thread. `bodiesWait`: for want of memory, so that garbage takes what
+   * they could have.
+   */
   ticked(bodiesWait: boolean): void {
     const nowMs = this.#env.clock.now()
     const elapsedMs = nowMs - this.#lookedMs
@@ -139,7 +149,9 @@ export class ThreadMemory {
   }
 }
 
-/** To be called before a data thread is made: V8's collection is a function of its global object from then on. */
+/**
+ * To be called before a data thread is made: V8's collection is a function of its global object from then on.
+ */
 export function offerCollection(): void {
   setFlagsFromString('--expose-gc')
 }
@@ -154,8 +166,8 @@ function ofThisThread(): Collector {
 }
 
 /**
- * Without the arenas, which are no garbage: they come and go by themselves, and would hide what does not. Not by `process.memoryUsage`, which opens a file and throws
- * where no descriptor is left.
+ * Without the arenas, which are no garbage: they come and go by themselves, and would hide what does not. Not
+ * by `process.memoryUsage`, which opens a file and throws where no descriptor is left.
  */
 function usedByHeap(): number {
   const { used_heap_size, external_memory } = getHeapStatistics()

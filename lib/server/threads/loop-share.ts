@@ -1,8 +1,9 @@
 import type { EventLoopUtilization } from 'node:perf_hooks'
 
 /**
- * The share of the time between two readings in which an event loop was busy, 0 to 1. Undefined without an earlier one, and where no time has passed: a
- * thread that has just started counts its idle time before its loop runs, so that a difference may be negative.
+ * The share of the time between two readings in which an event loop was busy, 0 to 1. Undefined without an
+ * earlier one, and where no time has passed: a thread that has just started counts its idle time before its
+ * loop runs, so that a difference may be negative.
  */
 export function busyShare(
   before: EventLoopUtilization | undefined,

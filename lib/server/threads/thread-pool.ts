@@ -93,7 +93,10 @@ export class ThreadPool implements SeatObserver {
     return Math.min(...this.#seats.map(seat => seat.serial))
   }
 
-  /** Hands a configuration to all threads, which are started if they do not run. Resolves with what could not be bound. */
+  /**
+   * Hands a configuration to all threads, which are started if they do not run. Resolves with what could not
+   * be bound.
+   */
   async apply(message: SnapshotMessage): Promise<ListenFailure[]> {
     const all = await Promise.all(this.#seats.map(seat => seat.apply(message)))
     if (!this.#watch.started) this.#watch.start()

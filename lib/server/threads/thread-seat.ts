@@ -19,8 +19,9 @@ import { busyShare } from './loop-share.ts'
 const RESTART = { firstMs: 50, maxMs: 5000, resetAfterMs: 10_000 } as const
 
 /**
- * What a data thread makes for an exchange dies with it, so more room for the young only means more memory: the same CPU time, and 30 MiB
- * less under load than V8's own choice. With 4 the collector comes so often that it takes the living for old.
+ * What a data thread makes for an exchange dies with it, so more room for the young only means more memory:
+ * the same CPU time, and 30 MiB less under load than V8's own choice. With 4 the collector comes so often
+ * that it takes the living for old.
  */
 const YOUNG_MIB = 16
 
@@ -95,7 +96,9 @@ export class ThreadSeat {
     return this.#state === 'starting'
   }
 
-  /** The serial that is in force here; Infinity while nobody sits here: whoever comes begins with the newest. */
+  /**
+   * The serial that is in force here; Infinity while nobody sits here: whoever comes begins with the newest.
+   */
   get serial(): number {
     return this.#worker === undefined ? Number.POSITIVE_INFINITY : this.#serial
   }
@@ -110,7 +113,10 @@ export class ThreadSeat {
     }
   }
 
-  /** Runs this configuration from now on, in whichever worker. Resolves once it does, with what could not be bound. */
+  /**
+   * Runs this configuration from now on, in whichever worker. Resolves once it does, with what could not be
+   * bound.
+   */
   apply(message: SnapshotMessage): Promise<readonly ListenFailure[]> {
     this.#current = message
     if (this.#stopping && this.#worker === undefined) return Promise.resolve([])

@@ -10,7 +10,9 @@ import { OrphanGuard } from './orphan-guard.ts'
 import type { OutputStream } from './worker-output.ts'
 import { type WorkerObserver, WorkerProcess } from './worker-process.ts'
 
-/** How long workers of a changed `run` may take until they accept connections; until then the old ones go on. */
+/**
+ * How long workers of a changed `run` may take until they accept connections; until then the old ones go on.
+ */
 const START_MS = 30_000
 /** How long a worker may take to end by itself. */
 const STOP_MS = 10_000
@@ -52,9 +54,9 @@ interface Group {
 }
 
 /**
- * App processes that we start ourselves. A configuration is taken in two steps, so that a reload never loses a worker
- * before its successor answers: `prepare` starts what is new, then either `adopt` makes it the present and
- * `stopLeaving` stops the past, or `abandon` stops what was started for nothing.
+ * App processes that we start ourselves. A configuration is taken in two steps, so that a reload never loses
+ * a worker before its successor answers: `prepare` starts what is new, then either `adopt` makes it the
+ * present and `stopLeaving` stops the past, or `abandon` stops what was started for nothing.
  */
 export class ManagedWorkers implements WorkerObserver {
   readonly #options: ManagedOptions
@@ -70,7 +72,10 @@ export class ManagedWorkers implements WorkerObserver {
     this.#options = options
   }
 
-  /** Starts the workers that the snapshot asks for and that do not run yet; the same snapshot with their endpoints. */
+  /**
+   * Starts the workers that the snapshot asks for and that do not run yet; the same snapshot with their
+   * endpoints.
+   */
   async prepare(snapshot: Snapshot): Promise<Snapshot> {
     const groups: Group[] = []
     for (const { name, run } of snapshot.upstreams) {
@@ -107,7 +112,10 @@ export class ManagedWorkers implements WorkerObserver {
     }
   }
 
-  /** Stops the workers that the adopted configuration does not have. To be called once nothing runs on them any more. */
+  /**
+   * Stops the workers that the adopted configuration does not have. To be called once nothing runs on them
+   * any more.
+   */
   async stopLeaving(): Promise<void> {
     const leaving = this.#leaving
     await stopAll(leaving)

@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 
 /**
- * Reads `+ GROUP` and `- GROUP`, one a line. When its input ends Causeway is gone, however that came about: groups that are still listed
- * are asked to end, and after ten seconds ended. They are looked at each second, so that a number is not held against whoever gets it next.
+ * Reads `+ GROUP` and `- GROUP`, one a line. When its input ends Causeway is gone, however that came about:
+ * groups that are still listed are asked to end, and after ten seconds ended. They are looked at each second,
+ * so that a number is not held against whoever gets it next.
  */
 const WATCH = `
 groups=
@@ -23,8 +24,9 @@ for group in $groups; do kill -s KILL -- "-$group" 2>/dev/null; done
 `
 
 /**
- * Ends process groups that outlive this process: nothing of ours runs when it is killed (SIGKILL, out of memory), and then workers would
- * stay behind, beside those of the next start. A shell at the other end of a pipe notices. Where there is none, nobody watches.
+ * Ends process groups that outlive this process: nothing of ours runs when it is killed (SIGKILL, out of
+ * memory), and then workers would stay behind, beside those of the next start. A shell at the other end of a
+ * pipe notices. Where there is none, nobody watches.
  */
 export class OrphanGuard {
   readonly #groups = new Set<number>()

@@ -9,7 +9,10 @@ const OURS = [
   'NODE_UNIQUE_ID',
 ] as const
 
-/** The environment without what is not the worker's: Causeway's own variables, and those that only the rest of the configuration names. */
+/**
+ * The environment without what is not the worker's: Causeway's own variables, and those that only the rest of
+ * the configuration names.
+ */
 export function inheritedBy(
   { withheld }: Pick<RunConfig, 'withheld'>,
   env: NodeJS.ProcessEnv,

@@ -5,13 +5,19 @@ import { TokenBucket } from '../../base/token-bucket.ts'
 import { Alarm } from '../shared/alarm.ts'
 import { LineSplitter } from './line-splitter.ts'
 
-/** Bytes that one worker may say, at once and each second; each line counts as so many more, which is what its way into the log costs. */
+/**
+ * Bytes that one worker may say, at once and each second; each line counts as so many more, which is what its
+ * way into the log costs.
+ */
 const BURST = 8 * 1024 * 1024
 const PER_SECOND = 2 * 1024 * 1024
 const LINE_COST = 512
 /** Behind the first line too many nothing is taken for so long. */
 const FLOOD_MS = 1000
-/** Bytes that are read and dropped in that time. Who writes more has to wait: reading alone would keep the thread busy. */
+/**
+ * Bytes that are read and dropped in that time. Who writes more has to wait: reading alone would keep the
+ * thread busy.
+ */
 const MOST_DROPPED = 16 * 1024 * 1024
 
 export type OutputStream = 'stdout' | 'stderr'
@@ -25,8 +31,8 @@ export interface WorkerOutputParts {
 }
 
 /**
- * What one worker says, in lines, however often its process is started. A flood costs lines and not the control thread's time: those beyond the
- * budget are counted and dropped unread.
+ * What one worker says, in lines, however often its process is started. A flood costs lines and not the
+ * control thread's time: those beyond the budget are counted and dropped unread.
  */
 export class WorkerOutput {
   readonly #parts: WorkerOutputParts

@@ -32,7 +32,10 @@ export interface WorkerOptions {
   readonly run: RunConfig
   /** Where it shall listen. */
   readonly address: Address
-  /** Our own environment. What of it is not the worker's is taken out; `run.env`, PORT or SOCKET, and CAUSEWAY_WORKER (the name) are added. */
+  /**
+   * Our own environment. What of it is not the worker's is taken out; `run.env`, PORT or SOCKET, and
+   * CAUSEWAY_WORKER (the name) are added.
+   */
   readonly env: NodeJS.ProcessEnv
   readonly clock: Clock
   readonly timers: Timers
@@ -41,7 +44,10 @@ export interface WorkerOptions {
   readonly guard: OrphanGuard
 }
 
-/** One app process that is kept alive: started without a shell, in a process group of its own, and started again on the same address. */
+/**
+ * One app process that is kept alive: started without a shell, in a process group of its own, and started
+ * again on the same address.
+ */
 export class WorkerProcess {
   readonly options: WorkerOptions
   /** True while it accepts connections. */
@@ -119,7 +125,8 @@ export class WorkerProcess {
     const { run, address, env } = this.options
     const [file, ...args] = run.command.map(word => fillIn(word, address))
     return spawn(file ?? '', args, {
-      // A group of its own: a Ctrl-C in the terminal is for us, and what the worker starts can be ended with it.
+      // A group of its own: a Ctrl-C in the terminal is for us, and what the worker starts can be ended with
+      // it.
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...inheritedBy(run, env), ...run.env, ...ownVariables(this.options) },

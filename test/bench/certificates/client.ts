@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs'
 import { connect, createSecureContext, type TLSSocket } from 'node:tls'
 import type { LoadOptions, Told } from './load.ts'
 
-// The process behind `HandshakeLoad`: options as JSON in its argument, a word on stderr when it has begun, what it saw as JSON on stdout once
-// stdin has ended.
+// The process behind `HandshakeLoad`: options as JSON in its argument, a word on stderr when it has begun,
+// what it saw as JSON on stdout once stdin has ended.
 
 const { port, perSecond, authority } = JSON.parse(process.argv[2] ?? '') as LoadOptions
 /** A handshake that takes longer has failed. */

@@ -25,7 +25,10 @@ function copyInto(folder: string, files: MadeCertificate): void {
   copyFileSync(files.keyFile, join(folder, KEY))
 }
 
-/** As certbot's hooks and careful people do it: each file is renamed into its place, so the pair does not match in between. */
+/**
+ * As certbot's hooks and careful people do it: each file is renamed into its place, so the pair does not
+ * match in between.
+ */
 const renamed: Way = {
   name: 'rename',
   open(folder, first) {
@@ -40,8 +43,9 @@ const renamed: Way = {
 }
 
 /**
- * As a kubelet mounts a Secret: `site.pem` is a link to `..data/site.pem`, `..data` a link to a folder with a time in its name. Another link
- * is renamed over `..data`, then the old folder goes. Neither `site.pem` nor what it says ever changes.
+ * As a kubelet mounts a Secret: `site.pem` is a link to `..data/site.pem`, `..data` a link to a folder with a
+ * time in its name. Another link is renamed over `..data`, then the old folder goes. Neither `site.pem` nor
+ * what it says ever changes.
  */
 const kubernetes: Way = {
   name: 'kubernetes',

@@ -10,7 +10,10 @@ export const LARGE_BYTES = 1024 * 1024
 const LARGE = Buffer.alloc(LARGE_BYTES, 'causeway ')
 const SLOW_MS = 2000
 
-/** An app of the churn: `/small`, `/large`, `/slow`, `/echo`, `/never` without an answer, and WebSockets that echo bytes. Resolves with its port. */
+/**
+ * An app of the churn: `/small`, `/large`, `/slow`, `/echo`, `/never` without an answer, and WebSockets that
+ * echo bytes. Resolves with its port.
+ */
 export async function startApp(scope: Scope): Promise<number> {
   const server = createServer((request, response) => {
     answer(request, response).catch(() => response.destroy())

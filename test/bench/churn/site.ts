@@ -31,7 +31,10 @@ export function writeStaticRoot({ folder }: Ground): void {
   writeFileSync(join(folder, 'root', 'small.css'), 'p { color: teal }\n')
 }
 
-/** The configuration of one generation: routes and upstreams of the last few generations have names that nobody had before. */
+/**
+ * The configuration of one generation: routes and upstreams of the last few generations have names that
+ * nobody had before.
+ */
 export function siteOf(ground: Ground, generation: number): string {
   const { folder, appPorts, echoPort, workers } = ground
   const newcomers = Array.from({ length: NEWCOMERS }, (_, i) => generation + i)

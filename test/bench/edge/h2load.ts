@@ -16,13 +16,19 @@ const CLIENTS = 100
 const STREAMS = 10
 const BROWSER = join(import.meta.dirname, '..', 'browser.lua')
 
-/** The fields that wrk sends in the other cases, less `Connection`, which HTTP/2 does not have (RFC 9113 8.2.2). */
+/**
+ * The fields that wrk sends in the other cases, less `Connection`, which HTTP/2 does not have (RFC 9113
+ * 8.2.2).
+ */
 function browserFields(): readonly string[] {
   const set = /^wrk\.headers\["([^"]+)"\] = (["'])(.*)\2$/gm
   return [...readFileSync(BROWSER, 'utf8').matchAll(set)].map(([, name, , value]) => `${name}: ${value}`)
 }
 
-/** One run of h2load over TLS, one thread on the load's core: 100 connections with 10 requests in flight on each. */
+/**
+ * One run of h2load over TLS, one thread on the load's core: 100 connections with 10 requests in flight on
+ * each.
+ */
 export async function runH2Load(processes: Processes, { port, path, seconds }: H2LoadOptions): Promise<Done> {
   const shape = ['-t1', `-c${CLIENTS}`, `-m${STREAMS}`, `-D${seconds}`]
   const fields = browserFields().flatMap(field => ['-H', field])

@@ -52,7 +52,10 @@ function shake(session: Buffer | undefined): Promise<void> {
   })
 }
 
-/** The ticket of a connection that was made for it. It serves for all handshakes: nobody here forbids a second use. */
+/**
+ * The ticket of a connection that was made for it. It serves for all handshakes: nobody here forbids a second
+ * use.
+ */
 async function ticket(): Promise<Buffer> {
   const socket = open(undefined)
   const [session] = (await once(socket, 'session', { signal: AbortSignal.timeout(5000) })) as [Buffer]

@@ -16,15 +16,19 @@ export interface HandshakeOptions {
 export interface Shaken {
   readonly whole: number
   readonly micros: number
-  /** What was not as it should be, with how often: errors by code, `resumed` and `not-resumed`, a wrong protocol. */
+  /**
+   * What was not as it should be, with how often: errors by code, `resumed` and `not-resumed`, a wrong
+   * protocol.
+   */
   readonly wrong: Readonly<Record<string, number>>
 }
 
 const SCRIPT = join(import.meta.dirname, 'handshake-client.ts')
 
 /**
- * TLS 1.3 handshakes and nothing else, one after the other on 32 connections at a time. `wrk` and `openssl s_time` resume where they should not,
- * or cannot without a request; this client checks of each handshake which kind it was.
+ * TLS 1.3 handshakes and nothing else, one after the other on 32 connections at a time. `wrk` and `openssl
+ * s_time` resume where they should not, or cannot without a request; this client checks of each handshake
+ * which kind it was.
  */
 export async function runHandshakes(processes: Processes, options: HandshakeOptions): Promise<Done> {
   const command = ['-c', String(LOAD_CORE), process.execPath, SCRIPT, JSON.stringify(options)]

@@ -70,7 +70,10 @@ export class EdgeBench {
     return worked
   }
 
-  /** On a machine that others use as well a load may get nothing done, or h2load not come to its end: one more try, and it is said. */
+  /**
+   * On a machine that others use as well a load may get nothing done, or h2load not come to its end: one more
+   * try, and it is said.
+   */
   async #twice(work: () => Promise<Worked>): Promise<Worked> {
     try {
       return await work()

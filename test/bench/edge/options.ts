@@ -34,7 +34,9 @@ export const USAGE = `node test/bench/edge.ts [options]
   --strict       exit 1 when a mark is missed or could not be measured
 `
 
-/** Reads the command line; undefined when only help was asked for. Throws a TypeError that says what is wrong. */
+/**
+ * Reads the command line; undefined when only help was asked for. Throws a TypeError that says what is wrong.
+ */
 export function readOptions(argv: readonly string[]): Options | undefined {
   const { values } = parseArgs({
     args: [...argv],

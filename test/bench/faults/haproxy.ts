@@ -50,7 +50,10 @@ resolvers names
   timeout retry 1s
   hold valid 1s`
 
-/** Requests that ended in the queue, or before their connection stood: `Q` and `C` as the second letter of `%ts`. */
+/**
+ * Requests that ended in the queue, or before their connection stood: `Q` and `C` as the second letter of
+ * `%ts`.
+ */
 function unsentIn(log: string): ReadonlySet<string> {
   const lines = log.split('\n').filter(line => /^\/\S* .[QC]$/.test(line))
   return new Set(lines.map(line => line.split(' ')[0]?.split('/').at(-1) ?? ''))

@@ -54,7 +54,10 @@ ${endpoints.map(address => `    server ${address};`).join('\n')}
   }`
 }
 
-/** Requests of which no upstream was sent a byte, by `$upstream_bytes_sent`: one number an attempt, `-` for none. */
+/**
+ * Requests of which no upstream was sent a byte, by `$upstream_bytes_sent`: one number an attempt, `-` for
+ * none.
+ */
 function unsentIn(log: string): ReadonlySet<string> {
   const lines = log.split('\n').filter(line => /^\S+ [-0, :]+$/.test(line))
   return new Set(lines.map(line => line.split(' ')[0]?.split('/').at(-1) ?? ''))

@@ -23,10 +23,15 @@ export function tableOf(rows: readonly Row[]): string {
     .join('')
 }
 
-/** Whether the first request that a broken endpoint gets is a GET or a POST is chance; so are so few of them. */
+/**
+ * Whether the first request that a broken endpoint gets is a GET or a POST is chance; so are so few of them.
+ */
 const BY_CHANCE = 2
 
-/** Rows on which some peer loses less than Causeway, does less twice, or lets fewer POSTs run into a broken app. */
+/**
+ * Rows on which some peer loses less than Causeway, does less twice, or lets fewer POSTs run into a broken
+ * app.
+ */
 export function behind(rows: readonly Row[]): readonly string[] {
   return rows.flatMap(own => {
     if (own.proxy !== 'causeway') return []

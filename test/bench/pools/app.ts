@@ -3,8 +3,9 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { LARGE_BYTES, SMALL_BYTES } from '../upstream.ts'
 import type { EndpointShape } from './shape.ts'
 
-// The app of test/bench/pools.ts, all endpoints in one process: `app.ts '[{"port":..,"workers":4,"workMs":10}, ...]'`. `/` is work,
-// `/lag` tells how late the event loop has been since it was asked last, `/10k` answers at once.
+// The app of test/bench/pools.ts, all endpoints in one process: `app.ts
+// '[{"port":..,"workers":4,"workMs":10}, ...]'`. `/` is work, `/lag` tells how late the event loop has been
+// since it was asked last, `/10k` answers at once.
 
 interface Job {
   readonly answer: ServerResponse
@@ -12,8 +13,9 @@ interface Job {
 }
 
 /**
- * Workers that take one request at a time, and one queue in front of them, in the order of arrival. A worker is an instant until which
- * it is busy: its next request begins exactly then, however late a timer fires, so that the capacity is what was asked for.
+ * Workers that take one request at a time, and one queue in front of them, in the order of arrival. A worker
+ * is an instant until which it is busy: its next request begins exactly then, however late a timer fires, so
+ * that the capacity is what was asked for.
  */
 class Endpoint {
   readonly #workMs: number

@@ -7,12 +7,15 @@ import { ENDPOINTS, type EndpointShape } from './shape.ts'
 /** Long enough that chance does not show. */
 const SECONDS = 300
 /**
- * Between the proxy and a worker of the bench's app, timers included: on a quiet machine 10 ms of work are answered after 12, at the
- * median.
+ * Between the proxy and a worker of the bench's app, timers included: on a quiet machine 10 ms of work are
+ * answered after 12, at the median.
  */
 const ROUND_TRIP = '2ms'
 
-/** p99 that `causeway simulate` foretells for this pool, in milliseconds. The load is that of the bench: by chance, in an open loop. */
+/**
+ * p99 that `causeway simulate` foretells for this pool, in milliseconds. The load is that of the bench: by
+ * chance, in an open loop.
+ */
 export async function predictedP99Ms(
   folder: string,
   perSecond: number,

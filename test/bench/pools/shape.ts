@@ -4,7 +4,10 @@ export interface EndpointShape {
   readonly workMs: number
 }
 
-/** Three endpoints of one kind, and one that is ten times slower: an old machine, a full disk, a noisy neighbour. */
+/**
+ * Three endpoints of one kind, and one that is ten times slower: an old machine, a full disk, a noisy
+ * neighbour.
+ */
 export const ENDPOINTS: readonly EndpointShape[] = [10, 10, 10, 100].map(workMs => ({ workers: 4, workMs }))
 
 /** Requests a second that all endpoints can do together. */

@@ -2,9 +2,9 @@ import { createServer, type Socket } from 'node:net'
 import { LARGE_BYTES, SMALL_BYTES } from '../upstream.ts'
 import type { AppReport } from './report.ts'
 
-// The app of test/bench/race.ts: `app.ts IDLE_MS WORK_MS PORT...`. It closes a connection exactly so long after its last answer, without
-// having said so. A request that arrives behind that is reset and never executed, as by a process that has closed its socket;
-// but it is counted, because that is the race.
+// The app of test/bench/race.ts: `app.ts IDLE_MS WORK_MS PORT...`. It closes a connection exactly so long
+// after its last answer, without having said so. A request that arrives behind that is reset and never
+// executed, as by a process that has closed its socket; but it is counted, because that is the race.
 
 const [idleMs = 0, workMs = 0, ...ports] = process.argv.slice(2).map(Number)
 const SMALL = answerOf('.'.repeat(SMALL_BYTES))

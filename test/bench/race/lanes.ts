@@ -27,7 +27,10 @@ const PATIENCE_MS = 20_000
 
 let sent = 0
 
-/** Rounds of requests, GET and POST mixed: the connections that one round leaves are just about to be closed when the next comes. */
+/**
+ * Rounds of requests, GET and POST mixed: the connections that one round leaves are just about to be closed
+ * when the next comes.
+ */
 export async function runLanes(options: LaneOptions): Promise<LanesSeen> {
   const { lanes, rounds, everyMs, jitterMs, startAfterMs } = options
   const agent = new Agent({ keepAlive: true, maxFreeSockets: lanes })
