@@ -1,7 +1,9 @@
 import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
+import { USER_PAGES } from './support/user-pages.ts'
 
 // What `npm pack` puts into the package, and what a person with the package alone can do.
 
@@ -18,12 +20,15 @@ async function packedFiles(): Promise<string[]> {
   return files.map(({ path }) => path)
 }
 
-t.test('the package has everything that its README links to', async t => {
-  const readme = readFileSync('README.md', 'utf8')
-  const links = [...readme.matchAll(/\]\((?!https?:|#)([^)#]+)[^)]*\)/g)].map(([, path = '']) => path)
-  t.ok(links.length >= 5, 'the links are found')
+t.test('the package has everything that its README and its pages for users link to', async t => {
+  const links = USER_PAGES.flatMap(page =>
+    [...readFileSync(page, 'utf8').matchAll(/\]\((?!https?:|#)([^)#]+)[^)]*\)/g)].map(([, path = '']) =>
+      join(dirname(page), path),
+    ),
+  )
+  t.ok(links.length >= 20, 'the links are found')
   const files = await packedFiles()
-  for (const link of links)
+  for (const link of new Set(links))
     t.ok(
       files.some(path => path === link || path.startsWith(`${link}/`)),
       link,

@@ -5,17 +5,17 @@ import t from 'tap'
 import { startCauseway } from '../support/causeway.ts'
 import { ask, missing, PYTHON } from './support.ts'
 
-// The README's Django section, as a newcomer types it: from an empty folder to a styled admin page.
+// The walk of docs/django.md, as a newcomer types it: from an empty folder to a styled admin page.
 const skip = missing('django', 'gunicorn')
 
-const readme = readFileSync('README.md', 'utf8')
-const [, section = ''] = /^## Django\n([\s\S]*?)^## /m.exec(readme) ?? []
+const page = readFileSync('docs/django.md', 'utf8')
+const [, section = ''] = /^## From an empty folder[^\n]*\n([\s\S]*?)^## /m.exec(page) ?? []
 const blocks = [...section.matchAll(/^```(sh|python|toml)\n([\s\S]*?)^```$/gm)].map(([, kind, text]) => ({
   kind,
   text,
 }))
 
-t.test('the Django section works as written', { skip }, async t => {
+t.test('the walk works as written', { skip }, async t => {
   t.same(
     blocks.slice(0, 4).map(({ kind }) => kind),
     ['sh', 'python', 'toml', 'sh'],
@@ -44,9 +44,9 @@ t.test('the Django section works as written', { skip }, async t => {
     config: `${config.replaceAll('0.0.0.0:8080', '127.0.0.1:0')}\n[admin]\naddress = "127.0.0.1:0"\n`,
     cwd: folder,
   })
-  const page = await ask(causeway.port(), { path: '/admin/login/' })
-  t.match(page, { status: 200, text: 'Django administration' })
-  const sheets = [...page.text.matchAll(/<link rel="stylesheet"[^>]*href="([^"]+)"/g)].map(
+  const login = await ask(causeway.port(), { path: '/admin/login/' })
+  t.match(login, { status: 200, text: 'Django administration' })
+  const sheets = [...login.text.matchAll(/<link rel="stylesheet"[^>]*href="([^"]+)"/g)].map(
     ([, href = '']) => href,
   )
   t.ok(sheets.length > 0, 'it has styles')

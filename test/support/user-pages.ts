@@ -1,0 +1,10 @@
+/** The README and the pages of docs/ that are written for users. */
+export const USER_PAGES: readonly string[] = [
+  'README.md',
+  'docs/install.md',
+  'docs/django.md',
+  'docs/tls.md',
+  'docs/from-nginx.md',
+  'docs/operations.md',
+  'docs/benchmarks.md',
+]
