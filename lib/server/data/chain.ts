@@ -14,17 +14,15 @@ import { Shedding, type SheddingParts } from './shedding.ts'
 
 // What a request meets between its head and its answer, in this order:
 //
-//   1. the head itself         400, 408, 413, 414, 431, 501, 505: lib/wire and lib/front, before there is an
-//   exchange
-//   2. ENTRY, the gates that every request meets before its route is known
-//   3. the route               404 NO_ROUTE, 400 where readings of the path lead to different routes:
-//   runtime.ts
-//   4. GATES, those of its route that the configuration asks for, in the order of the list
+//   1. the head itself: 400, 405, 408, 414, 417, 431, 501, 505 (lib/wire, lib/front; there is no exchange yet)
+//   2. entryGates, which every request meets before its route is known
+//   3. the route: 404 NO_ROUTE, 400 where readings of the path lead to different routes (runtime.ts)
+//   4. GATES, those that its route asks for, in the order of the list
 //   5. STEPS and APP_STEPS, handlers around the route's own, from the outside in
 //   6. the route's own handler: an upstream or a folder
 //
-// On its way out every final answer, also the refusals of 3 and 4, gets what the route says about answers
-// (`finished`, answer-policy.ts).
+// On its way out every final answer, also the refusals of step 4, gets what the route says about answers
+// (`finished`, answer-policy.ts). docs/architecture.md has this as a table.
 
 /** What gates are made with. */
 export interface GateParts extends HttpsRedirectParts, SheddingParts {}
