@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import t from 'tap'
 
-// Every relative link of every Markdown file leads to an existing file, and its anchor to a heading of that file.
+// Every relative link of every Markdown file leads to an existing file, and its anchor to a heading there.
 
 const ROOT = resolve(import.meta.dirname, '..')
 const FOLDERS = ['docs', 'examples', 'conf.d', 'docker', 'findings', 'lib', 'metrics', 'test', 'upstreams']

@@ -3,7 +3,7 @@ import t from 'tap'
 
 // docs/log.md lists every line that Causeway's own log may have.
 
-/** Where a line is written, or its words are handed on: by a logger, by the health board, by a data thread. */
+/** Where a line is written, or its words are handed on: by a logger, the health board, a data thread. */
 const CALL = /\b(?:log|logger|workers)\.(?:debug|info|warn|error|fatal)\(|#tell\(|\bevent: /g
 const LAST_TEXT = /(?:'([^'\n]*)'|"([^"\n]*)")[,\s]*$/
 

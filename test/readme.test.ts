@@ -8,8 +8,8 @@ import { formatProblems } from '../lib/config/problem.ts'
 import { withReaderFolders } from './support/reader-folders.ts'
 import { USER_PAGES } from './support/user-pages.ts'
 
-// What the README and the pages in docs/ promise to users: their configurations are valid, their commands and scripts
-// exist. links.test.ts follows their links.
+// What the README and the pages in docs/ promise to users: their configurations are valid, their commands and
+// scripts exist. links.test.ts follows their links.
 
 const readme = readFileSync('README.md', 'utf8')
 const pages = USER_PAGES.map(name => ({ name, text: readFileSync(name, 'utf8') }))

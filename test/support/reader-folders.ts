@@ -8,9 +8,9 @@ const NAMES = ['example.com', '*.example.com']
 const PAGE = '<h1>Sorry</h1>'
 
 /**
- * Writes a configuration from the documentation to a file of the test, with real folders and a real certificate in
- * place of the reader's: `/srv`, `/certs/site.pem`, `/certs/site.key`, and the relative root `staticfiles`. Returns
- * the file's path.
+ * Writes a configuration from the documentation to a file of the test, with real folders and a real
+ * certificate in place of the reader's: `/srv`, `/certs/site.pem`, `/certs/site.key`, and the relative root
+ * `staticfiles`. Returns the file's path.
  */
 export function withReaderFolders(t: Test, text: string): string {
   const polls = { staticfiles: { admin: {} }, media: {}, errors: { 'down.html': PAGE, 'busy.html': PAGE } }

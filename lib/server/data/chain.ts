@@ -14,7 +14,7 @@ import { Shedding, type SheddingParts } from './shedding.ts'
 
 // What a request meets between its head and its answer, in this order:
 //
-//   1. the head itself: 400, 405, 408, 414, 417, 431, 501, 505 (lib/wire, lib/front; there is no exchange yet)
+//   1. the head itself: 400, 405, 408, 414, 417, 431, 501, 505 (lib/wire, lib/front; there is no exchange)
 //   2. entryGates, which every request meets before its route is known
 //   3. the route: 404 NO_ROUTE, 400 where readings of the path lead to different routes (runtime.ts)
 //   4. GATES, those that its route asks for, in the order of the list
