@@ -1,17 +1,10 @@
-import type {
-  Attempt,
-  AttemptFailure,
-  AttemptOwner,
-  Job,
-  PooledEndpoint,
-  PooledPlace,
-} from '../../upstreams/job.ts'
+import type { Attempt, AttemptFailure, AttemptOwner, Job, PooledPlace } from '../../upstreams/job.ts'
+import { AttemptClock } from '../../upstreams/transport/attempt-clock.ts'
 import { reasonOf } from '../../upstreams/transport/socket-error.ts'
 import { ByteStream, type ByteStreamOwner } from '../base/byte-stream.ts'
 import type { ErrorCode } from '../base/errors.ts'
 import { isLocalError, localReason } from '../base/local-error.ts'
 import type { ThreadEnv } from '../base/thread-env.ts'
-import type { Deadline } from '../base/timers.ts'
 
 /**
  * A client's bytes on their way to an endpoint that gets them as they are. `bodyWanted`: connected, they may
@@ -29,16 +22,10 @@ type State = 'connecting' | 'asked' | 'open' | 'closed'
  * One attempt to reach an endpoint for a tunnel and, from the connect on, its connection: the slot is taken
  * until that has closed.
  */
-export class TunnelAttempt implements Attempt, ByteStreamOwner, Deadline {
-  dueMs = Number.POSITIVE_INFINITY
-  tick: number | undefined = undefined
+export class TunnelAttempt extends AttemptClock implements Attempt, ByteStreamOwner {
   readonly #job: TunnelJob
   readonly #place: PooledPlace
-  readonly #endpoint: PooledEndpoint
-  readonly #owner: AttemptOwner
-  readonly #env: ThreadEnv
   readonly #stream: ByteStream
-  readonly #startMs: number
   #state: State = 'connecting'
   /** Who was the first to send no more. */
   #firstEnd: 'client' | 'endpoint' | undefined = undefined
@@ -49,19 +36,16 @@ export class TunnelAttempt implements Attempt, ByteStreamOwner, Deadline {
 
   constructor(job: TunnelJob, place: PooledPlace, owner: AttemptOwner, env: ThreadEnv) {
     const { endpoint } = place
+    super(endpoint, owner, env)
     this.#job = job
     this.#place = place
-    this.#endpoint = endpoint
-    this.#owner = owner
-    this.#env = env
-    this.#startMs = env.clock.now()
     endpoint.countActive(1)
     job.attempting(this)
     const { proxyProtocol: version } = endpoint
     const peer = endpoint.peer(version === undefined ? undefined : job.proxyHeader(version))
     // No stall time: an endpoint that takes nothing makes both sides silent.
     this.#stream = ByteStream.connect(peer, this, env.timers, 0, () => this.#connected())
-    env.timers.arm(this, owner.timeouts.connectMs)
+    this.awaitConnection()
   }
 
   // Attempt: the client's side.
@@ -69,7 +53,7 @@ export class TunnelAttempt implements Attempt, ByteStreamOwner, Deadline {
   sendBody(bytes: Uint8Array, start: number, end: number): boolean {
     if (!this.#isUp || !this.#takesBytes) return true
     this.#moved()
-    this.#endpoint.countTunnelBytes('sent', end - start)
+    this.endpoint.countTunnelBytes('sent', end - start)
     this.#stream.writeBytes(bytes, start, end)
     this.#stream.flush()
     return !this.#stream.backedUp
@@ -104,7 +88,7 @@ export class TunnelAttempt implements Attempt, ByteStreamOwner, Deadline {
     if (!this.#isUp) return
     if (this.#state === 'asked') this.#answered()
     this.#moved()
-    this.#endpoint.countTunnelBytes('received', end)
+    this.endpoint.countTunnelBytes('received', end)
     if (!this.#job.answerBytes(bytes, 0, end)) this.#stream.pause()
   }
 
@@ -137,8 +121,8 @@ export class TunnelAttempt implements Attempt, ByteStreamOwner, Deadline {
     const before = this.#state
     if (before === 'closed') return
     if (before === 'connecting' && error !== undefined && isLocalError(error))
-      return this.#fail('OUT_OF_RESOURCES', 'local', localReason(error))
-    if (before === 'connecting') return this.#fail('CONNECT_FAILED', 'connect', reason)
+      return this.fail('OUT_OF_RESOURCES', 'local', localReason(error))
+    if (before === 'connecting') return this.fail('CONNECT_FAILED', 'connect', reason)
     if (this.#isMute) return this.#lost(reason)
     this.#close()
     this.#tellOwner(before)
@@ -150,14 +134,13 @@ export class TunnelAttempt implements Attempt, ByteStreamOwner, Deadline {
   // Deadline.
 
   expired(): void {
-    const { connectMs, responseMs } = this.#owner.timeouts
     switch (this.#state) {
       case 'connecting':
-        return this.#fail('CONNECT_TIMEOUT', 'connect_timeout', `no connection within ${connectMs} ms`)
+        return this.failUnconnected()
       case 'asked':
-        return this.#fail('UPSTREAM_TIMEOUT', 'header_timeout', `said nothing within ${responseMs} ms`)
+        return this.failUnanswered(`said nothing within ${this.owner.timeouts.responseMs} ms`)
       case 'open':
-        return this.#watchSilence()
+        return this.#watchTunnel()
       case 'closed':
     }
   }
@@ -174,22 +157,19 @@ export class TunnelAttempt implements Attempt, ByteStreamOwner, Deadline {
   #connected(): void {
     if (this.#state !== 'connecting') return
     const { record } = this.#job
-    const now = this.#env.clock.now()
-    record.connectMs += now - this.#startMs
-    record.sentAtMs = now
-    this.#owner.connected(now - this.#startMs)
+    this.owner.connected(this.markConnected(record))
+    this.markSent(record)
     this.#state = 'asked'
-    this.#endpoint.tunnelOpened()
-    this.#rearm(this.#owner.timeouts.responseMs)
+    this.endpoint.tunnelOpened()
+    this.awaitAnswer()
     this.#job.bodyWanted()
   }
 
   #answered(): void {
     const { record } = this.#job
-    record.firstByteAtMs = this.#env.clock.now()
-    record.upstreamEndAtMs = record.firstByteAtMs
+    record.upstreamEndAtMs = this.markAnswered(record)
     this.#state = 'open'
-    this.#rearm(this.#owner.timeouts.tunnelMs)
+    this.env.timers.arm(this, this.owner.timeouts.tunnelMs)
   }
 
   /** Where writing has failed the socket does not close by itself. */
@@ -198,44 +178,39 @@ export class TunnelAttempt implements Attempt, ByteStreamOwner, Deadline {
   }
 
   #moved(): void {
-    this.#movedAtMs = this.#env.clock.now()
+    this.#movedAtMs = this.env.clock.now()
   }
 
-  #watchSilence(): void {
-    const { tunnelMs } = this.#owner.timeouts
-    const leftMs = this.#movedAtMs + tunnelMs - this.#env.clock.now()
-    if (leftMs > 0) return this.#env.timers.arm(this, leftMs)
+  #watchTunnel(): void {
+    const { tunnelMs } = this.owner.timeouts
+    const leftMs = this.#movedAtMs + tunnelMs - this.env.clock.now()
+    if (leftMs > 0) return this.env.timers.arm(this, leftMs)
     this.cancel()
     this.#job.failed('TUNNEL_IDLE', `nothing moved for ${tunnelMs} ms`)
   }
 
   #lost(reason: string): void {
-    this.#fail('UPSTREAM_CLOSED', 'reset', `${reason} before its first byte`)
+    this.fail('UPSTREAM_CLOSED', 'reset', `${reason} before its first byte`)
   }
 
   /** Once the client's bytes are on their way the tunnel only needs to be told: they are not sent twice. */
-  #fail(code: ErrorCode, kind: AttemptFailure['kind'], detail: string): void {
+  protected fail(code: ErrorCode, kind: AttemptFailure['kind'], detail: string): void {
     const answered = this.#state !== 'connecting'
     this.#close()
-    this.#owner.attemptFailed(this.#endpoint, this.#job, { code, kind, detail, answered })
+    this.owner.attemptFailed(this.endpoint, this.#job, { code, kind, detail, answered })
   }
 
   /** The slot comes free. How a tunnel ends says nothing about the endpoint's health. */
   #tellOwner(before: State): void {
-    if (before === 'open') this.#owner.attemptEnded(this.#endpoint, this.#job, 200, undefined)
-    else this.#owner.attemptCancelled(this.#endpoint)
-  }
-
-  #rearm(ms: number): void {
-    this.#env.timers.disarm(this)
-    this.#env.timers.arm(this, ms)
+    if (before === 'open') this.owner.attemptEnded(this.endpoint, this.#job, 200, undefined)
+    else this.owner.attemptCancelled(this.endpoint)
   }
 
   #close(): void {
-    if (this.#isUp) this.#endpoint.tunnelClosed()
+    if (this.#isUp) this.endpoint.tunnelClosed()
     this.#state = 'closed'
-    this.#endpoint.countActive(-1)
-    this.#env.timers.disarm(this)
+    this.endpoint.countActive(-1)
+    this.stopClock()
     this.#stream.destroy()
     this.#place.give()
   }

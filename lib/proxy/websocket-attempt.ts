@@ -1,21 +1,14 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
-import type {
-  Attempt,
-  AttemptFailure,
-  AttemptOwner,
-  Job,
-  PooledEndpoint,
-  PooledPlace,
-} from '../../upstreams/job.ts'
+import type { Attempt, AttemptFailure, AttemptOwner, Job, PooledPlace } from '../../upstreams/job.ts'
+import { AttemptClock } from '../../upstreams/transport/attempt-clock.ts'
 import { reasonOf } from '../../upstreams/transport/socket-error.ts'
 import { refusesHandshake } from '../../upstreams/transport/tls-error.ts'
 import type { ErrorCode } from '../base/errors.ts'
 import { isLocalError, localReason } from '../base/local-error.ts'
 import { SocketOpening } from '../base/peer-socket.ts'
 import type { ThreadEnv } from '../base/thread-env.ts'
-import type { Deadline } from '../base/timers.ts'
 import type { BodyReader, ClientWebSocket, Exchange } from '../http/exchange.ts'
 import { dropFromResponse } from '../http/hop-by-hop.ts'
 import type { RequestHead, ResponseHead } from '../http/message.ts'
@@ -41,29 +34,24 @@ type State = 'connecting' | 'asked' | 'answer' | 'open' | 'closing' | 'closed'
 
 /** How long one side may stay silent when the other has ended and nothing is under way. */
 const HALF_CLOSED_MS = 5000
-const MAX_INTERIM = 64
 
 /**
  * One attempt to open a WebSocket, and the connection for as long as it is open: its slot is taken until the
  * app's side has closed.
  */
-export class WebSocketAttempt implements Attempt, BodyReader, Deadline, LegOwner, WebSocketListener {
-  dueMs = Number.POSITIVE_INFINITY
-  tick: number | undefined = undefined
+export class WebSocketAttempt
+  extends AttemptClock
+  implements Attempt, BodyReader, LegOwner, WebSocketListener
+{
   readonly #question: WebSocketQuestion
   readonly #place: PooledPlace
-  readonly #endpoint: PooledEndpoint
-  readonly #owner: AttemptOwner
-  readonly #env: ThreadEnv
   readonly #opening: SocketOpening
   /** Once connected. */
   #socket: Socket | undefined = undefined
   readonly #leg = new WebSocketLeg(this)
-  readonly #startMs: number
   #state: State = 'connecting'
   #error: Error | undefined = undefined
   #answer: IncomingMessage | undefined = undefined
-  #interim = 0
   #client: ClientWebSocket | undefined = undefined
   readonly #fromClient = new FrameWatch()
   readonly #fromApp = new FrameWatch()
@@ -73,15 +61,12 @@ export class WebSocketAttempt implements Attempt, BodyReader, Deadline, LegOwner
 
   constructor(question: WebSocketQuestion, place: PooledPlace, owner: AttemptOwner, env: ThreadEnv) {
     const { endpoint } = place
+    super(endpoint, owner, env)
     this.#question = question
     this.#place = place
-    this.#endpoint = endpoint
-    this.#owner = owner
-    this.#env = env
-    this.#startMs = env.clock.now()
     endpoint.countActive(1)
     question.job.attempting(this)
-    env.timers.arm(this, owner.timeouts.connectMs)
+    this.awaitConnection()
     this.#leg.once('close', () => this.#legClosed())
     const { proxyProtocol: version } = endpoint
     const greeting = version === undefined ? undefined : question.job.proxyHeader(version)
@@ -112,7 +97,7 @@ export class WebSocketAttempt implements Attempt, BodyReader, Deadline, LegOwner
       case 'asked':
       case 'answer':
         this.#close()
-        return this.#owner.attemptCancelled(this.#endpoint)
+        return this.owner.attemptCancelled(this.endpoint)
       case 'open':
         // A shutdown is nobody's fault; all else reaches the app as the break that it is.
         if (this.#question.job.record.end === 'shutdown') this.#sayGoodbye()
@@ -128,10 +113,7 @@ export class WebSocketAttempt implements Attempt, BodyReader, Deadline, LegOwner
   // WebSocketListener: what the app answers.
 
   informed(head: ResponseHead): void {
-    if (this.#state !== 'asked') return
-    this.#interim += 1
-    if (this.#interim > MAX_INTERIM) this.bad('too many interim answers')
-    else this.#question.job.informed(head)
+    if (this.#state === 'asked') this.inform(this.#question.job, head)
   }
 
   answered(head: ResponseHead, body: IncomingMessage): void {
@@ -139,8 +121,8 @@ export class WebSocketAttempt implements Attempt, BodyReader, Deadline, LegOwner
     const { job } = this.#question
     this.#state = 'answer'
     this.#answer = body
-    job.record.firstByteAtMs = this.#env.clock.now()
-    this.#env.timers.arm(this, this.#owner.timeouts.idleMs)
+    this.markAnswered(job.record)
+    this.watchSilence()
     body.on('data', (bytes: Buffer) => this.#answerBytes(bytes))
     body.on('error', () => {})
     body.once('close', () => this.#answerClosed(body.complete, head.status))
@@ -148,7 +130,7 @@ export class WebSocketAttempt implements Attempt, BodyReader, Deadline, LegOwner
   }
 
   bad(detail: string): void {
-    this.#fail('UPSTREAM_BAD', 'protocol', detail)
+    this.fail('UPSTREAM_BAD', 'protocol', detail)
   }
 
   // LegOwner.
@@ -162,13 +144,11 @@ export class WebSocketAttempt implements Attempt, BodyReader, Deadline, LegOwner
       this.bad(fault ?? 'head')
       return undefined
     }
-    const now = this.#env.clock.now()
-    job.record.firstByteAtMs = now
-    job.record.upstreamEndAtMs = now
+    job.record.upstreamEndAtMs = this.markAnswered(job.record)
     this.#state = 'open'
-    this.#endpoint.tunnelOpened()
+    this.endpoint.tunnelOpened()
     this.#moved()
-    this.#env.timers.arm(this, this.#limitMs)
+    this.env.timers.arm(this, this.#limitMs)
     dropFromResponse(head.fields, head.connectionNamed)
     this.#client = exchange.upgrade('websocket', head.fields, this)
     if (this.#client === undefined) this.cancel()
@@ -177,7 +157,7 @@ export class WebSocketAttempt implements Attempt, BodyReader, Deadline, LegOwner
 
   passed(bytes: Buffer): void {
     this.#moved()
-    this.#endpoint.countTunnelBytes('received', bytes.length)
+    this.endpoint.countTunnelBytes('received', bytes.length)
     this.#fromApp.take(bytes, 0, bytes.length)
   }
 
@@ -186,7 +166,7 @@ export class WebSocketAttempt implements Attempt, BodyReader, Deadline, LegOwner
   bodyBytes(bytes: Uint8Array, start: number, end: number): void {
     if (this.#state !== 'open') return
     this.#moved()
-    this.#endpoint.countTunnelBytes('sent', end - start)
+    this.endpoint.countTunnelBytes('sent', end - start)
     this.#fromClient.take(bytes, start, end)
     this.#leg.feed(bytes, start, end)
   }
@@ -201,19 +181,16 @@ export class WebSocketAttempt implements Attempt, BodyReader, Deadline, LegOwner
   // Deadline.
 
   expired(): void {
-    const { connectMs, responseMs, idleMs } = this.#owner.timeouts
     switch (this.#state) {
       case 'connecting':
-        return this.#fail('CONNECT_TIMEOUT', 'connect_timeout', `no connection within ${connectMs} ms`)
+        return this.failUnconnected()
       case 'asked':
-        return this.#fail('UPSTREAM_TIMEOUT', 'header_timeout', `no answer within ${responseMs} ms`)
+        return this.failUnanswered()
       case 'answer':
-        // A client that reads slowly makes us pause: that is not the app's silence.
-        if (this.#answer?.isPaused() === true) return this.#env.timers.arm(this, idleMs)
-        return this.#fail('UPSTREAM_TIMEOUT', 'body_timeout', `silent for ${idleMs} ms inside its answer`)
+        return this.failSilent(this.#answer?.isPaused() === true)
       case 'open':
       case 'closing':
-        return this.#watchSilence()
+        return this.#watchTunnel()
       case 'closed':
     }
   }
@@ -223,14 +200,14 @@ export class WebSocketAttempt implements Attempt, BodyReader, Deadline, LegOwner
     try {
       openWebSocket(this.#leg, this.#question.head, socket, this)
     } catch (error) {
-      this.#fail('INTERNAL', 'protocol', error instanceof Error ? error.message : String(error))
+      this.fail('INTERNAL', 'protocol', error instanceof Error ? error.message : String(error))
     }
   }
 
   #notConnected(error: Error | undefined): void {
-    if (error === undefined) this.#fail('CONNECT_FAILED', 'connect', 'closed the connection')
-    else if (isLocalError(error)) this.#fail('OUT_OF_RESOURCES', 'local', localReason(error))
-    else this.#fail('CONNECT_FAILED', 'connect', reasonOf(error))
+    if (error === undefined) this.fail('CONNECT_FAILED', 'connect', 'closed the connection')
+    else if (isLocalError(error)) this.fail('OUT_OF_RESOURCES', 'local', localReason(error))
+    else this.fail('CONNECT_FAILED', 'connect', reasonOf(error))
   }
 
   #connected(socket: Socket): void {
@@ -245,13 +222,10 @@ export class WebSocketAttempt implements Attempt, BodyReader, Deadline, LegOwner
     })
     socket.once('close', () => this.#socketClosed())
     const { record } = this.#question.job
-    const now = this.#env.clock.now()
-    record.connectMs += now - this.#startMs
-    record.sentAtMs = now
-    this.#owner.connected(now - this.#startMs)
+    this.owner.connected(this.markConnected(record))
+    this.markSent(record)
     this.#state = 'asked'
-    this.#env.timers.disarm(this)
-    this.#env.timers.arm(this, this.#owner.timeouts.responseMs)
+    this.awaitAnswer()
     this.#ask(socket)
   }
 
@@ -263,8 +237,8 @@ export class WebSocketAttempt implements Attempt, BodyReader, Deadline, LegOwner
         return
       case 'asked':
         if (this.#error !== undefined && refusesHandshake(this.#error))
-          return this.#fail('CONNECT_FAILED', 'connect', reason)
-        return this.#fail('UPSTREAM_CLOSED', 'reset', `${reason} before its answer`)
+          return this.fail('CONNECT_FAILED', 'connect', reason)
+        return this.fail('UPSTREAM_CLOSED', 'reset', `${reason} before its answer`)
       case 'answer':
         // Its body tells how it ended.
         return
@@ -283,7 +257,7 @@ export class WebSocketAttempt implements Attempt, BodyReader, Deadline, LegOwner
       this.#state = 'closing'
       this.#leg.dropInput()
       this.#leg.end()
-      return this.#watchSilence()
+      return this.#watchTunnel()
     }
     this.#close()
     this.#question.exchange.fail('UPSTREAM_CLOSED', `${reason} inside the tunnel`)
@@ -298,26 +272,26 @@ export class WebSocketAttempt implements Attempt, BodyReader, Deadline, LegOwner
     if (this.#state !== 'open') return
     this.#firstEnd ??= side
     this.#moved()
-    this.#env.timers.arm(this, this.#limitMs)
+    this.env.timers.arm(this, this.#limitMs)
   }
 
   #moved(): void {
-    this.#movedAtMs = this.#env.clock.now()
+    this.#movedAtMs = this.env.clock.now()
   }
 
   /** How long nothing may move. */
   get #limitMs(): number {
-    const { tunnelMs } = this.#owner.timeouts
+    const { tunnelMs } = this.owner.timeouts
     // Behind the app's end only what it has said is still on its way.
     const toApp = this.#state === 'open' ? this.#leg.readableLength + (this.#socket?.writableLength ?? 0) : 0
     const queued = this.#leg.writableLength + toApp
     return this.#firstEnd === undefined || queued > 0 ? tunnelMs : Math.min(tunnelMs, HALF_CLOSED_MS)
   }
 
-  #watchSilence(): void {
+  #watchTunnel(): void {
     const limitMs = this.#limitMs
-    const leftMs = this.#movedAtMs + limitMs - this.#env.clock.now()
-    if (leftMs > 0) return this.#env.timers.arm(this, leftMs)
+    const leftMs = this.#movedAtMs + limitMs - this.env.clock.now()
+    if (leftMs > 0) return this.env.timers.arm(this, leftMs)
     const { exchange } = this.#question
     if (this.#state === 'open') this.#webSocketEnded()
     this.#close()
@@ -330,7 +304,7 @@ export class WebSocketAttempt implements Attempt, BodyReader, Deadline, LegOwner
   #answerBytes(bytes: Buffer): void {
     if (this.#state !== 'answer') return
     const { job } = this.#question
-    this.#env.timers.arm(this, this.#owner.timeouts.idleMs)
+    this.watchSilence()
     if (!job.answerBytes(bytes, 0, bytes.length)) this.#answer?.pause()
     else job.answerFlush()
   }
@@ -338,10 +312,10 @@ export class WebSocketAttempt implements Attempt, BodyReader, Deadline, LegOwner
   #answerClosed(complete: boolean, status: number): void {
     if (this.#state !== 'answer') return
     const { job } = this.#question
-    if (!complete) return this.#fail('UPSTREAM_TRUNCATED', 'reset', 'closed the connection inside its answer')
-    job.record.upstreamEndAtMs = this.#env.clock.now()
+    if (!complete) return this.fail('UPSTREAM_TRUNCATED', 'reset', 'closed the connection inside its answer')
+    this.markEnded(job.record)
     this.#close()
-    this.#owner.attemptEnded(this.#endpoint, job, status, undefined)
+    this.owner.attemptEnded(this.endpoint, job, status, undefined)
     job.answerEnd()
   }
 
@@ -357,24 +331,24 @@ export class WebSocketAttempt implements Attempt, BodyReader, Deadline, LegOwner
 
   /** The slot comes free. How a WebSocket ends says nothing about the endpoint's health. */
   #webSocketEnded(): void {
-    this.#endpoint.tunnelClosed()
-    this.#endpoint.countActive(-1)
-    this.#owner.attemptEnded(this.#endpoint, this.#question.job, 101, undefined)
+    this.endpoint.tunnelClosed()
+    this.endpoint.countActive(-1)
+    this.owner.attemptEnded(this.endpoint, this.#question.job, 101, undefined)
   }
 
-  #fail(code: ErrorCode, kind: AttemptFailure['kind'], detail: string): void {
+  protected fail(code: ErrorCode, kind: AttemptFailure['kind'], detail: string): void {
     if (this.#state === 'open' || this.#state === 'closing' || this.#state === 'closed') return
     const answered = this.#state === 'answer'
     this.#close()
-    this.#owner.attemptFailed(this.#endpoint, this.#question.job, { code, kind, detail, answered })
+    this.owner.attemptFailed(this.endpoint, this.#question.job, { code, kind, detail, answered })
   }
 
   #close(): void {
     const before = this.#state
     if (before === 'closed') return
     this.#state = 'closed'
-    if (before === 'connecting' || before === 'asked' || before === 'answer') this.#endpoint.countActive(-1)
-    this.#env.timers.disarm(this)
+    if (before === 'connecting' || before === 'asked' || before === 'answer') this.endpoint.countActive(-1)
+    this.stopClock()
     this.#leg.destroy()
     this.#opening.destroy()
     this.#socket?.destroy()

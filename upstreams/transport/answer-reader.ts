@@ -7,9 +7,6 @@ import { readResponseHead, readTrailers } from '../../lib/wire/response-head.ts'
 /** What an app may send as a head: more than we take from clients, since apps set many cookies. */
 const RESPONSE_LIMITS: HeadLimits = { headersBytes: 64 * 1024, headerCount: 256, targetBytes: 8 * 1024 }
 
-/** Interim answers to one request. Each costs the client's buffer, and no app needs more than a few. */
-const MAX_INTERIM = 64
-
 /** Who hears what stands in an answer. All calls come from inside `read`; each may `stop` the reader. */
 export interface AnswerListener {
   /** An interim head. */
@@ -37,7 +34,8 @@ export class AnswerReader implements ChunkSink {
   readonly #listener: AnswerListener
   #state: State = 'idle'
   #method = ''
-  #interim = 0
+  /** An interim answer has come. */
+  #informed = false
   /** Part of a head that has not arrived whole. */
   #held: Buffer | undefined = undefined
   #remaining = 0
@@ -49,7 +47,7 @@ export class AnswerReader implements ChunkSink {
 
   /** Nothing has come yet, not even an interim answer. */
   get silent(): boolean {
-    return this.head === undefined && this.#held === undefined && this.#interim === 0
+    return this.head === undefined && this.#held === undefined && !this.#informed
   }
 
   /** From now on bytes are the answer to a request with this method. */
@@ -57,7 +55,7 @@ export class AnswerReader implements ChunkSink {
     this.head = undefined
     this.#state = 'head'
     this.#method = method
-    this.#interim = 0
+    this.#informed = false
   }
 
   /** Nobody wants the rest. What was read so far stays to be asked for. */
@@ -92,16 +90,13 @@ export class AnswerReader implements ChunkSink {
       if ('refused' in head) return this.#listener.answerBad(head.detail)
       if (head.status === 101) return this.#listener.answerBad('unasked-upgrade')
       at += head.size
-      if (head.status < 200) this.#informed(head)
-      else this.#begun(head)
+      if (head.status >= 200) this.#begun(head)
+      else {
+        this.#informed = true
+        this.#listener.answerInformed(head)
+      }
     }
     if (this.#state === 'body') this.#readBody(all, at, end)
-  }
-
-  #informed(head: ResponseHead): void {
-    this.#interim += 1
-    if (this.#interim > MAX_INTERIM) this.#listener.answerBad('too many interim answers')
-    else this.#listener.answerInformed(head)
   }
 
   #begun(head: ResponseHead): void {

@@ -2,25 +2,16 @@ import { ByteStream, type ByteStreamOwner } from '../../lib/base/byte-stream.ts'
 import type { ErrorCode } from '../../lib/base/errors.ts'
 import { isLocalError, localReason } from '../../lib/base/local-error.ts'
 import type { ThreadEnv } from '../../lib/base/thread-env.ts'
-import type { Deadline } from '../../lib/base/timers.ts'
 import { isSecure } from '../../lib/config/endpoint-fit.ts'
 import type { FieldList } from '../../lib/http/field-list.ts'
 import type { ResponseHead } from '../../lib/http/message.ts'
 import type { Leaving } from '../connection-pool.ts'
-import type {
-  Attempt,
-  AttemptFailure,
-  AttemptOwner,
-  EndpointConnection,
-  Job,
-  PooledEndpoint,
-  PooledPlace,
-} from '../job.ts'
+import type { Attempt, AttemptFailure, AttemptOwner, EndpointConnection, Job, PooledPlace } from '../job.ts'
 import { AnswerPause } from './answer-pause.ts'
 import { type AnswerListener, AnswerReader } from './answer-reader.ts'
+import { AttemptClock } from './attempt-clock.ts'
 import { isBodyCertain } from './body-certain.ts'
 import { ClosingConnection } from './closing.ts'
-import { endSilent } from './conversation-end.ts'
 import { keepAliveTimeout } from './keep-alive-field.ts'
 import type { RequestForm } from './request-form.ts'
 import { reasonOf } from './socket-error.ts'
@@ -34,18 +25,15 @@ type State = 'connecting' | 'idle' | 'head' | 'body' | 'abandoned' | 'closed'
  * answer only the first), waits in the pool between two if its form allows more than one. Any byte that no
  * request asked for destroys it (RFC 9112 9.2): it could be taken for the next answer.
  */
-export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwner, AnswerListener, Deadline {
-  dueMs = Number.POSITIVE_INFINITY
-  tick: number | undefined = undefined
-  readonly endpoint: PooledEndpoint
+export class AppConnection
+  extends AttemptClock
+  implements Attempt, EndpointConnection, ByteStreamOwner, AnswerListener
+{
   readonly epoch: number
   readonly #place: PooledPlace
-  #owner: AttemptOwner
-  readonly #env: ThreadEnv
   readonly #form: RequestForm
   readonly #stream: ByteStream
   readonly #answer: AnswerReader
-  readonly #startMs: number
   #state: State = 'connecting'
   #job: Job | undefined
   /** Attempts begun on this connection. */
@@ -63,27 +51,24 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
 
   constructor(place: PooledPlace, owner: AttemptOwner, env: ThreadEnv, job: Job, form: RequestForm) {
     const { endpoint } = place
-    this.endpoint = endpoint
+    super(endpoint, owner, env)
     this.#place = place
-    this.#owner = owner
-    this.#env = env
     this.#form = form
     this.#job = job
     this.#answer = new AnswerReader(this)
-    this.#startMs = env.clock.now()
     const stallMs = owner.timeouts.responseMs
     const { proxyProtocol } = endpoint
     this.epoch = endpoint.connectionEpoch
     const peer = endpoint.peer(proxyProtocol === undefined ? undefined : job.proxyHeader(proxyProtocol))
     this.#stream = ByteStream.connect(peer, this, env.timers, stallMs, () => this.#connected())
-    env.timers.arm(this, owner.timeouts.connectMs)
+    this.awaitConnection()
     endpoint.countActive(1)
     job.attempting(this)
   }
 
   run(job: Job, owner: AttemptOwner): void {
     this.#job = job
-    this.#owner = owner
+    this.owner = owner
     this.#restedMs = (job.record.attemptAtMs as number) - this.#restingSinceMs
     this.endpoint.countActive(1)
     job.attempting(this)
@@ -91,15 +76,15 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
   }
 
   rest(idleMs: number): void {
-    this.#env.timers.arm(this, idleMs)
+    this.env.timers.arm(this, idleMs)
   }
 
   /** Taken from the pool at once, not when the socket has closed: the next request must not find it. */
   leave(how: Leaving = this.endpoint.isFull ? 'making room' : 'lingering'): void {
     this.endpoint.removeIdle(this)
     this.#state = 'closed'
-    this.#env.timers.disarm(this)
-    if (!this.#stream.closed) new ClosingConnection(this.#stream, this.#place, this.#env.timers, how)
+    this.stopClock()
+    if (!this.#stream.closed) new ClosingConnection(this.#stream, this.#place, this.env.timers, how)
   }
 
   // Attempt: what the job calls.
@@ -108,7 +93,7 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
     const job = this.#job
     if (!this.#sending || job === undefined) return true
     this.#form.writeBody(this.#stream, job, bytes, start, end)
-    if (this.#state === 'body' || job.converses === true) this.#watchSilence()
+    if (this.#state === 'body' || job.converses === true) this.watchSilence()
     return !this.#stream.backedUp
   }
 
@@ -135,28 +120,24 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
     if (!this.#readPaused) return
     this.#readPaused = false
     this.#stream.resume()
-    if (this.#state === 'body') this.#watchSilence()
+    if (this.#state === 'body') this.watchSilence()
   }
 
   cancel(): void {
     if (this.#job === undefined) return
-    const working = this.#state === 'head' && this.#allSent && this.#owner.finishesAbandoned
+    const working = this.#state === 'head' && this.#allSent && this.owner.finishesAbandoned
     this.#detach()
-    if (working) return this.#abandon()
-    this.#owner.attemptCancelled(this.endpoint)
+    if (working) {
+      this.#state = 'abandoned'
+      return this.abandon()
+    }
+    this.owner.attemptCancelled(this.endpoint)
     this.#destroy()
   }
 
-  /** The first byte, the close or the time-out shows that the app is through with it. */
-  #abandon(): void {
-    this.#state = 'abandoned'
-    this.endpoint.countAbandoned(1)
-  }
-
   #abandonedEnded(): void {
-    this.endpoint.countAbandoned(-1)
     this.leave()
-    this.#owner.attemptCancelled(this.endpoint)
+    this.abandonEnded()
   }
 
   // ByteStreamOwner.
@@ -164,8 +145,8 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
   streamBytes(bytes: Buffer, end: number): void {
     switch (this.#state) {
       case 'body':
-        this.#watchSilence()
-        if (this.#pause.isRunning) this.#paused(this.#env.clock.now())
+        this.watchSilence()
+        if (this.#pause.isRunning) this.#paused(this.env.clock.now())
         this.#answer.read(bytes, end)
         break
       case 'head':
@@ -196,7 +177,7 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
     if (!this.#sending) return
     this.#sending = false
     this.#job?.sendDrained()
-    if (this.#state === 'head') this.#env.timers.arm(this, this.#owner.timeouts.responseMs)
+    if (this.#state === 'head') this.awaitAnswer()
   }
 
   streamDrained(): void {
@@ -204,41 +185,38 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
   }
 
   streamStalled(): void {
-    this.#fail('UPSTREAM_TIMEOUT', 'header_timeout', 'takes no more of the request')
+    this.failUnanswered('takes no more of the request')
   }
 
   streamClosed(error: Error | undefined): void {
     const was = this.#state
     this.#state = 'closed'
-    this.#env.timers.disarm(this)
+    this.stopClock()
     this.#place.give()
     if (was === 'abandoned') return this.#abandonedEnded()
     this.endpoint.removeIdle(this)
     if (was === 'idle') this.#closedWhileIdle()
     if (this.#job === undefined) return
     if (error !== undefined && isLocalError(error))
-      return this.#fail('OUT_OF_RESOURCES', 'local', localReason(error))
+      return this.fail('OUT_OF_RESOURCES', 'local', localReason(error))
     const reason = error === undefined ? 'closed the connection' : reasonOf(error)
     const unread = this.#answer.silent && error !== undefined && refusesHandshake(error)
-    if (was === 'connecting' || unread) this.#fail('CONNECT_FAILED', 'connect', reason)
+    if (was === 'connecting' || unread) this.fail('CONNECT_FAILED', 'connect', reason)
     else this.#lost(reason, was)
   }
 
   expired(): void {
-    const { connectMs, responseMs, idleMs } = this.#owner.timeouts
-    if (this.#isQuiet && this.#job?.converses === true) return endSilent(this, this.#job, idleMs)
+    if (this.#isQuiet && this.#job?.converses === true) return this.endConversation(this.#job)
     switch (this.#state) {
       case 'connecting':
-        return this.#fail('CONNECT_TIMEOUT', 'connect_timeout', `no connection within ${connectMs} ms`)
+        return this.failUnconnected()
       case 'idle':
-        this.endpoint.keepalive.survived(this.#env.clock.now() - this.#restingSinceMs)
+        this.endpoint.keepalive.survived(this.env.clock.now() - this.#restingSinceMs)
         return this.leave()
       case 'head':
-        return this.#fail('UPSTREAM_TIMEOUT', 'header_timeout', `no answer within ${responseMs} ms`)
+        return this.failUnanswered()
       case 'body':
-        // A client that reads slowly makes us pause: that is not the upstream's silence.
-        if (this.#readPaused) return this.#watchSilence()
-        return this.#fail('UPSTREAM_TIMEOUT', 'body_timeout', `silent for ${idleMs} ms inside its answer`)
+        return this.failSilent(this.#readPaused)
       case 'abandoned':
         return this.#abandonedEnded()
       case 'closed':
@@ -248,22 +226,22 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
   // AnswerListener.
 
   answerInformed(head: ResponseHead): void {
-    this.#job?.informed(head)
+    if (this.#job !== undefined) this.inform(this.#job, head)
   }
 
   answerBegun(head: ResponseHead): void {
     const job = this.#job as Job
-    if (head.status >= 500 && this.#owner.declines(this.endpoint, job, head.status)) {
+    if (head.status >= 500 && this.owner.declines(this.endpoint, job, head.status)) {
       this.#destroy()
-      return this.#owner.attemptDeclined(this.endpoint, job, head.status)
+      return this.owner.attemptDeclined(this.endpoint, job, head.status)
     }
     this.#state = 'body'
     this.promisedIdleMs = keepAliveTimeout(head) ?? this.promisedIdleMs
     if (this.#runs === 1) this.endpoint.keepalive.recognise(head.fields)
     else this.endpoint.keepalive.kept()
     this.#form.answered()
-    job.record.firstByteAtMs = this.#env.clock.now()
-    if (head.framing === 'close' || head.framing === 'chunked' || head.contentLength > 0) this.#watchSilence()
+    this.markAnswered(job.record)
+    if (head.framing === 'close' || head.framing === 'chunked' || head.contentLength > 0) this.watchSilence()
     job.answered(head)
   }
 
@@ -284,29 +262,25 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
     const ends = clean && isBodyCertain(head)
     const unnamed = this.endpoint.proxyProtocol === undefined
     const reusable = ends && whole && head.keepAlive && this.#form.reusable && unnamed
-    const nowMs = this.#env.clock.now()
     if (this.#pause.isMissing) this.#paused(job.record.firstByteAtMs as number)
-    job.record.upstreamEndAtMs = nowMs
-    this.#restingSinceMs = nowMs
+    this.#restingSinceMs = this.markEnded(job.record)
     this.#detach()
     this.resumeAnswer()
     if (reusable) this.#state = 'idle'
     else if (whole && (!ends || isSecure(this.endpoint.protocol))) this.leave()
     else this.#destroy()
-    this.#owner.attemptEnded(this.endpoint, job, head.status, reusable ? this : undefined)
+    this.owner.attemptEnded(this.endpoint, job, head.status, reusable ? this : undefined)
     job.answerEnd(trailers)
   }
 
   answerBad(detail: string): void {
-    this.#fail('UPSTREAM_BAD', 'protocol', detail)
+    this.fail('UPSTREAM_BAD', 'protocol', detail)
   }
 
   #connected(): void {
     const job = this.#job
     if (job === undefined || this.#state !== 'connecting') return this.#stream.destroy()
-    const tookMs = this.#env.clock.now() - this.#startMs
-    job.record.connectMs += tookMs
-    this.#owner.connected(tookMs)
+    this.owner.connected(this.markConnected(job.record))
     this.#begin(job)
   }
 
@@ -315,22 +289,23 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
     this.#state = 'head'
     this.#pause.begin()
     this.#answer.begin(job.method)
+    this.forgetInterim()
     this.#sending = true
     this.#form.writeHead(this.#stream, job)
     job.bodyWanted()
     if (!this.#sending) return
     this.#stream.flush()
     if (job.bodyFraming === 'none') this.#sent()
-    else if (job.converses === true) this.#watchSilence()
-    else this.#env.timers.disarm(this)
+    else if (job.converses === true) this.watchSilence()
+    else this.stopClock()
   }
 
   /** The request is written: from now on the answer is due. */
   #sent(): void {
     this.#sending = false
     if (this.#job === undefined) return
-    this.#job.record.sentAtMs = this.#env.clock.now()
-    if (this.#state === 'head') this.#env.timers.arm(this, this.#owner.timeouts.responseMs)
+    this.markSent(this.#job.record)
+    if (this.#state === 'head') this.awaitAnswer()
   }
 
   /** The answer's second part, or its only one. What cannot be repeated shows nothing: it never reuses. */
@@ -339,11 +314,7 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
     if (job?.idempotent !== true) return this.#pause.skip()
     const pauseMs = nowMs - (job.record.firstByteAtMs as number)
     const forMs = this.#pause.ended(this.endpoint.stall, this.#runs > 1, pauseMs, nowMs)
-    if (forMs !== undefined) this.#owner.endpointStalls(this.endpoint, forMs)
-  }
-
-  #watchSilence(): void {
-    this.#env.timers.arm(this, this.#owner.timeouts.idleMs)
+    if (forMs !== undefined) this.owner.endpointStalls(this.endpoint, forMs)
   }
 
   /** The request flows, and nothing waits to go either way. */
@@ -365,27 +336,27 @@ export class AppConnection implements Attempt, EndpointConnection, ByteStreamOwn
   }
 
   #closedWhileIdle(): void {
-    const nowMs = this.#env.clock.now()
+    const nowMs = this.env.clock.now()
     this.endpoint.keepalive.closedEarly(nowMs - this.#restingSinceMs, nowMs)
   }
 
   #lost(reason: string, was: State = this.#state): void {
-    if (was === 'body') return this.#fail('UPSTREAM_TRUNCATED', 'reset', `${reason} inside its answer`)
+    if (was === 'body') return this.fail('UPSTREAM_TRUNCATED', 'reset', `${reason} inside its answer`)
     const { silent } = this.#answer
     if (this.#runs > 1 && silent) {
-      this.endpoint.keepalive.closedEarly(this.#restedMs, this.#env.clock.now())
-      return this.#fail('REUSED_CLOSED', 'reset', `${reason} before its answer, on a reused connection`)
+      this.endpoint.keepalive.closedEarly(this.#restedMs, this.env.clock.now())
+      return this.fail('REUSED_CLOSED', 'reset', `${reason} before its answer, on a reused connection`)
     }
-    if (!silent) return this.#fail('UPSTREAM_CLOSED', 'reset', `${reason} before its answer`)
+    if (!silent) return this.fail('UPSTREAM_CLOSED', 'reset', `${reason} before its answer`)
     const { code, detail } = this.#form.unanswered(reason)
-    this.#fail(code, 'reset', detail)
+    this.fail(code, 'reset', detail)
   }
 
-  #fail(code: ErrorCode, kind: AttemptFailure['kind'], detail: string): void {
+  protected fail(code: ErrorCode, kind: AttemptFailure['kind'], detail: string): void {
     const job = this.#job
     const answered = this.#answer.head !== undefined
     this.#destroy()
-    if (job !== undefined) this.#owner.attemptFailed(this.endpoint, job, { code, kind, detail, answered })
+    if (job !== undefined) this.owner.attemptFailed(this.endpoint, job, { code, kind, detail, answered })
   }
 
   /** Cuts the tie between the attempt and its job: nothing of this connection reaches it any more. */

@@ -1,13 +1,12 @@
 import { type ClientHttp2Stream, constants } from 'node:http2'
 import type { ErrorCode } from '../../lib/base/errors.ts'
 import type { ThreadEnv } from '../../lib/base/thread-env.ts'
-import type { Deadline } from '../../lib/base/timers.ts'
 import type { FieldList } from '../../lib/http/field-list.ts'
 import type { ResponseHead } from '../../lib/http/message.ts'
 import { type RawFields, readHttp2Answer, readHttp2Trailers } from '../../lib/wire/http2-response-head.ts'
 import { isStall } from '../ack-stall.ts'
 import type { Attempt, AttemptFailure, AttemptOwner, Job, PooledEndpoint } from '../job.ts'
-import { endSilent } from './conversation-end.ts'
+import { AttemptClock } from './attempt-clock.ts'
 import { CODES } from './http2-codes.ts'
 import type { Http2Session } from './http2-session.ts'
 import type { StreamAttempt } from './http2-stream-attempt.ts'
@@ -20,20 +19,12 @@ const { NGHTTP2_FLAG_END_STREAM, NGHTTP2_REFUSED_STREAM, NGHTTP2_PROTOCOL_ERROR,
   constants
 /** Of a frame, at most, as long as nobody asks for more (RFC 9113 4.2). */
 const FRAME_BYTES = 16_384
-/** Interim answers to one request, as over HTTP/1.1. */
-const MAX_INTERIM = 64
 
 /** Connections that may close before they have taken one request. */
 const MOST_MOVES = 4
 
 /** One request as a stream of an HTTP/2 connection. */
-export class Http2Attempt implements Attempt, StreamAttempt<Http2Session>, Deadline {
-  dueMs = Number.POSITIVE_INFINITY
-  tick: number | undefined = undefined
-  readonly #endpoint: PooledEndpoint
-  readonly #owner: AttemptOwner
-  readonly #env: ThreadEnv
-  readonly #startMs: number
+export class Http2Attempt extends AttemptClock implements Attempt, StreamAttempt<Http2Session> {
   readonly #abort = new AbortController()
   #job: Job | undefined
   #state: State = 'waiting'
@@ -45,7 +36,6 @@ export class Http2Attempt implements Attempt, StreamAttempt<Http2Session>, Deadl
   /** Connections that have closed under it while it waited. */
   #moves = 0
   #head: ResponseHead | undefined = undefined
-  #interim = 0
   #received = 0
   #trailers: FieldList | undefined = undefined
   /** When the last part of the answer came, and the pause before it (ack-stall.ts). */
@@ -55,16 +45,13 @@ export class Http2Attempt implements Attempt, StreamAttempt<Http2Session>, Deadl
   #endSaid = false
 
   constructor(endpoint: PooledEndpoint, owner: AttemptOwner, env: ThreadEnv, job: Job) {
-    this.#endpoint = endpoint
-    this.#owner = owner
-    this.#env = env
+    super(endpoint, owner, env)
     this.#job = job
-    this.#startMs = env.clock.now()
     job.attempting(this)
   }
 
   get connectMs(): number {
-    return this.#owner.timeouts.connectMs
+    return this.owner.timeouts.connectMs
   }
 
   // What the connection calls.
@@ -75,7 +62,7 @@ export class Http2Attempt implements Attempt, StreamAttempt<Http2Session>, Deadl
 
   /** The connection was made for it, in so long. */
   connected(tookMs: number): void {
-    this.#owner.connected(tookMs)
+    this.owner.connected(tookMs)
   }
 
   /** Its body is so large that it gets a connection to itself. */
@@ -106,7 +93,7 @@ export class Http2Attempt implements Attempt, StreamAttempt<Http2Session>, Deadl
 
   notConnected(code: ErrorCode, kind: AttemptFailure['kind'], detail: string): void {
     this.#session = undefined
-    this.#fail(code, kind, detail)
+    this.fail(code, kind, detail)
   }
 
   /** False if the connection takes no request any more. What was given up meanwhile has no need of it. */
@@ -122,16 +109,16 @@ export class Http2Attempt implements Attempt, StreamAttempt<Http2Session>, Deadl
     if (stream === undefined) return false
     this.#session = session
     if ('code' in stream) {
-      this.#fail(stream.code, 'protocol', stream.detail)
+      this.fail(stream.code, 'protocol', stream.detail)
       session.ended(this)
       return true
     }
     this.#stream = stream
-    job.record.connectMs += this.#env.clock.now() - this.#startMs
+    this.markConnected(job.record)
     this.#state = 'head'
     this.#sending = true
     this.#listen(stream)
-    if (job.converses === true) this.#watchSilence()
+    if (job.converses === true) this.watchSilence()
     job.bodyWanted()
     if (job.bodyFraming === 'none') this.#sent()
     return true
@@ -142,9 +129,9 @@ export class Http2Attempt implements Attempt, StreamAttempt<Http2Session>, Deadl
   sendBody(bytes: Uint8Array, start: number, end: number): boolean {
     const stream = this.#stream
     if (!this.#sending || stream === undefined) return true
-    if (this.#state === 'body' || this.#job?.converses === true) this.#watchSilence()
+    if (this.#state === 'body' || this.#job?.converses === true) this.watchSilence()
     if (stream.write(Buffer.from(bytes.subarray(start, end)))) return true
-    if (this.#state === 'head') this.#env.timers.arm(this, this.#owner.timeouts.responseMs)
+    if (this.#state === 'head') this.awaitAnswer()
     return false
   }
 
@@ -163,49 +150,38 @@ export class Http2Attempt implements Attempt, StreamAttempt<Http2Session>, Deadl
   resumeAnswer(): void {
     if (this.#stream?.isPaused() !== true || this.#state !== 'body') return
     this.#stream.resume()
-    this.#watchSilence()
+    this.watchSilence()
   }
 
   cancel(): void {
     if (this.#job === undefined) return
-    const working = this.#state === 'head' && !this.#sending && this.#owner.finishesAbandoned
+    const working = this.#state === 'head' && !this.#sending && this.owner.finishesAbandoned
     if (this.#state === 'waiting') this.#session?.withdraw(this)
     this.#job = undefined
     this.#sending = false
     if (working) {
       this.#state = 'abandoned'
-      return this.#endpoint.countAbandoned(1)
+      return this.abandon()
     }
     this.#over()
-    this.#owner.attemptCancelled(this.#endpoint)
+    this.owner.attemptCancelled(this.endpoint)
   }
 
   // Deadline.
 
   expired(): void {
-    const { responseMs, idleMs } = this.#owner.timeouts
-    if (this.#isQuiet && this.#job?.converses === true) return endSilent(this, this.#job, idleMs)
+    if (this.#isQuiet && this.#job?.converses === true) return this.endConversation(this.#job)
     switch (this.#state) {
       case 'head':
         this.#session?.unanswered(this.#beganAtMs)
-        return this.#fail(
-          'UPSTREAM_TIMEOUT',
-          'header_timeout',
-          this.#sending ? 'takes no more of the request' : `no answer within ${responseMs} ms`,
-        )
+        return this.failUnanswered(this.#sending ? 'takes no more of the request' : undefined)
       case 'body':
-        // A client that reads slowly makes us pause: that is not the upstream's silence.
-        if (this.#stream?.isPaused() === true) return this.#env.timers.arm(this, idleMs)
-        return this.#fail('UPSTREAM_TIMEOUT', 'body_timeout', `silent for ${idleMs} ms inside its answer`)
+        return this.failSilent(this.#stream?.isPaused() === true)
       case 'abandoned':
         return this.#abandonedEnded()
       case 'waiting':
       case 'closed':
     }
-  }
-
-  #watchSilence(): void {
-    this.#env.timers.arm(this, this.#owner.timeouts.idleMs)
   }
 
   /** The request flows, and nothing waits to go either way. */
@@ -216,7 +192,7 @@ export class Http2Attempt implements Attempt, StreamAttempt<Http2Session>, Deadl
   /** From then on the app had something to say to it. */
   get #beganAtMs(): number {
     const record = this.#job?.record
-    return record?.sentAtMs ?? record?.attemptAtMs ?? this.#startMs
+    return record?.sentAtMs ?? record?.attemptAtMs ?? this.startMs
   }
 
   #listen(stream: ClientHttp2Stream): void {
@@ -240,14 +216,14 @@ export class Http2Attempt implements Attempt, StreamAttempt<Http2Session>, Deadl
   #sent(): void {
     this.#sending = false
     if (this.#job === undefined) return
-    this.#job.record.sentAtMs = this.#env.clock.now()
-    if (this.#state === 'head') this.#env.timers.arm(this, this.#owner.timeouts.responseMs)
+    this.markSent(this.#job.record)
+    if (this.#state === 'head') this.awaitAnswer()
   }
 
   #drained(): void {
     if (!this.#sending) return
-    if (this.#job?.converses === true) this.#watchSilence()
-    else if (this.#state === 'head') this.#env.timers.disarm(this)
+    if (this.#job?.converses === true) this.watchSilence()
+    else if (this.#state === 'head') this.stopClock()
     this.#job?.sendDrained()
   }
 
@@ -256,10 +232,8 @@ export class Http2Attempt implements Attempt, StreamAttempt<Http2Session>, Deadl
     const job = this.#job
     if (job === undefined || this.#state !== 'head') return
     const head = readHttp2Answer(raw, job.method, false)
-    this.#interim += 1
     if (typeof head === 'string') this.#bad(head)
-    else if (this.#interim > MAX_INTERIM) this.#bad('too many interim answers')
-    else job.informed(head)
+    else this.inform(job, head)
   }
 
   #answered(raw: RawFields, ends: boolean): void {
@@ -269,17 +243,16 @@ export class Http2Attempt implements Attempt, StreamAttempt<Http2Session>, Deadl
     if (job === undefined || this.#state !== 'head') return
     const head = readHttp2Answer(raw, job.method, ends)
     if (typeof head === 'string') return this.#bad(head)
-    if (head.status >= 500 && this.#owner.declines(this.#endpoint, job, head.status)) {
+    if (head.status >= 500 && this.owner.declines(this.endpoint, job, head.status)) {
       this.#job = undefined
       this.#over()
-      return this.#owner.attemptDeclined(this.#endpoint, job, head.status)
+      return this.owner.attemptDeclined(this.endpoint, job, head.status)
     }
     this.#head = head
     this.#endSaid = ends
     this.#state = 'body'
-    job.record.firstByteAtMs = this.#env.clock.now()
-    this.#watchSilence()
-    this.#partAtMs = job.record.firstByteAtMs
+    this.#partAtMs = this.markAnswered(job.record)
+    this.watchSilence()
     if (!ends) this.#session?.acknowledge()
     job.answered(head)
     if (head.framing === 'none') this.#whole()
@@ -295,7 +268,7 @@ export class Http2Attempt implements Attempt, StreamAttempt<Http2Session>, Deadl
     this.#received += bytes.length
     if (head.framing === 'length' && this.#received > head.contentLength)
       return this.#bad('more body than content-length promises')
-    this.#watchSilence()
+    this.watchSilence()
     if (job.answerBytes(bytes, 0, bytes.length)) job.answerFlush()
     else this.pauseAnswer()
   }
@@ -307,8 +280,8 @@ export class Http2Attempt implements Attempt, StreamAttempt<Http2Session>, Deadl
   }
 
   #judgePause(): void {
-    const forMs = this.#endpoint.stall?.answered(true, this.#pauseMs, this.#partAtMs)
-    if (forMs !== undefined) this.#owner.endpointStalls(this.#endpoint, forMs)
+    const forMs = this.endpoint.stall?.answered(true, this.#pauseMs, this.#partAtMs)
+    if (forMs !== undefined) this.owner.endpointStalls(this.endpoint, forMs)
   }
 
   #trailed(raw: RawFields): void {
@@ -327,7 +300,7 @@ export class Http2Attempt implements Attempt, StreamAttempt<Http2Session>, Deadl
     this.#session?.acknowledge()
     const head = this.#head as ResponseHead
     if (head.framing === 'length' && this.#received < head.contentLength)
-      return this.#fail('UPSTREAM_TRUNCATED', 'protocol', 'less body than content-length promises')
+      return this.fail('UPSTREAM_TRUNCATED', 'protocol', 'less body than content-length promises')
     this.#whole()
   }
 
@@ -335,12 +308,12 @@ export class Http2Attempt implements Attempt, StreamAttempt<Http2Session>, Deadl
     const job = this.#job
     const head = this.#head
     if (job === undefined || head === undefined) return
-    job.record.upstreamEndAtMs = this.#env.clock.now()
+    this.markEnded(job.record)
     const trailers = this.#trailers
     this.#job = undefined
     this.#over()
     this.#judgePause()
-    this.#owner.attemptEnded(this.#endpoint, job, head.status, undefined)
+    this.owner.attemptEnded(this.endpoint, job, head.status, undefined)
     job.answerEnd(trailers)
   }
 
@@ -349,17 +322,17 @@ export class Http2Attempt implements Attempt, StreamAttempt<Http2Session>, Deadl
     if (this.#state === 'closed') return
     const code = this.#stream?.rstCode ?? 0
     const how = this.#session?.lostBecause ?? `reset the stream (${CODES[code] ?? code})`
-    if (this.#state === 'body') return this.#fail('UPSTREAM_TRUNCATED', 'reset', `${how} inside its answer`)
+    if (this.#state === 'body') return this.fail('UPSTREAM_TRUNCATED', 'reset', `${how} inside its answer`)
     if (
       code === NGHTTP2_REFUSED_STREAM ||
       this.#session?.hasRefused(this.#stream?.id, this.#written) === true
     )
-      return this.#fail('UPSTREAM_REFUSED', 'reset', `did not take the request (${this.#refusal})`)
+      return this.fail('UPSTREAM_REFUSED', 'reset', `did not take the request (${this.#refusal})`)
     if (code === NGHTTP2_HTTP_1_1_REQUIRED)
-      return this.#fail('UPSTREAM_BAD', 'protocol', 'wants this request over HTTP/1.1 (HTTP_1_1_REQUIRED)')
+      return this.fail('UPSTREAM_BAD', 'protocol', 'wants this request over HTTP/1.1 (HTTP_1_1_REQUIRED)')
     if (code === NGHTTP2_PROTOCOL_ERROR)
-      return this.#fail('UPSTREAM_BAD', 'protocol', 'its answer breaks HTTP/2 (PROTOCOL_ERROR)')
-    return this.#fail('UPSTREAM_CLOSED', 'reset', `${how} before its answer`)
+      return this.fail('UPSTREAM_BAD', 'protocol', 'its answer breaks HTTP/2 (PROTOCOL_ERROR)')
+    return this.fail('UPSTREAM_CLOSED', 'reset', `${how} before its answer`)
   }
 
   get #refusal(): string {
@@ -367,22 +340,21 @@ export class Http2Attempt implements Attempt, StreamAttempt<Http2Session>, Deadl
   }
 
   #bad(detail: string): void {
-    this.#fail('UPSTREAM_BAD', 'protocol', detail)
+    this.fail('UPSTREAM_BAD', 'protocol', detail)
   }
 
-  #fail(code: ErrorCode, kind: AttemptFailure['kind'], detail: string): void {
+  protected fail(code: ErrorCode, kind: AttemptFailure['kind'], detail: string): void {
     if (this.#state === 'closed') return
     const job = this.#job
     const answered = this.#head !== undefined
     this.#job = undefined
     this.#over()
-    if (job !== undefined) this.#owner.attemptFailed(this.#endpoint, job, { code, kind, detail, answered })
+    if (job !== undefined) this.owner.attemptFailed(this.endpoint, job, { code, kind, detail, answered })
   }
 
   #abandonedEnded(): void {
-    this.#endpoint.countAbandoned(-1)
     this.#over()
-    this.#owner.attemptCancelled(this.#endpoint)
+    this.abandonEnded()
   }
 
   /**
@@ -393,7 +365,7 @@ export class Http2Attempt implements Attempt, StreamAttempt<Http2Session>, Deadl
     const stream = this.#stream
     this.#state = 'closed'
     this.#sending = false
-    this.#env.timers.disarm(this)
+    this.stopClock()
     if (stream !== undefined && !(this.#endSaid && stream.writableEnded)) this.#abort.abort()
     if (stream !== undefined) this.#session?.ended(this)
   }

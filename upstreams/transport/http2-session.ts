@@ -7,6 +7,7 @@ import { SocketOpening } from '../../lib/base/peer-socket.ts'
 import type { ThreadEnv } from '../../lib/base/thread-env.ts'
 import type { Deadline } from '../../lib/base/timers.ts'
 import type { AttemptFailure, PooledEndpoint } from '../job.ts'
+import { noConnectionWithin } from './attempt-clock.ts'
 import { ClosingSocket, onceClosed } from './closing.ts'
 import { SESSION_OPTIONS } from './http2-options.ts'
 import type { SessionSet, StreamAttempt } from './http2-stream-attempt.ts'
@@ -214,11 +215,7 @@ export class Http2Session implements Deadline, WatchedSession {
   expired(): void {
     switch (this.#state) {
       case 'connecting':
-        return this.#failWaiting(
-          'CONNECT_TIMEOUT',
-          'connect_timeout',
-          `no connection within ${this.#connectMs} ms`,
-        )
+        return this.#failWaiting('CONNECT_TIMEOUT', 'connect_timeout', noConnectionWithin(this.#connectMs))
       case 'checking':
         return this.isMute()
       case 'open':
