@@ -6,5 +6,6 @@ export const USER_PAGES: readonly string[] = [
   'docs/tls.md',
   'docs/from-nginx.md',
   'docs/operations.md',
+  'docs/log.md',
   'docs/benchmarks.md',
 ]
