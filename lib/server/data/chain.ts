@@ -1,3 +1,5 @@
+import type { Kept } from '../../base/kept.ts'
+import type { ThreadEnv } from '../../base/thread-env.ts'
 import type { ProxyAction, RouteConfig } from '../../config/model.ts'
 import type { Gate, Handler } from '../../http/handler.ts'
 import { CanaryChoice, CanaryHandler } from '../../proxy/canary.ts'
@@ -25,7 +27,11 @@ import { Shedding, type SheddingParts } from './shedding.ts'
 // (`finished`, answer-policy.ts). docs/architecture.md has this as a table.
 
 /** What gates are made with. */
-export interface GateParts extends HttpsRedirectParts, SheddingParts {}
+export interface GateParts extends HttpsRedirectParts, SheddingParts {
+  readonly env: ThreadEnv
+  /** For what a gate counts: a gate itself goes with its snapshot. */
+  readonly kept: Kept
+}
 
 type MakeGate = (route: RouteConfig, parts: GateParts) => Gate | undefined
 

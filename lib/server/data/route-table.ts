@@ -113,11 +113,11 @@ export class RouteTable {
   }
 
   #gatesOf(route: RouteConfig): readonly Gate[] {
-    const { secured, upstreams, overload, rows, env } = this.#parts
+    const { upstreams } = this.#parts
     const { action } = route
     const names = action.kind === 'static' ? [] : [action.upstream, action.canary?.upstream ?? '']
     const healthPaths = names.flatMap(name => healthPathOf(upstreams.get(name)?.current) ?? [])
-    return gatesOf(route, { hosts: this.#hosts, secured, healthPaths, overload, rows, cells: env.cells })
+    return gatesOf(route, { ...this.#parts, hosts: this.#hosts, healthPaths })
   }
 
   #folderOf({ path, action }: RouteConfig): StaticHandler | undefined {

@@ -1,5 +1,5 @@
 import { EXCHANGE_BLOCK, PRIORITIES, SHED_CAUSES } from '../../../metrics/blocks.ts'
-import type { CellColumn } from '../../base/cells.ts'
+import type { ThreadEnv } from '../../base/thread-env.ts'
 import type { Priority } from '../../config/model.ts'
 import type { Exchange } from '../../http/exchange.ts'
 import type { Gate } from '../../http/handler.ts'
@@ -10,7 +10,7 @@ import type { Overload } from './overload.ts'
 export interface SheddingParts {
   readonly overload: Overload
   readonly rows: ExchangeRows
-  readonly cells: CellColumn
+  readonly env: ThreadEnv
 }
 
 /** Refuses requests for an app while the process has too much to do: those of low priority first. */
@@ -27,10 +27,10 @@ export class Shedding implements Gate {
     const { overload } = this.#parts
     const cause = overload.active ? overload.causeToRefuse(this.#priority) : undefined
     if (cause === undefined) return true
-    const { rows, cells } = this.#parts
+    const { rows, env } = this.#parts
     const row = rows.rowOf(exchange.client.listener, exchange.record.route)
     const index = SHED_CAUSES.indexOf(cause) * PRIORITIES.length + PRIORITIES.indexOf(this.#priority)
-    cells.add(row + EXCHANGE_BLOCK.at.shed + index, 1)
+    env.cells.add(row + EXCHANGE_BLOCK.at.shed + index, 1)
     overload.refuse(exchange, cause)
     return false
   }
