@@ -37,6 +37,6 @@ t.test('the package has everything that its README and its pages for users link 
 
 t.test('a package is built before it is packed, and a checkout is ready for `npx tap FILE`', async t => {
   const { scripts } = JSON.parse(readFileSync('package.json', 'utf8'))
-  t.equal(scripts.prepack, 'npm run build')
+  t.equal(scripts.prepack, 'rm -rf dist && npm run build', 'nothing of a build before is packed')
   t.match(scripts.prepare, /tap build$/)
 })
