@@ -1,10 +1,12 @@
 import t from 'tap'
 import type { EndpointConfig } from '../lib/config/model.ts'
+import type { Exchange } from '../lib/http/exchange.ts'
 import { FIELD } from '../lib/http/field-ids.ts'
 import { FieldList } from '../lib/http/field-list.ts'
 import { fieldNamed, withField } from '../lib/http/one-field.ts'
 import { CanaryChoice } from '../lib/proxy/canary.ts'
 import { Sticky } from '../lib/proxy/sticky.ts'
+import { StickyClients } from '../lib/proxy/sticky-clients.ts'
 import { seeded } from './contract/balancer.ts'
 import { RecordingExchange } from './support/recording-exchange.ts'
 
@@ -65,6 +67,30 @@ t.test('members that come and go are known from the next request on', async t =>
   endpoints = [member('b', 2)]
   t.equal(sticky.wanted(withCookie(first)), undefined)
   t.equal(sticky.wanted(withCookie(tokenOf('b', sticky))), 'b')
+})
+
+t.test('nobody is bound to an address that took over the name of the one that answers', async t => {
+  const member = (name: string, port: number): EndpointConfig => {
+    const address = { kind: 'tcp', host: '10.0.0.1', port } as const
+    return { name, address, protocol: 'http1', weight: 1, backup: false }
+  }
+  const cookieOf = (endpoint: string, after: readonly EndpointConfig[]) => {
+    let endpoints: readonly EndpointConfig[] = [member('app/1', 1), member('app/2', 2)]
+    const exchange = new RecordingExchange({ target: '/' })
+    const inner = {
+      handle(bound: Exchange) {
+        bound.attach({ answerDrained: () => {}, clientGone: () => {} })
+        bound.record.endpoint = endpoint
+        endpoints = after
+        bound.begin({ status: 200, reason: '', fields: NOTHING, length: 0 })
+      },
+    }
+    new StickyClients(new Sticky(() => ({ name: 'app', endpoints }), CONFIG), inner).handle(exchange)
+    return exchange.head?.fields.first(FIELD['set-cookie'])
+  }
+  t.equal(cookieOf('app/1', [member('app/1', 3), member('app/2', 2)]), undefined)
+  t.match(cookieOf('app/2', [member('app/1', 3), member('app/2', 2)]), /^stay=/)
+  t.match(cookieOf('app/3', [member('app/3', 3)]), /^stay=/, 'one that came while the request waited')
 })
 
 t.test('neither name nor address stands in it, and nobody makes one up without the secret', async t => {

@@ -1,8 +1,8 @@
 import type { Exchange } from './exchange.ts'
 
 /**
- * Answers exchanges. Built from a snapshot, immutable. One that wraps another does its part and then calls
- * that one's `handle`.
+ * Answers exchanges. Built with its route table, which outlives a snapshot that changes nothing about routes.
+ * One that wraps another does its part and then calls that one's `handle`.
  */
 export interface Handler {
   /**

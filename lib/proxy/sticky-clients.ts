@@ -8,10 +8,13 @@ import type { Sticky } from './sticky.ts'
 /** The answers of an exchange, with a cookie if its client is to stay with another endpoint from now on. */
 class BoundExchange extends PassingExchange {
   readonly #sticky: Sticky
+  /** When the request came. */
+  readonly #tokens: ReadonlyMap<string, string>
 
   constructor(outer: Exchange, sticky: Sticky) {
     super(outer)
     this.#sticky = sticky
+    this.#tokens = sticky.tokens
   }
 
   override begin(head: AnswerHead): void {
@@ -25,7 +28,7 @@ class BoundExchange extends PassingExchange {
   #bound(fields: FieldList): FieldList {
     const { endpoint, boundTo } = this.record
     if (endpoint === undefined || endpoint === boundTo) return fields
-    return this.#sticky.bind(fields, endpoint, this.origin.scheme)
+    return this.#sticky.bind(fields, endpoint, this.origin.scheme, this.#tokens)
   }
 }
 

@@ -45,11 +45,26 @@ export class Sticky {
     return this.#tokensOfNow().endpoints.get(cookieNamed(fields, this.#config.cookie))
   }
 
-  /** The answer's fields, and the cookie that binds the client to the endpoint that gave it. */
-  bind(fields: FieldList, endpoint: string, scheme: 'http' | 'https'): FieldList {
-    // Unknown: the request was handed on to an upstream that a later configuration has.
-    const token = this.#tokensOfNow().tokens.get(endpoint)
+  /** The members' tokens, by name, as they are now. */
+  get tokens(): ReadonlyMap<string, string> {
+    return this.#tokensOfNow().tokens
+  }
+
+  /**
+   * The answer's fields, and the cookie that binds the client to the endpoint that gave it. `before`: the
+   * tokens when the request came.
+   */
+  bind(
+    fields: FieldList,
+    endpoint: string,
+    scheme: 'http' | 'https',
+    before: ReadonlyMap<string, string> = this.tokens,
+  ): FieldList {
+    // Unknown: the endpoint has left the upstream since it got the request.
+    const token = this.tokens.get(endpoint)
     if (token === undefined || isForAll(fields)) return fields
+    // Another address has taken the name over (discovery/numbers.ts): either may have given the answer.
+    if ((before.get(endpoint) ?? token) !== token) return fields
     const { cookie, maxAgeMs } = this.#config
     const secure = scheme === 'https' ? '; Secure' : ''
     const maxAge = maxAgeMs === undefined ? '' : `; Max-Age=${Math.ceil(maxAgeMs / 1000)}`
