@@ -91,6 +91,7 @@ t.test('nobody is bound to an address that took over the name of the one that an
   t.equal(cookieOf('app/1', [member('app/1', 3), member('app/2', 2)]), undefined)
   t.match(cookieOf('app/2', [member('app/1', 3), member('app/2', 2)]), /^stay=/)
   t.match(cookieOf('app/3', [member('app/3', 3)]), /^stay=/, 'one that came while the request waited')
+  t.match(cookieOf('app/1', [member('app/2', 2)]), /^stay=/, 'one that has left meanwhile')
 })
 
 t.test('neither name nor address stands in it, and nobody makes one up without the secret', async t => {

@@ -60,8 +60,8 @@ export class Sticky {
     scheme: 'http' | 'https',
     before: ReadonlyMap<string, string> = this.tokens,
   ): FieldList {
-    // Unknown: the endpoint has left the upstream since it got the request.
-    const token = this.tokens.get(endpoint)
+    // One that has left since is known to other processes, perhaps, and the client's session is there.
+    const token = this.tokens.get(endpoint) ?? before.get(endpoint)
     if (token === undefined || isForAll(fields)) return fields
     // Another address has taken the name over (discovery/numbers.ts): either may have given the answer.
     if ((before.get(endpoint) ?? token) !== token) return fields
