@@ -53,9 +53,9 @@ t.test('what is wrong with files is said, and of which', async t => {
   }
   t.equal(fault(one.certificateFile, one.keyFile), 'good')
   t.equal(fault(one.certificateFile, two.keyFile), 'key is not the key of the certificate')
-  t.equal(fault(nothing, one.keyFile), 'certificate holds no certificate')
-  t.equal(fault(one.certificateFile, nothing), 'key holds no private key that can be read')
-  t.equal(fault(one.keyFile, one.certificateFile), 'certificate holds no certificate')
+  t.equal(fault(nothing, one.keyFile), 'certificate contains no certificate')
+  t.equal(fault(one.certificateFile, nothing), 'key contains no readable private key')
+  t.equal(fault(one.keyFile, one.certificateFile), 'certificate contains no certificate')
   t.equal(fault('/nowhere.pem', one.keyFile), 'certificate cannot be read: there is no such file')
   const chain = keyPairOf(ca.certificate + one.certificate, one.key)
   t.match(
@@ -64,6 +64,6 @@ t.test('what is wrong with files is said, and of which', async t => {
     'the own certificate comes first',
   )
   t.notOk('fault' in keyPairOf(one.certificate + ca.certificate, one.key))
-  t.match(readAuthorities(nothing), { fault: 'holds no certificate' })
+  t.match(readAuthorities(nothing), { fault: 'contains no certificate' })
   t.match(readAuthorities(ca.file), { text: /BEGIN CERTIFICATE/ })
 })

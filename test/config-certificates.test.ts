@@ -57,7 +57,7 @@ t.test('a certificate that is good says nothing, one that ends soon says when', 
   t.match(lifeTrouble(life, 100 * day + 1), /^expired on 1970-04-11/)
 })
 
-t.test('a host of a route that no certificate is for is a warning, one that any is for is none', async t => {
+t.test('a host of a route that no certificate covers is a warning, one that any is for is none', async t => {
   const certificates = [
     { names: ['example.com', '*.example.com'] },
     { names: ['other.example', '10.1.2.3'] },
@@ -65,7 +65,7 @@ t.test('a host of a route that no certificate is for is a warning, one that any 
   const hosts = ['example.com', 'www.example.com', 'other.example', '*.example.com', 'localhost', '10.1.2.3']
   t.same(await warningsFor(t, certificates, hosts), [])
   t.match(await warningsFor(t, certificates, ['a.b.example.com', 'www.other.example']), [
-    'no certificate is for a.b.example.com: over https browsers will refuse it',
-    'no certificate is for www.other.example: over https browsers will refuse it',
+    'no certificate covers a.b.example.com: browsers will refuse it over https',
+    'no certificate covers www.other.example: browsers will refuse it over https',
   ])
 })

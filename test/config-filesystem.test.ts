@@ -51,7 +51,7 @@ t.test('an access log to which no path leads is refused, and ends no check', asy
   const folder = t.testdir({ loop: t.fixture('symlink', 'loop') })
   for (const path of ['loop', 'loop/access.log'])
     t.match(await checked(folder, `[log]\naccess = "${folder}/${path}"\n`), [
-      /^error: the access log \S+ cannot be opened: its symbolic links lead nowhere$/,
+      /^error: the access log \S+ cannot be opened: its symbolic links form a loop$/,
     ])
   t.match(await checked(folder, `[log]\naccess = "${folder}/${'x'.repeat(300)}"\n`), [
     /^error: the access log \S+ cannot be opened: its path is too long$/,
@@ -75,7 +75,7 @@ t.test('a socket that cannot be made is refused, of listeners and of admin', asy
   )
   t.match(messages, [
     /^error: the folder of the socket, \/nonexistent, does not exist$/,
-    /^error: \S+file is there already and is not a socket$/,
+    /^error: \S+file already exists and is not a socket$/,
   ])
   t.same(await checked(folder, `[listeners.web]\naddress = "unix:${folder}/web.sock"\n`), [])
   t.same(readdirSync(folder).toSorted(), ['causeway.toml', 'file'])

@@ -45,14 +45,14 @@ t.test(
       const text = await messages(t, SITE.replace('db:5433', endpoint))
       t.match(
         text,
-        /error: upstream "db" is behind a tunnel: its endpoints get the bytes of clients as they come/,
+        /error: upstream "db" is behind a tunnel: its endpoints receive the bytes of clients unchanged/,
       )
-      t.match(text, `spoken to in ${endpoint.split(':')[0]}`)
+      t.match(text, `this one uses ${endpoint.split(':')[0]}`)
     }
     const run = 'run = { command = ["app", "{socket}"], protocol = "uwsgi" }'
     t.match(
       await messages(t, SITE.replace('endpoints = ["db:5433"]', run)),
-      /error: .*as they come, and no uwsgi/,
+      /error: .*unchanged, so uwsgi is not possible/,
     )
     for (const endpoint of ['http://db:5433', 'unix:/run/db.sock'])
       t.equal(await messages(t, SITE.replace('db:5433', endpoint)), '')
@@ -65,14 +65,14 @@ t.test('what looks into requests is warned of: an http probe, a hash of fields, 
   const upstream = (line: string) => SITE.replace('endpoints =', `${line}\nendpoints =`)
   t.match(
     await messages(t, upstream('health = {}')),
-    /warning: .*fail a probe by plain HTTP[\s\S]*type = "tcp"/,
+    /warning: .*so a plain HTTP probe fails[\s\S]*type = "tcp"/,
   )
   t.equal(await messages(t, upstream('health = { type = "tcp" }')), '')
   const hash = 'balance = "hash"\nhash_on = '
-  t.match(await messages(t, upstream(`${hash}"uri"`)), /warning: .*there client-ip is hashed/)
+  t.match(await messages(t, upstream(`${hash}"uri"`)), /warning: .*client-ip is hashed instead/)
   t.equal(await messages(t, upstream(`${hash}"client-ip"`)), '')
   const sticky = upstream('sticky = { secret = "0123456789abcdef" }')
-  t.match(await messages(t, sticky), /warning: .*no cookie to stick to/)
+  t.match(await messages(t, sticky), /warning: .*sticky has no cookie to use/)
 })
 
 t.test('a tunnel for every host of a listener with certificates leaves these unused', async t => {
@@ -81,8 +81,11 @@ t.test('a tunnel for every host of a listener with certificates leaves these unu
   const auto = 'tls = "auto"'
   const routes = WEB.replace('[routes.web]', '[routes.web]\nhosts = ["www.example.com"]')
   const taken = await messages(t, any.replace('tls = "passthrough"', auto) + routes)
-  t.match(taken, /warning: tunnel "db" takes every host of listener "edge": its certificates are never shown/)
-  t.notMatch(await messages(t, SITE.replace('tls = "passthrough"', auto) + routes), /takes every host/)
+  t.match(
+    taken,
+    /warning: tunnel "db" matches every host of listener "edge": the certificates of that listener are never used/,
+  )
+  t.notMatch(await messages(t, SITE.replace('tls = "passthrough"', auto) + routes), /matches every host/)
 })
 
 t.test('explain says that a tunnel takes it, and where it does not', async t => {
@@ -95,19 +98,19 @@ t.test('explain says that a tunnel takes it, and where it does not', async t => 
   const taken = await ask('https://db.example.com:8443/x')
   t.match(taken, { route: null, tunnel: 'db', others: [] })
   const text = taken.steps.join('\n')
-  t.match(text, /^listener edge at 127\.0\.0\.1:8443: tunnel db takes it, undecrypted$/m)
-  t.match(text, /^upstream db, p2c over db:5433, which get the bytes as they come/m)
-  t.match(text, /only if the first was never reached; closed after a silence of 1h/)
+  t.match(text, /^listener edge at 127\.0\.0\.1:8443: passed through by tunnel db without decryption$/m)
+  t.match(text, /^upstream db, p2c over db:5433, which receive the bytes unchanged/m)
+  t.match(text, /only if the first one was never reached; closed when idle for 1h/)
   const other = await ask('https://www.example.com:8443/')
   t.match(other, { tunnel: null })
-  t.match(other.steps.join('\n'), /^listener edge at .*: refused, no tunnel takes this host$/m)
+  t.match(other.steps.join('\n'), /^listener edge at .*: refused, no tunnel matches this host$/m)
   const plain = await ask('http://db.example.com:8080/')
   t.match(plain, { route: 'web', tunnel: null })
-  t.notMatch(plain.steps.join('\n'), /undecrypted/)
+  t.notMatch(plain.steps.join('\n'), /without decryption/)
   const both = await ask('https://db.example.com/')
   t.match(both, { route: 'web', tunnel: null }, 'something may lead port 443 to the plain listener')
   t.match(
     both.steps.join('\n'),
-    /^listener edge at .*, if something leads port 443 there: tunnel db takes it/m,
+    /^listener edge at .*, if port 443 is forwarded there: passed through by tunnel db/m,
   )
 })

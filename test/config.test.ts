@@ -141,8 +141,8 @@ t.test('a file that cannot be read says why', async t => {
   const dir = t.testdir({ empty: {}, folder: { 'x.toml': {} }, latin: { 'a.toml': '' } })
   writeFileSync(join(dir, 'latin/a.toml'), Buffer.from('a = 1\nb = "\xff"\n', 'latin1'))
   const messageOf = async (path: string) => messages(await loadConfig(join(dir, path), {}))
-  t.match(await messageOf('missing.toml'), [`there is no configuration at ${dir}/missing.toml`])
-  t.match(await messageOf('empty'), ['the folder has no *.toml file'])
+  t.match(await messageOf('missing.toml'), [`no configuration found at ${dir}/missing.toml`])
+  t.match(await messageOf('empty'), ['the folder contains no *.toml file'])
   t.match(await messageOf('folder'), ['this is a folder, not a file'])
   t.match(await messageOf('latin'), ['line 2 is not UTF-8 text'])
 })
@@ -153,7 +153,7 @@ t.test(
   async t => {
     const dir = t.testdir({ 'a.toml': SMALL })
     chmodSync(join(dir, 'a.toml'), 0)
-    t.match(messages(await loadConfig(dir, {})), ['the file may not be read by this user'])
+    t.match(messages(await loadConfig(dir, {})), ['this user has no permission to read the file'])
   },
 )
 
@@ -224,12 +224,12 @@ t.test('check exits 0 with one line on stdout, or 78 with the problems', t => {
   t.match(good, {
     status: 0,
     stderr: '',
-    stdout: `configuration is fine: 1 listener, 1 upstream, 1 route (${dir}/good.toml: 1 file)\n`,
+    stdout: `configuration is valid: 1 listener, 1 upstream, 1 route (${dir}/good.toml: 1 file)\n`,
   })
   t.match(check(join(dir, 'warn.toml'), false), {
     status: 0,
     stderr: /^.*warn.toml:6:11: warning: /,
-    stdout: /^configuration is fine/,
+    stdout: /^configuration is valid/,
   })
   const bad = check(join(dir, 'bad.toml'), false)
   t.match(bad, { status: 78, stdout: '', stderr: /bad.toml:1:1: error: unknown section "x"/ })

@@ -234,10 +234,10 @@ t.test('check says what a start would refuse, and warns before', async t => {
   t.same(fine.ok ? fine.warnings : fine.problems, [], '2 listeners with 600 routes')
   const near = await load(159, 80)
   t.match(near.ok ? near.warnings : [], [
-    { message: /^there are 12800 pairs of listener and route, and a process takes 16384$/ },
+    { message: /^there are 12800 pairs of listener and route; the limit of a process is 16384$/ },
   ])
   const over = await load(204, 80)
   t.match(over.ok ? [] : over.problems, [
-    { message: /^there are 16400 pairs of listener and route, and a process takes 16384$/ },
+    { message: /^there are 16400 pairs of listener and route; the limit of a process is 16384$/ },
   ])
 })

@@ -244,8 +244,8 @@ t.test('a full disk is told once, and once when it is over; status has a sentenc
   desk.log.write('lost for now\n')
   desk.log.flush()
   await until('the failure', () => desk.flips.length === 1)
-  t.same(desk.flips, ['no space is left on the device'])
-  t.equal(desk.log.problem, 'no space is left on the device; 0 lines lost so far')
+  t.same(desk.flips, ['no space left on the device'])
+  t.equal(desk.log.problem, 'no space left on the device; 0 lines lost so far')
   rmSync(path)
   desk.log.reopen()
   await until('the line', () => {
@@ -264,7 +264,7 @@ t.test('a flood of lines that are not ours leaves room for those that are', asyn
   desk.log.writeBytes(Buffer.from(`${'y'.repeat(1022)}\n`))
   const lost = desk.log.dropped
   t.ok(lost > 1_000, `${lost} were lost`)
-  t.match(desk.log.problem, /^whoever reads it is too slow; \d+ lines lost so far$/)
+  t.match(desk.log.problem, /^its reader is too slow; \d+ lines lost so far$/)
   desk.log.write('this is ours\n')
   t.equal(desk.log.dropped, lost)
   desk.pass(61_000)

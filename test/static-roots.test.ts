@@ -47,9 +47,7 @@ t.test('a root that this user may not list, enter or reach is told, with the use
     chmodSync(root, mode)
     t.same(
       await warningsFor(folder, asked),
-      [
-        `the static root ${asked} cannot be read by this user (uid ${user}): its files will be answered with 404`,
-      ],
+      [`the static root ${asked} cannot be read by this user (uid ${user}): its files will get 404`],
       what,
     )
     chmodSync(root, 0o755)

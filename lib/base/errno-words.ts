@@ -1,13 +1,13 @@
 const WORDS: ReadonlyMap<string, string> = new Map([
-  ['EACCES', 'this user may not read it'],
-  ['EPERM', 'this user may not read it'],
+  ['EACCES', 'this user has no read permission'],
+  ['EPERM', 'this user has no read permission'],
   ['ENOENT', 'there is no such file'],
-  ['ENOTDIR', 'a part of its path is not a folder'],
+  ['ENOTDIR', 'a component of its path is not a folder'],
   ['EISDIR', 'it is a folder'],
-  ['ELOOP', 'its symbolic links lead nowhere'],
+  ['ELOOP', 'its symbolic links form a loop'],
   ['ENAMETOOLONG', 'its path is too long'],
-  ['EMFILE', 'this process may not open any more files'],
-  ['ENFILE', 'the system may not open any more files'],
+  ['EMFILE', 'this process has too many open files'],
+  ['ENFILE', 'the system has too many open files'],
   ['EIO', 'the disk reports an error'],
   ['ENXIO', 'it is a socket or a device'],
 ])
@@ -19,12 +19,12 @@ export function whyUnreadable(error: unknown): string {
 }
 
 const UNWRITABLE: ReadonlyMap<string, string> = new Map([
-  ['ENOSPC', 'no space is left on the device'],
-  ['EDQUOT', 'the quota of this user is used up'],
-  ['EFBIG', 'the file is as large as it may be'],
+  ['ENOSPC', 'no space left on the device'],
+  ['EDQUOT', 'the disk quota of this user is exceeded'],
+  ['EFBIG', 'the file has reached its maximum size'],
   ['EROFS', 'the file system is read-only'],
   ['EIO', 'the disk reports an error'],
-  ['EPIPE', 'nobody reads it'],
+  ['EPIPE', 'it has no reader'],
 ])
 
 /** Why a file could not be written, in words; where there are none, the system's own code. */

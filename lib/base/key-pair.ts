@@ -51,21 +51,21 @@ export function readKeyPair(files: KeyPairFiles): KeyPair | KeyPairFault {
 
 /** The same from text. */
 export function keyPairOf(certificate: string, key: string): KeyPair | KeyPairFault {
-  const chain = certificatesIn(certificate, ', the own certificate first')
+  const chain = certificatesIn(certificate, ', the leaf certificate first')
   if ('fault' in chain) return { file: 'certificate', ...chain }
   const [leaf] = chain
   const secret = keyOf(key)
   if (secret === undefined)
     return {
       file: 'key',
-      fault: 'holds no private key that can be read',
+      fault: 'contains no readable private key',
       hint: 'it must be a PEM file with -----BEGIN PRIVATE KEY-----, without a passphrase',
     }
   if (!leaf.checkPrivateKey(secret))
     return {
       file: 'key',
       fault: 'is not the key of the certificate',
-      hint: 'take the two that were made together; the own certificate must be the first in its file',
+      hint: 'use the key that belongs to the certificate; the leaf certificate must come first in its file',
     }
   const refused = refusalOf({ cert: certificate, key })
   if (refused !== undefined) return { file: 'certificate', ...refused }
@@ -96,8 +96,8 @@ function readPem(file: string): { readonly text: string } | PemFault {
   if ('bytes' in read) return { text: read.bytes.toString('latin1') }
   const hint =
     read.code === 'TOO_LARGE'
-      ? 'a PEM file of certificates has a few thousand'
-      : 'a relative path starts at the folder that Causeway is started in; its user must be allowed to read the file'
+      ? 'PEM files of certificates are a few thousand bytes long'
+      : 'relative paths are relative to the working directory; the user that Causeway runs as needs read permission'
   return { fault: `cannot be read: ${read.why}`, hint }
 }
 
@@ -113,13 +113,13 @@ function certificatesIn(
   const [first, ...more] = (pem.match(CERTIFICATE) ?? []).map(certificateOf)
   if (first === undefined)
     return {
-      fault: 'holds no certificate',
+      fault: 'contains no certificate',
       hint: `it must be a PEM file with -----BEGIN CERTIFICATE-----${order}`,
     }
   if (more.includes(undefined) || isTorn(pem.replaceAll(CERTIFICATE, '')))
     return {
-      fault: 'holds a certificate that is cut short or damaged',
-      hint: 'write the file anew, each certificate from its own line -----BEGIN CERTIFICATE----- to the line -----END CERTIFICATE-----',
+      fault: 'contains a truncated or damaged certificate',
+      hint: 'write the file again; each certificate starts with its own line -----BEGIN CERTIFICATE----- and ends with -----END CERTIFICATE-----',
     }
   return [first, ...more.filter(certificate => certificate !== undefined)]
 }
@@ -139,7 +139,7 @@ function refusalOf(material: { readonly cert?: string; readonly key?: string; re
     return undefined
   } catch (error) {
     const { reason = String(error) } = error as { readonly reason?: string }
-    return { fault: `is refused by OpenSSL: ${reason}`, hint: 'write the file anew, with a key of today' }
+    return { fault: `is rejected by OpenSSL: ${reason}`, hint: 'write the file again with a modern key' }
   }
 }
 

@@ -146,7 +146,7 @@ export class LogDestination {
   get problem(): string | undefined {
     if (this.#failure !== undefined) return `${this.#failure}; ${this.#dropped} lines lost so far`
     if (this.#clock.now() - this.#droppedAtMs > SLOW_MS) return undefined
-    return `whoever reads it is too slow; ${this.#dropped} lines lost so far`
+    return `its reader is too slow; ${this.#dropped} lines lost so far`
   }
 
   /** Begins to write what there is. */

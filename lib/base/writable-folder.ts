@@ -38,25 +38,28 @@ function wordsOf({ code, message }: NodeJS.ErrnoException): Omit<WriteTrouble, '
   const user = `this user (uid ${process.geteuid?.() ?? 'unknown'})`
   switch (code) {
     case 'ENOENT':
-      return { what: 'does not exist', hint: 'create it for the user that Causeway runs as, or name another' }
+      return {
+        what: 'does not exist',
+        hint: 'create it for the user that Causeway runs as, or specify another folder',
+      }
     case 'ENOTDIR':
-      return { what: 'is not a folder', hint: 'name a folder' }
+      return { what: 'is not a folder', hint: 'specify a folder' }
     case 'EACCES':
     case 'EPERM':
       return {
         what: `cannot be written by ${user}`,
-        hint: 'give it to this user (chown), or name another folder',
+        hint: 'give it to this user (chown), or specify another folder',
       }
     case 'EROFS':
       return {
         what: 'is read-only',
-        hint: 'mount a volume that can be written there, or name another folder',
+        hint: 'mount a writable volume there, or specify another folder',
       }
     case 'ENOSPC':
     case 'EDQUOT':
-      return { what: 'has no room left', hint: 'free some, or name a folder on another disk' }
+      return { what: 'has no space left', hint: 'free some space, or specify a folder on another disk' }
     default:
-      return { what: `cannot be written (${code ?? message})`, hint: 'name another folder' }
+      return { what: `cannot be written (${code ?? message})`, hint: 'specify another folder' }
   }
 }
 

@@ -51,10 +51,7 @@ function checkHosts({ settings, root, report }: Subject, { directory }: Acme): v
       const reason = whyNoCertificate(host)
       if (reason !== undefined) report.warning(at, `tls = "auto" gets no certificate for ${host}: ${reason}`)
       else if (PUBLIC.test(hostname) && isPrivateName(host))
-        report.warning(
-          at,
-          `${hostname} gives no certificate for ${host}: nobody on the internet is called so`,
-        )
+        report.warning(at, `${hostname} issues no certificate for ${host}: it is not a public name`)
     }
   }
 }

@@ -4,9 +4,9 @@ import type { Snapshot } from './model.ts'
 /** Why no certificate can be had for a host by the challenges that we answer; undefined if one can. */
 export function whyNoCertificate(host: string): string | undefined {
   if (host.startsWith('*.'))
-    return 'a wildcard takes a DNS challenge: give it a certificate by files on a listener of its own, or name its hosts'
-  if (host.startsWith('[') || isIP(host) !== 0) return 'it is an address'
-  if (host.includes('_')) return 'names in certificates have no "_"'
+    return 'wildcards need a DNS-01 challenge, which is not supported: use certificate files on a separate listener, or list the hosts'
+  if (host.startsWith('[') || isIP(host) !== 0) return 'it is an IP address'
+  if (host.includes('_')) return 'names in certificates cannot contain "_"'
   return undefined
 }
 

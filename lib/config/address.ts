@@ -74,14 +74,14 @@ function endpointAddress(text: string): AddressReading {
   if (scheme === undefined) return hostAddress(text, 1, 'app:8000')
   if (!PROTOCOLS.has(scheme) || !text.startsWith(`${scheme}//`)) {
     return {
-      fault: 'an endpoint cannot be of this kind',
+      fault: 'the scheme is not supported for endpoints',
       hint: 'write "app:8000", "https://app:8443", "h2c://app:8000", "unix:/run/app.sock", "uwsgi://app:3031" or "uwsgi+unix:/run/app.sock"',
     }
   }
   const host = text.slice(`${scheme}//`.length).replace(/\/$/, '')
   if (host.includes('/'))
     return {
-      fault: 'an endpoint has no path',
+      fault: 'an endpoint cannot have a path',
       hint: `write "${scheme === 'http:' ? '' : `${scheme}//`}${host.slice(0, host.indexOf('/'))}"`,
     }
   return hostAddress(host, 1, 'app:8000')
@@ -112,7 +112,7 @@ function hostAddress(text: string, minPort: number, example: string): AddressRea
     const meant = bracketed(text, example)
     return notAnAddress(
       example,
-      meant === undefined ? undefined : `an IPv6 address stands in brackets: "${meant}"`,
+      meant === undefined ? undefined : `an IPv6 address needs brackets: "${meant}"`,
     )
   }
   const [, v6, name = '', portText] = match
@@ -120,9 +120,9 @@ function hostAddress(text: string, minPort: number, example: string): AddressRea
   if (v6 === undefined ? !isName(name) : !isCidr(v6) || !v6.includes(':') || v6.includes('/'))
     return notAnAddress(example)
   if (portText === undefined)
-    return { fault: 'the address has no port', hint: `write it with one, such as "${text}:8000"` }
+    return { fault: 'the address has no port', hint: `add one, such as "${text}:8000"` }
   const port = Number(portText)
-  if (port < minPort || port > MAX_PORT) return { fault: `the port is not within ${minPort} to ${MAX_PORT}` }
+  if (port < minPort || port > MAX_PORT) return { fault: `the port must be from ${minPort} to ${MAX_PORT}` }
   return { value: { kind: 'tcp', host, port } }
 }
 
@@ -149,12 +149,12 @@ function socketAddress(path: string): AddressReading {
   if (path === '') return { fault: 'the socket has no path', hint: 'write "unix:/run/app.sock"' }
   if (path.startsWith('//'))
     return {
-      fault: 'the path of a socket starts with one "/"',
+      fault: 'the path of a socket must start with a single "/"',
       hint: `write "unix:${path.replace(/^\/+/, '/')}"`,
     }
   const bytes = Buffer.byteLength(path)
   if (bytes > MAX_SOCKET_PATH_BYTES) {
-    return { fault: `the path of the socket has ${bytes} bytes; the system takes ${MAX_SOCKET_PATH_BYTES}` }
+    return { fault: `the path of the socket has ${bytes} bytes; the system allows ${MAX_SOCKET_PATH_BYTES}` }
   }
   return { value: { kind: 'unix', path } }
 }

@@ -37,10 +37,10 @@ export function checkCapacity(snapshot: Snapshot, at: Place, report: Report): vo
     if (count > most)
       report.error(
         at,
-        `there are ${count} ${what}, and a process takes ${most}`,
-        'share them out among several processes',
+        `there are ${count} ${what}; the limit of a process is ${most}`,
+        'distribute them over several processes',
       )
     else if (count >= most * WARN_SHARE)
-      report.warning(at, `there are ${count} ${what}, and a process takes ${most}`)
+      report.warning(at, `there are ${count} ${what}; the limit of a process is ${most}`)
   }
 }

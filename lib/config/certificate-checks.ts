@@ -17,7 +17,7 @@ export function checkLife({ report }: Subject, at: Place, file: string, pair: Ke
 }
 
 /**
- * Hosts of routes that no certificate is for. A route belongs to every listener, so one certificate on any of
+ * Hosts of routes that no certificate covers. A route belongs to every listener, so one certificate on any of
  * them will do; `pairs`: all that could be read.
  */
 export function checkCovered({ settings, root, report }: Subject, pairs: readonly KeyPair[]): void {
@@ -28,8 +28,8 @@ export function checkCovered({ settings, root, report }: Subject, pairs: readonl
       if (isLocal(host) || isCovered(host, names)) continue
       report.warning(
         placeOf(root, ['routes', name, 'hosts', i]),
-        `no certificate is for ${host}: over https browsers will refuse it`,
-        `the certificates here are for ${[...names].join(', ')}`,
+        `no certificate covers ${host}: browsers will refuse it over https`,
+        `the certificates cover ${[...names].join(', ')}`,
       )
     }
   }

@@ -49,12 +49,12 @@ export function crossCheck(subject: Subject, whole: boolean): void {
 
 function checkPresence({ settings, root, report }: Subject): void {
   if (namesOf(root, 'listeners').length === 0 && !isMisspelt(root, 'listeners', TOP_LEVEL)) {
-    report.error(root.at, 'there is no listener', 'write [listeners.web] with address = "0.0.0.0:8080"')
+    report.error(root.at, 'no listener is configured', 'write [listeners.web] with address = "0.0.0.0:8080"')
   }
   const looksIntoNone = [...settings.listeners.values()].every(({ tls }) => tls?.kind === 'passthrough')
   const wanted = !(looksIntoNone && settings.listeners.size > 0) && !isMisspelt(root, 'routes', TOP_LEVEL)
   if (namesOf(root, 'routes').length === 0 && wanted) {
-    report.warning(root.at, 'there is no route: every request will be answered with 404')
+    report.warning(root.at, 'no route is configured: every request will get 404')
   }
 }
 
@@ -70,7 +70,8 @@ function checkAddresses({ settings, root, report }: Subject): void {
     const at = placeOf(root, path)
     const text = addressText(address)
     const first = seen.get(text)
-    if (first !== undefined) report.error(at, `${text} is listened on twice (first at ${placeText(first)})`)
+    if (first !== undefined)
+      report.error(at, `${text} is used by two listeners (first at ${placeText(first)})`)
     else seen.set(text, at)
   }
 }
@@ -83,7 +84,7 @@ function checkAdmin({ settings, root, report }: Subject): void {
   if (!isFar) return
   report.error(
     placeOf(root, ['admin', 'address']),
-    `the admin listener at ${addressText(address)} can be reached from other machines and has no token`,
+    `the admin listener at ${addressText(address)} is reachable from other machines and has no token`,
     'set admin.token, or listen on "127.0.0.1:9180"',
   )
 }
@@ -92,7 +93,7 @@ function checkAdmin({ settings, root, report }: Subject): void {
 function checkToken(token: string, isFar: boolean, at: Place, report: Report): void {
   if (token.length >= MIN_TOKEN) return
   const text = `the token is shorter than ${MIN_TOKEN} characters: it can be guessed`
-  const hint = 'openssl rand -hex 32 makes a good one'
+  const hint = 'generate one with openssl rand -hex 32'
   if (isFar) report.error(at, text, hint)
   else report.warning(at, text, hint)
 }
@@ -103,7 +104,7 @@ function checkSpoolFolder({ settings, root, report }: Subject): void {
   const { folder } = settings.server.spool
   const trouble = writeTrouble(folder)
   if (trouble === undefined) return
-  const message = `the spool folder ${resolve(folder)} ${trouble.what}: uploads that do not fit into memory will be answered with 503`
+  const message = `the spool folder ${resolve(folder)} ${trouble.what}: uploads that do not fit in memory will get 503`
   report.warning(placeOf(root, ['server', 'spool', 'folder']), message, trouble.hint)
 }
 
@@ -118,7 +119,7 @@ function checkWritten({ root, report }: Subject, name: string): void {
     report.error(
       at,
       `upstream "${name}" has both endpoints and run`,
-      'keep one: run makes its endpoints itself',
+      'keep one: run creates its own endpoints',
     )
   } else if (
     run === undefined &&
@@ -134,7 +135,7 @@ function checkWritten({ root, report }: Subject, name: string): void {
   if (hashes && hashOn === undefined) {
     report.error(balance.at, 'balance = "hash" needs hash_on', 'such as hash_on = "client-ip"')
   }
-  if (!hashes && hashOn !== undefined) report.warning(hashOn.at, 'hash_on counts only with balance = "hash"')
+  if (!hashes && hashOn !== undefined) report.warning(hashOn.at, 'hash_on requires balance = "hash"')
 }
 
 function checkUpstream(subject: Subject, name: string, upstream: Upstream): void {
@@ -151,8 +152,8 @@ function checkUpstream(subject: Subject, name: string, upstream: Upstream): void
   if (upstream.body === 'stream' && spoken.includes('uwsgi')) {
     subject.report.error(
       placeOf(subject.root, [...path, 'body']),
-      'the uwsgi protocol needs the length of a body before its first byte',
-      'leave body out, or write body = "spool"',
+      'the uwsgi protocol requires the length of a body before its first byte',
+      'omit body, or write body = "spool"',
     )
   }
 }
@@ -169,8 +170,8 @@ function checkSameEndpoints(
     const first = seen.get(text)
     seen.set(text, first ?? place)
     if (first === undefined) continue
-    const message = `endpoint ${text} stands twice in upstream "${name}" (first at ${placeText(first)})`
-    report.error(place, message, 'for a larger share write { address = "…", weight = 2 }')
+    const message = `endpoint ${text} appears twice in upstream "${name}" (first at ${placeText(first)})`
+    report.error(place, message, 'for a larger share, write { address = "…", weight = 2 }')
   }
 }
 
@@ -182,7 +183,7 @@ function checkBackups(
   if (endpoints.length === 0 || endpoints.some(({ backup }) => !backup)) return
   report.warning(
     placeOf(root, ['upstreams', name, 'endpoints']),
-    `all endpoints of upstream "${name}" are backups: they are used as if none were`,
+    `all endpoints of upstream "${name}" are backups: they are used as regular endpoints`,
   )
 }
 
@@ -197,7 +198,7 @@ function checkRun({ root, report }: Subject, path: Path, run: NonNullable<Upstre
   }
   const words = [...run.command, ...Object.values(run.env)].join(' ')
   if (words.includes('{port}') && words.includes('{socket}')) {
-    report.error(placeOf(root, [...path, 'command']), 'a worker is given {port} or {socket}, not both')
+    report.error(placeOf(root, [...path, 'command']), 'a command can use {port} or {socket}, not both')
   }
 }
 
@@ -206,14 +207,14 @@ function checkHealth({ root, report }: Subject, path: Path, health: NonNullable<
     const at = nodeAt(root, [...path, 'timeout']) === undefined ? 'interval' : 'timeout'
     report.warning(
       placeOf(root, [...path, at]),
-      'a probe may take longer than the time between two probes',
-      'make timeout at most as long as interval',
+      'the probe timeout is longer than the probe interval',
+      'set timeout to at most interval',
     )
   }
   if (health.type === 'http') return
   for (const key of ['path', 'host', 'headers', 'expect']) {
     const node = nodeAt(root, [...path, key])
-    if (node !== undefined) report.warning(node.at, `${key} counts only with type = "http"`)
+    if (node !== undefined) report.warning(node.at, `${key} requires type = "http"`)
   }
 }
 
@@ -232,8 +233,7 @@ function checkRoute(subject: Subject, name: string, whole: boolean): void {
   }
   for (const key of ['canary', 'mirror', 'priority']) {
     const node = nodeAt(root, ['routes', name, key])
-    if (files !== undefined && node !== undefined)
-      report.error(node.at, `${key} counts only with an upstream`)
+    if (files !== undefined && node !== undefined) report.error(node.at, `${key} requires an upstream`)
   }
   if (!whole) return
   for (const path of [['upstream'], ['canary', 'upstream'], ['mirror', 'upstream']]) {
@@ -249,10 +249,10 @@ function checkMount({ settings, root, report }: Subject, name: string, route: Ro
     if (stripPrefix !== '')
       report.error(
         at('strip_prefix'),
-        'strip_prefix counts only with an upstream',
-        'a static root stands for the path of its route already',
+        'strip_prefix requires an upstream',
+        'a static root already replaces the path of its route',
       )
-    if (scriptName !== '') report.error(at('script_name'), 'script_name counts only with an upstream')
+    if (scriptName !== '') report.error(at('script_name'), 'script_name requires an upstream')
   } else if (stripPrefix !== '' && !`${path.replace(/\/$/, '')}/`.startsWith(`${stripPrefix}/`)) {
     report.error(
       at('strip_prefix'),
@@ -261,15 +261,11 @@ function checkMount({ settings, root, report }: Subject, name: string, route: Ro
     )
   }
   if (rewriteAnswers && stripPrefix === '') {
-    report.error(at('rewrite_answers'), 'rewrite_answers needs strip_prefix: that is what it puts in front')
+    report.error(at('rewrite_answers'), 'rewrite_answers requires strip_prefix, the prefix that it adds')
   }
   const server = settings.upstreams.get(route.upstream ?? '')?.server
   if (server === 'gunicorn' && stripPrefix !== '' && scriptName !== '') {
-    report.error(
-      at('strip_prefix'),
-      'gunicorn takes script_name off the path itself',
-      'leave strip_prefix out',
-    )
+    report.error(at('strip_prefix'), 'gunicorn removes script_name from the path itself', 'omit strip_prefix')
   }
 }
 
@@ -285,7 +281,7 @@ function checkSameRoutes({ settings, root, report }: Subject): void {
       const firstAt = placeText(placeOf(root, ['routes', first]))
       report.error(
         placeOf(root, ['routes', name]),
-        `routes "${first}" and "${name}" both take path ${route.path} of ${host} (first at ${firstAt})`,
+        `routes "${first}" and "${name}" both match path ${route.path} of ${host} (first at ${firstAt})`,
       )
     }
   }

@@ -25,12 +25,12 @@ function troubleOf(file: string, upstream: Checked): string | undefined {
   if ('code' in read)
     return read.code === 'TOO_LARGE'
       ? `the file ${file} is too large for a list of endpoints`
-      : `the file ${file} cannot be read: until it can, it adds no endpoint`
+      : `the file ${file} cannot be read: it adds no endpoints until it can be read`
   const reading = parseEndpointsFile(read.bytes.toString())
-  if ('fault' in reading) return `${file}:${reading.line}: ${reading.fault}: the file will not be taken`
+  if ('fault' in reading) return `${file}:${reading.line}: ${reading.fault}: the file will be rejected`
   for (const { name, protocol } of reading.value.endpoints) {
     const why = misfit(protocol, upstream)
-    if (why !== undefined) return `${file}: ${name} will not be taken: ${why}`
+    if (why !== undefined) return `${file}: ${name} will be rejected: ${why}`
   }
   return undefined
 }

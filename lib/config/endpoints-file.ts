@@ -70,10 +70,10 @@ function parseWords([name = '', ...options]: readonly string[]):
     const [, digits] = /^weight=(\d{1,4})$/.exec(option) ?? []
     if (option === 'backup') backup = true
     else if (digits === undefined)
-      return { fault: `${JSON.stringify(option)}: expected "weight=2" or "backup" behind the address` }
+      return { fault: `${JSON.stringify(option)}: expected "weight=2" or "backup" after the address` }
     else weight = Number(digits)
   }
-  if (weight < 1 || weight > MAX_WEIGHT) return { fault: `the weight is not within 1 to ${MAX_WEIGHT}` }
+  if (weight < 1 || weight > MAX_WEIGHT) return { fault: `the weight must be from 1 to ${MAX_WEIGHT}` }
   return { value: { name, ...reading.value, weight, backup } }
 }
 

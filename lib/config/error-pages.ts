@@ -25,7 +25,7 @@ export function readErrorPages({ routes }: Settings, root: Table, report: Report
     report.error(
       placeOf(root, path),
       page,
-      'write the path of a small file, from the folder that Causeway is started in',
+      'specify the path of a small file, relative to the working directory',
     )
     return []
   }
@@ -57,6 +57,6 @@ function readPage(file: string, status: string): ErrorPage | string {
 
 function faultText(path: string, { code, why }: FileFault): string {
   if (code === 'EISDIR' || code === 'NOT_A_FILE') return `${path} is not a file`
-  const limit = code === 'TOO_LARGE' ? `; a page has at most ${MAX_PAGE_BYTES}` : ''
+  const limit = code === 'TOO_LARGE' ? `; the limit for a page is ${MAX_PAGE_BYTES}` : ''
   return `the page ${path} cannot be read: ${why}${limit}`
 }

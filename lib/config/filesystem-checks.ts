@@ -21,7 +21,8 @@ function checkAccessLog({ settings, root, report }: Subject): void {
   const path = resolve(access.path)
   const at = placeOf(root, ['log', 'access'])
   const file = lookAtFile(path)
-  if (file.state === 'faulty') report.error(at, `the access log ${path} ${file.fault}`, 'name another file')
+  if (file.state === 'faulty')
+    report.error(at, `the access log ${path} ${file.fault}`, 'specify another file')
   if (file.state !== 'missing') return
   const folder = dirname(path)
   const trouble = writeTrouble(folder)
@@ -57,7 +58,7 @@ function checkSocket({ root, report }: Subject, at: Path, address: Address): voi
   const path = resolve(address.path)
   const place = placeOf(root, at)
   try {
-    if (!lstatSync(path).isSocket()) report.error(place, `${path} is there already and is not a socket`)
+    if (!lstatSync(path).isSocket()) report.error(place, `${path} already exists and is not a socket`)
   } catch {
     const folder = dirname(path)
     const trouble = writeTrouble(folder)

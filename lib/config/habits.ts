@@ -25,10 +25,10 @@ export function keyHabit(key: string): string | undefined {
   const known = longestOf(key)
   if (known === undefined) return undefined
   const written = WRITTEN_HERE.get(known)
-  if (written !== undefined) return `here that is ${written}`
+  if (written !== undefined) return `use ${written}`
   const instead = NOT_SUPPORTED.get(known)
   return instead === undefined
-    ? `leave ${key} out: there is nothing to set for it here`
+    ? `remove ${key}: no setting is needed here`
     : `${key} is not supported: ${instead}`
 }
 
@@ -40,7 +40,7 @@ export function meantByHabit(key: string): string | undefined {
 /** Our word for a value of theirs, if it is one of `words`. */
 export function valueHabit(value: string, words: readonly string[]): string | undefined {
   const ours = VALUES.get(value.toLowerCase())
-  return ours !== undefined && words.includes(ours) ? `here that is ${JSON.stringify(ours)}` : undefined
+  return ours !== undefined && words.includes(ours) ? `use ${JSON.stringify(ours)}` : undefined
 }
 
 /** The word itself, or the longest beginning of a family that it belongs to. */

@@ -50,7 +50,7 @@ function interpolateLeaf(leaf: Leaf, env: Environment, report: Report): Leaf {
   let unresolved = false
   const value = template.replace(REFERENCE, (text: string, inner: string | undefined) => {
     if (text === '$$') return '$'
-    const found = inner === undefined ? { fault: 'the brace behind $ is not closed' } : lookUp(inner, env)
+    const found = inner === undefined ? { fault: 'the brace after $ is not closed' } : lookUp(inner, env)
     if ('value' in found) return found.value
     unresolved = true
     report.error(placeInside(leaf.at, text), found.fault, found.hint)
@@ -66,8 +66,8 @@ function lookUp(inner: string, env: Environment): Found {
   const [, name, fallback] = VARIABLE.exec(inner) ?? []
   if (name === undefined) {
     return {
-      fault: `\${${inner}} is no variable`,
-      hint: `write \${NAME}, \${NAME:-default} or \${file:/path}; $$ is a plain $`,
+      fault: `\${${inner}} is not a valid variable`,
+      hint: `write \${NAME}, \${NAME:-default} or \${file:/path}; $$ is a literal $`,
     }
   }
   const value = Object.hasOwn(env, name) ? env[name] : undefined
@@ -75,7 +75,7 @@ function lookUp(inner: string, env: Environment): Found {
   if (fallback !== undefined) return { value: fallback }
   return {
     fault: `environment variable ${name} is not set`,
-    hint: `set it, or give a default: \${${name}:-default}`,
+    hint: `set it, or add a default: \${${name}:-default}`,
   }
 }
 

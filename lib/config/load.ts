@@ -82,13 +82,13 @@ async function findFiles(path: string, report: Report): Promise<string[]> {
     if (names.length === 0) {
       report.error(
         fileOnly(path),
-        'the folder has no *.toml file',
-        'write one, or name another folder or file with --config',
+        'the folder contains no *.toml file',
+        'add one, or pass another folder or file with --config',
       )
     }
     return names.toSorted(byBytes).map(name => join(path, name))
   } catch (error) {
-    report.error(fileOnly(path), cannotRead(error, path), 'name a TOML file or a folder with --config PATH')
+    report.error(fileOnly(path), cannotRead(error, path), 'pass a TOML file or a folder with --config PATH')
     return []
   }
 }
@@ -156,13 +156,13 @@ function cannotRead(error: unknown, path: string): string {
   const { code } = error as NodeJS.ErrnoException
   switch (code) {
     case 'ENOENT':
-      return `there is no configuration at ${resolve(path)}`
+      return `no configuration found at ${resolve(path)}`
     case 'EACCES':
-      return 'the file may not be read by this user'
+      return 'this user has no permission to read the file'
     case 'EISDIR':
       return 'this is a folder, not a file'
     case 'NOT_A_FILE':
-      return 'this is no regular file'
+      return 'this is not a regular file'
     case 'TOO_LARGE':
       return `the file is larger than ${MAX_FILE_BYTES / 1024 / 1024} MiB`
     default:

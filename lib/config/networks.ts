@@ -8,7 +8,7 @@ export function readCidr(
   const bare = value.split('/')[0] as string
   const hint =
     isCidr(bare) && value !== bare
-      ? { hint: `the network of "${bare}" is at most /${bare.includes(':') ? 128 : 32}` }
+      ? { hint: `the prefix length for "${bare}" is at most ${bare.includes(':') ? 128 : 32}` }
       : {}
   return { fault: 'expected a network such as "10.0.0.0/8" or an address such as "10.1.2.3"', ...hint }
 }

@@ -1,5 +1,5 @@
 /** What is said of a regular expression where a host or a path stands. */
-export const NO_PATTERNS = 'there are no regular expressions here'
+export const NO_PATTERNS = 'regular expressions are not supported'
 
 /**
  * Characters that no host has, and no path as it is written here. `$` has a meaning at the end only:
@@ -25,14 +25,14 @@ export function pathPatternFault(value: string): Fault | undefined {
   const [, sign, rest = value] = /^(=|\^~|~\*?)\s*(.*)$/s.exec(value) ?? []
   if (sign === '=' || sign === '^~')
     return {
-      fault: `a path is written without "${sign}"`,
+      fault: `a path cannot start with "${sign}"`,
       hint: `write path = ${JSON.stringify(rest)}: it and all paths below it`,
     }
   if (sign === undefined && !PATTERN.test(value)) return undefined
   const write = `path = ${JSON.stringify(plainStart(rest))}`
   return {
     fault: NO_PATTERNS,
-    hint: `a path is a prefix, and the longest wins: write ${write}, or a route for each`,
+    hint: `paths are prefixes, and the longest match wins: write ${write}, or a route for each`,
   }
 }
 

@@ -221,7 +221,7 @@ class TreeBuilder {
   #integer(at: Place, value: bigint): Leaf {
     if (value <= Number.MAX_SAFE_INTEGER && value >= Number.MIN_SAFE_INTEGER) return leaf(at, Number(value))
     const [what, end] = value > 0 ? ['large', Number.MAX_SAFE_INTEGER] : ['small', Number.MIN_SAFE_INTEGER]
-    this.#report.error(at, `the number ${value} is too ${what}: whole numbers end at ${end}`)
+    this.#report.error(at, `the number ${value} is too ${what}: the limit is ${end}`)
     return { ...leaf(at, end), unresolved: true }
   }
 

@@ -7,21 +7,21 @@ import { choice, count, duration, list, optional, percent, size, table, text, wo
 /** [server.spool] */
 export const spoolSection = {
   folder: text(
-    'Folder of the files; they have no name there, and are gone with the process.',
+    "Folder for body files, which have no name in it and disappear with the process. Default: the system's temporary directory.",
     'path',
     readFolder,
     '',
   ),
-  memoryBytes: size('Bytes of one body that stay in memory.', '64KiB', { min: '1KiB', max: '64MiB' }),
+  memoryBytes: size('Memory for one body; the rest goes to a file.', '64KiB', { min: '1KiB', max: '64MiB' }),
   memoryTotalBytes: size(
-    'Bytes in memory, all bodies together. When it is nearly used up the oldest go to files and reading pauses; with no room there either, uploads wait 10 s for theirs. Of answers, those whose clients have taken nothing for longest end first.',
+    'Memory for all bodies together. When it is nearly exhausted, the oldest bodies move to files and reading pauses; if the files are full as well, uploads wait up to 10 s for space. The responses whose clients have been stalled longest are aborted first.',
     '64MiB',
     {
       min: '1MiB',
       max: '64GiB',
     },
   ),
-  diskBytes: size('Bytes in files, all bodies together.', '4GiB', { min: '1MiB', max: '100000GiB' }),
+  diskBytes: size('Space in files for all bodies together.', '4GiB', { min: '1MiB', max: '100000GiB' }),
 }
 
 /** [server.overload] */
@@ -29,7 +29,7 @@ export const overloadSection = {
   loopDelayMs: wordOr(
     'off',
     duration(
-      'New requests of low priority are refused while a data thread is late by so much, of normal priority at twice that, of high priority never.',
+      'Event loop delay of a data thread at which new requests with `priority = "low"` are refused. Normal priority is refused at twice this delay, high priority never.',
       '500ms',
       {
         min: '20ms',
@@ -39,7 +39,7 @@ export const overloadSection = {
     '500ms',
   ),
   memoryShare: percent(
-    'New requests are refused, whatever their priority, while the process uses so much of its memory limit. Memory that only the allocator keeps refuses nobody for more than a few seconds.',
+    'Share of the memory limit of the process at which new requests are refused, whatever their priority. Memory that only the allocator retains causes refusals for a few seconds at most.',
     '95%',
   ),
 }
@@ -48,48 +48,54 @@ export const overloadSection = {
 export const serverSection = {
   workers: wordOr(
     'auto',
-    count('Data threads. `"auto"` follows the CPU quota.', undefined, { min: 1, max: 256 }),
+    count('Number of data threads. `"auto"`: as many as the CPU quota allows.', undefined, {
+      min: 1,
+      max: 256,
+    }),
   ),
-  drainMs: duration('Longest time that a shutdown waits for open requests.', '30s', { min: '0s', max: '1d' }),
-  spool: table('Where bodies wait that a slow client sends or takes.', spoolSection),
+  drainMs: duration('Maximum time that a shutdown waits for requests in flight.', '30s', {
+    min: '0s',
+    max: '1d',
+  }),
+  spool: table('Buffers for request and response bodies of slow clients.', spoolSection),
   resolver: list(
     text(
-      'Name server for endpoints, such as `"10.0.0.2"` or `"127.0.0.1:5353"`. None: the system is asked, /etc/hosts included.',
+      'DNS server for endpoint names, such as `"10.0.0.2"` or `"127.0.0.1:5353"`. Default: the resolver of the system, including /etc/hosts.',
       'address',
       readNameServer,
     ),
     [],
   ),
-  overload: table('When the process itself has too much to do.', overloadSection),
+  overload: table('Load shedding when the process itself is overloaded.', overloadSection),
 }
 
 /** [log] */
 export const logSection = {
   level: choice(
-    'Least severity that is written.',
+    'Minimum severity of log lines.',
     ['trace', 'debug', 'info', 'warn', 'error', 'fatal'],
     'info',
   ),
   access: text(
-    'Where access lines go: `"stdout"`, `"off"`, or the path of a file (relative to the folder that Causeway is started in).',
+    'Destination of the access log: `"stdout"`, `"off"`, or the path of a file (relative to the working directory).',
     'path',
     readAccessLog,
     'stdout',
   ),
-  format: choice('Form of every line.', ['json'], 'json'),
+  format: choice('Format of log lines.', ['json'], 'json'),
 }
 
 /** [admin] */
 export const adminSection = {
   address: text(
-    'Where metrics, health and status are served. Beyond loopback it needs a token. A relative socket path starts at the folder that Causeway is started in.',
+    'Address of the admin listener: metrics, health and status. Any address other than loopback requires a token. A relative socket path is relative to the working directory.',
     'address',
     parseListenAddress,
     '127.0.0.1:9180',
   ),
   token: optional(
     text(
-      'Token that the admin listener asks for, as `Authorization: Bearer` or as the password of a browser; beyond loopback of at least 16 characters. Best kept in a file and read by `file:` (see above).',
+      'Token that the admin listener requires, as `Authorization: Bearer` or as the password in a browser. At least 16 characters unless the address is loopback. Keep it in a file and read it with `file:` (see above).',
       'string',
       readToken,
     ),
@@ -122,6 +128,6 @@ function readToken(
   if (/^[\x21-\x7e]+$/.test(value)) return { value }
   return {
     fault: 'the token must be visible ASCII characters, at least one',
-    hint: 'openssl rand -hex 32 makes a good one',
+    hint: 'generate one with openssl rand -hex 32',
   }
 }

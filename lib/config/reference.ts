@@ -2,16 +2,20 @@ import { type Option, type Section, tomlKey, type Written } from './option.ts'
 import { NAMED_SECTIONS, SINGLE_SECTIONS } from './schema.ts'
 
 const INTRODUCTION = `# Configuration reference
-Printed from the rows in lib/config; do not edit by hand (\`node lib/config/reference.ts > conf.d/REFERENCE.md\`).
+Generated from the sections in lib/config; do not edit by hand
+(\`node lib/config/reference.ts > conf.d/REFERENCE.md\`).
 
-One configuration is a TOML file, or all \`*.toml\` files of a folder. Names are unique over all files; unknown keys are errors.
-* **Durations** are written \`"500ms"\`, \`"5s"\`, \`"1m30s"\`, \`"2h"\`, \`"1d"\`; **sizes** \`"64KiB"\`, \`"10MiB"\`, \`"1GB"\` (\`k\`, \`m\`, \`g\` alone are binary); **rates** \`"240B/s"\`.
-* Where a range ends with \`or "off"\`, \`0\` and \`"off"\` switch the limit off.
-* Inside string values, \`\${NAME}\` is the environment variable, \`\${NAME:-default}\` has a default for an unset or empty one, \`\${file:/run/secrets/x}\` is a file's text
-  without its last line end, and \`$$\` is a plain \`$\`. A count may be written as a string, so that this works there, too.
+A configuration is a single TOML file, or all \`*.toml\` files of a folder. Names are unique across all files; unknown
+keys are errors.
+* **Durations**: \`"500ms"\`, \`"5s"\`, \`"1m30s"\`, \`"2h"\`, \`"1d"\`. **Sizes**: \`"64KiB"\`, \`"10MiB"\`, \`"1GB"\` (a bare \`k\`,
+  \`m\` or \`g\` is binary). **Rates**: \`"240B/s"\`.
+* Where a range ends with \`or "off"\`, \`0\` and \`"off"\` disable the limit.
+* In string values, \`\${NAME}\` expands to an environment variable, \`\${NAME:-default}\` falls back to the default if the
+  variable is unset or empty, \`\${file:/run/secrets/x}\` expands to the contents of a file without its trailing newline,
+  and \`$$\` is a literal \`$\`. A count may be written as a string, so that a variable can supply it.
 `
 
-/** conf.d/REFERENCE.md, whole. */
+/** The complete text of conf.d/REFERENCE.md. */
 export function reference(): string {
   let text = INTRODUCTION
   for (const [name, section] of Object.entries(SINGLE_SECTIONS)) text += sectionText(`[${name}]`, section)
@@ -20,7 +24,7 @@ export function reference(): string {
 }
 
 function sectionText(header: string, section: Section): string {
-  let text = `\n## \`${header}\`\n| key | type | default | range | what it is |\n| --- | --- | --- | --- | --- |\n`
+  let text = `\n## \`${header}\`\n| key | type | default | range | description |\n| --- | --- | --- | --- | --- |\n`
   const rows = Object.entries(section).filter(([, option]) => option.type !== 'later')
   for (const [name, option] of rows) text += rowText(tomlKey(name), option)
   for (const [name, { fields, type }] of rows) {

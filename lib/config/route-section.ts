@@ -21,30 +21,42 @@ type Read<T> = { readonly value: T } | { readonly fault: string; readonly hint?:
 export const staticSection = {
   root: required(
     text(
-      'Folder of the files; a relative one starts at the folder that Causeway is started in. Names that start with a dot are not served, but for `/.well-known/` at the root of the site; links are followed inside the folder.',
+      'Root folder of the files; a relative path is relative to the working directory. Names that start with a dot are not served, except `/.well-known/` at the root of the site; symbolic links are followed within the folder.',
       'path',
       readRoot,
     ),
   ),
-  index: list(text("Files tried, in turn, for a folder's path; `[]`: none.", 'file name', readFileName), [
-    'index.html',
-  ]),
+  index: list(
+    text(
+      'Index files that are tried in order for the path of a folder; `[]`: none.',
+      'file name',
+      readFileName,
+    ),
+    ['index.html'],
+  ),
   internal: flag(
-    'Files only for answers of apps with X-Accel-Redirect or X-Sendfile; clients who ask for them get 404.',
+    'Serve the files only for app responses with X-Accel-Redirect or X-Sendfile; direct requests get 404.',
     false,
   ),
   manifest: flag(
-    'Read the manifests of Django and Vite in the folder: names with a content hash get `Cache-Control: public, max-age=31536000, immutable`.',
+    'Read the Django and Vite manifests in the folder: files with a content hash in their name are served with `Cache-Control: public, max-age=31536000, immutable`.',
     true,
   ),
-  keepMs: duration('How long files of the last manifest stay servable after a new one.', '1h', {
-    min: '0s',
-    max: '30d',
-  }),
-  compress: flag('Compress files that have no `.br`, `.zst` or `.gz` beside them.', true),
+  keepMs: duration(
+    'How long files of the previous manifest remain available after a new manifest appears.',
+    '1h',
+    {
+      min: '0s',
+      max: '30d',
+    },
+  ),
+  compress: flag(
+    'Compress files that have no precompressed `.br`, `.zst` or `.gz` variant next to them.',
+    true,
+  ),
   cacheControl: optional(
     text(
-      'Cache-Control of names without a content hash, such as `"max-age=300"`.',
+      'Cache-Control of files without a content hash in their name, such as `"max-age=300"`.',
       'field value',
       readFieldValue,
     ),
@@ -53,96 +65,113 @@ export const staticSection = {
 
 /** [routes.<name>.maintenance] */
 export const maintenanceSection = {
-  enabled: flag('Answer 503.', true),
-  page: optional(text('File of the page to show.', 'path', readFile)),
-  retryAfterMs: duration('When clients may ask again (Retry-After).', '5m', { min: '1s', max: '30d' }),
-  bypass: list(text('Networks whose clients get in all the same.', 'CIDR', readCidr), []),
+  enabled: flag('Respond with 503 to all requests of the route.', true),
+  page: optional(text('File with the page to send.', 'path', readFile)),
+  retryAfterMs: duration('Value of Retry-After: when clients may try again.', '5m', {
+    min: '1s',
+    max: '30d',
+  }),
+  bypass: list(text('Networks of clients that bypass the maintenance page.', 'CIDR', readCidr), []),
   bypassCookie: optional(
-    text('`"NAME=VALUE"` of a cookie whose holders get in all the same.', 'cookie', readCookie),
+    text('`"NAME=VALUE"` of a cookie that bypasses the maintenance page.', 'cookie', readCookie),
   ),
 }
 
 /** [routes.<name>.canary] */
 export const canarySection = {
-  upstream: required(text('Name of the upstream on trial.', 'name', value => ({ value }))),
-  share: percent('Requests that it gets; a client stays on its side by its address.', '5%'),
-  header: optional(text('`"NAME=VALUE"` of a field whose requests all go there.', 'field', readCanaryMark)),
-  cookie: optional(text('`"NAME=VALUE"` of a cookie whose holders all go there.', 'cookie', readCanaryMark)),
+  upstream: required(text('Name of the canary upstream.', 'name', value => ({ value }))),
+  share: percent(
+    'Share of the requests for the canary. Clients are assigned by address, so each client stays on its side.',
+    '5%',
+  ),
+  header: optional(
+    text('`"NAME=VALUE"` of a header field: all requests with it go to the canary.', 'field', readCanaryMark),
+  ),
+  cookie: optional(
+    text('`"NAME=VALUE"` of a cookie: all requests with it go to the canary.', 'cookie', readCanaryMark),
+  ),
 }
 
 /** [routes.<name>.mirror] */
 export const mirrorSection = {
   upstream: required(
-    text('Name of the upstream that gets copies; its answers are dropped.', 'name', value => ({ value })),
+    text('Name of the upstream that receives the copies; its responses are discarded.', 'name', value => ({
+      value,
+    })),
   ),
-  share: percent('Requests that are copied.', '100%'),
+  share: percent('Share of the requests that are copied.', '100%'),
 }
 
 /** [routes.<name>] */
 export const routeSection = {
   hosts: list(
     text(
-      'Hosts without port: `"example.com"`, or `"*.example.com"` for every name below. None: any host.',
+      'Host names without port: `"example.com"`, or `"*.example.com"` for all its subdomains. Empty: any host.',
       'host',
       readRouteHost,
     ),
     [],
   ),
   path: text(
-    'Prefix of the path. The most specific host wins, then the longest path; order never matters. A request whose path servers read in different ways gets 400, unless all readings lead to one route.',
+    'Path prefix. The most specific host wins, then the longest path; the order of routes is irrelevant. A request with an ambiguous path, which servers interpret in different ways, gets 400 unless all interpretations lead to the same route.',
     'path',
     readPath,
     '/',
   ),
-  upstream: optional(text('Name of the upstream that answers.', 'name', value => ({ value }))),
-  priority: choice('Who goes first where requests wait for a slot.', ['high', 'normal', 'low'], 'normal'),
-  canary: optionalTable('Sends a share of the requests to another upstream.', canarySection),
-  mirror: optionalTable('Sends copies of requests to another upstream.', mirrorSection),
-  static: optionalTable('Answers with files.', staticSection),
-  stripPrefix: text('Taken off the path before the app sees it, such as `"/app"`.', 'path', readPrefix, ''),
+  upstream: optional(text('Name of the upstream that serves the route.', 'name', value => ({ value }))),
+  priority: choice('Priority among requests that wait for a slot.', ['high', 'normal', 'low'], 'normal'),
+  canary: optionalTable('Canary release: sends a share of the requests to another upstream.', canarySection),
+  mirror: optionalTable('Traffic mirroring: sends copies of requests to another upstream.', mirrorSection),
+  static: optionalTable('Serves static files.', staticSection),
+  stripPrefix: text(
+    'Prefix that is removed from the path before the request reaches the app, such as `"/app"`.',
+    'path',
+    readPrefix,
+    '',
+  ),
   scriptName: text(
-    'Where the app is mounted, such as `"/app"`: SCRIPT_NAME for uwsgi and gunicorn, X-Forwarded-Prefix for all.',
+    'Mount point of the app, such as `"/app"`: sent as SCRIPT_NAME to uwsgi and gunicorn, and as X-Forwarded-Prefix to all.',
     'path',
     readPrefix,
     '',
   ),
   rewriteAnswers: flag(
-    "Put `strip_prefix` in front of the paths in the app's Location and Set-Cookie fields.",
+    "Prepend `strip_prefix` to the paths in the app's Location and Set-Cookie fields.",
     false,
   ),
   redirectHttps: optional(
     flag(
-      'Send plain http requests to https. Unless written: those for hosts that have a certificate by `tls = "auto"`, but for the health path of the upstream. Challenges of ACME servers are never sent there.',
+      'Redirect plain http requests to https. Default: only for hosts that have a certificate from `tls = "auto"`, and never for the health path of the upstream. ACME challenges are never redirected.',
       false,
     ),
   ),
   hsts: optional(
     text(
-      'Strict-Transport-Security for answers over https that have none, such as `"max-age=31536000"`.',
+      'Strict-Transport-Security for https responses that have none, such as `"max-age=31536000"`.',
       'field value',
       readHsts,
     ),
   ),
   errorPages: dictionary(
-    'Files for answers that Causeway makes itself, by status: `{ 502 = "502.html", 5xx = "error.html" }`.',
+    'Files for the error responses of Causeway itself, by status: `{ 502 = "502.html", 5xx = "error.html" }`.',
     readErrorPage,
   ),
-  maintenance: optionalTable('Closes the route.', maintenanceSection),
+  maintenance: optionalTable('Maintenance mode of the route.', maintenanceSection),
 }
 
 export function readRouteHost(value: string): Read<string> {
   const host = value.toLowerCase().replace(/\.$/, '')
   if (host === '*' || host === '_')
-    return { fault: `"${host}" is no host`, hint: 'leave hosts out: then any host is meant' }
+    return { fault: `"${host}" is not a valid host`, hint: 'omit hosts to match any host' }
   if (isHostPattern(host))
     return {
       fault: NO_PATTERNS,
-      hint: 'name each host, or write "*.example.com" for every name below example.com',
+      hint: 'list each host, or write "*.example.com" for all subdomains of example.com',
     }
   if (host.startsWith('.') && host.length > 1)
     return {
       fault: 'a host does not start with a dot',
-      hint: `write "${host.slice(1)}", "*${host}" for both`,
+      hint: `to match both, write "${host.slice(1)}", "*${host}"`,
     }
   if (/^(?:\*\.)?[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*$/.test(host))
     return { value: host }
@@ -150,7 +179,7 @@ export function readRouteHost(value: string): Read<string> {
   if (literal !== undefined) return { value: `[${literal}]` }
   if (/:\d+$/.test(host)) {
     return {
-      fault: 'a host of a route has no port',
+      fault: 'the host of a route cannot have a port',
       hint: `write ${JSON.stringify(host.replace(/:\d+$/, ''))}; ports belong to listeners`,
     }
   }
@@ -174,9 +203,9 @@ function readPath(value: string): Read<string> {
       fault: 'a path is a prefix and needs no "*"',
       hint: `write ${JSON.stringify(value.replace(/\*+$/, ''))}`,
     }
-  if (/[?#]/.test(value)) return { fault: 'a path has no query and no fragment' }
+  if (/[?#]/.test(value)) return { fault: 'a path cannot have a query or a fragment' }
   if (/[\0-\x20\x7f\\]|\/\/|%/.test(value) || /\/\.{1,2}(?:\/|$)/.test(value)) {
-    return { fault: 'a path is written plainly: no "//", no dot segments, no "%", no blanks' }
+    return { fault: 'a path must be normalized and unencoded: no "//", dot segments, "%" or spaces' }
   }
   return { value }
 }
@@ -211,16 +240,16 @@ function readFieldValue(value: string): Read<string> {
 function readHsts(value: string): Read<string> {
   if (/^max-age=\d{1,10}(?:\s*;\s*(?:includeSubDomains|preload))*$/i.test(value)) return { value }
   return {
-    fault: 'expected a value of Strict-Transport-Security',
-    hint: 'write "max-age=31536000", with "; includeSubDomains" if all hosts below speak https',
+    fault: 'expected a Strict-Transport-Security value',
+    hint: 'write "max-age=31536000", with "; includeSubDomains" if all subdomains support https',
   }
 }
 
 function readErrorPage(status: string, file: string): Read<string> {
   if (!/^(?:[45]\d\d|[45]xx)$/.test(status)) {
     return {
-      fault: `${JSON.stringify(status)} is no status of an error`,
-      hint: 'write one such as 502, or 4xx or 5xx for all others of a kind',
+      fault: `${JSON.stringify(status)} is not an error status`,
+      hint: 'write a status such as 502, or 4xx or 5xx for all other errors of that class',
     }
   }
   return readFile(file)
@@ -229,7 +258,7 @@ function readErrorPage(status: string, file: string): Read<string> {
 function readCookie(value: string): Read<string> {
   if (/^[!#$%&'*+.^_`|~0-9A-Za-z-]+=[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]{8,}$/.test(value))
     return { value }
-  return { fault: 'expected "NAME=VALUE" with a value of at least 8 characters, hard to guess' }
+  return { fault: 'expected "NAME=VALUE" with a hard-to-guess value of at least 8 characters' }
 }
 
 function readCanaryMark(value: string): Read<string> {

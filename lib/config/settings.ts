@@ -52,7 +52,7 @@ function readNamed<K extends NamedName>(root: Table, section: K, report: Report)
   const node = root.entries.get(section)?.node
   if (node !== undefined && node.kind !== 'table') {
     const hint = `write [${section}.NAME]${isTableList(node) ? ' with single brackets' : ''}`
-    report.error(node.at, `${section}: expected tables with a name, got ${describe(node)}`, hint)
+    report.error(node.at, `${section}: expected named tables, got ${describe(node)}`, hint)
   }
   for (const [name, entry] of node?.kind === 'table' ? node.entries : []) {
     checkName(section, name, entry.keyAt, report)
@@ -67,8 +67,8 @@ function checkName(section: NamedName, name: string, at: Place, report: Report):
   if (/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$/.test(name)) return
   report.error(
     at,
-    `${JSON.stringify(name)} is no name for ${article(SINGULAR[section])}`,
-    'letters, digits, "_", "-" and ".", at most 64 of them',
+    `${JSON.stringify(name)} is not a valid name for ${article(SINGULAR[section])}`,
+    'use at most 64 letters, digits, "_", "-" and "."',
   )
 }
 
@@ -157,7 +157,7 @@ function findUnknownKeys(node: Node, path: Path, section: Section, report: Repor
 
 /** A word of another proxy, a typing error, or else all words there are. */
 function hintFor(word: string, words: readonly string[]): string {
-  return keyHabit(word) ?? didYouMean(word, words) ?? `the words here are ${words.join(', ')}`
+  return keyHabit(word) ?? didYouMean(word, words) ?? `valid keys are ${words.join(', ')}`
 }
 
 function article(noun: string): string {

@@ -27,18 +27,16 @@ function rootTrouble(folder: string, path: string): RootTrouble | undefined {
   try {
     const isFolder = statSync(folder).isDirectory()
     // A path without a slash at its end may stand for one file.
-    if (!isFolder && path.endsWith('/'))
-      return { what: 'is not a folder: its files will be answered with 404', hint }
+    if (!isFolder && path.endsWith('/')) return { what: 'is not a folder: its files will get 404', hint }
     if (isFolder) tryFolder(folder)
     else closeSync(openSync(folder, 'r'))
     return undefined
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
-    if (code !== 'EACCES' && code !== 'EPERM')
-      return { what: 'does not exist: its files will be answered with 404', hint }
+    if (code !== 'EACCES' && code !== 'EPERM') return { what: 'does not exist: its files will get 404', hint }
     return {
-      what: `cannot be read by this user (uid ${process.geteuid?.() ?? 'unknown'}): its files will be answered with 404`,
-      hint: 'give this user the right to read it and to enter the folders above it (chmod o+rX), or run as its owner',
+      what: `cannot be read by this user (uid ${process.geteuid?.() ?? 'unknown'}): its files will get 404`,
+      hint: 'grant this user read permission for the folder and search permission for its parents (chmod o+rX), or run as its owner',
     }
   }
 }
@@ -59,15 +57,15 @@ function adminTrouble(folder: string, { path }: Route, settings: Settings): Root
   const underStatic = path === '/static/' || path === '/static'
   if (underStatic && readdirSync(folder).every(name => name.startsWith('.'))) {
     return {
-      what: 'is empty: its files will be answered with 404',
-      hint: 'run python manage.py collectstatic, and see that STATIC_ROOT or its volume is this very folder',
+      what: 'is empty: its files will get 404',
+      hint: 'run python manage.py collectstatic, and make sure that STATIC_ROOT or its volume is this folder',
     }
   }
   if (!collected && !(underStatic && (hasPythonApp(settings) || COLLECTED.has(basename(folder)))))
     return undefined
   return {
-    what: "has no folder admin: the pages of Django's admin will have no styles",
-    hint: 'run python manage.py collectstatic, and see that STATIC_ROOT is this very folder; a site without the admin needs nothing',
+    what: "has no admin folder: the pages of Django's admin will be unstyled",
+    hint: 'run python manage.py collectstatic, and make sure that STATIC_ROOT is this folder; a site without the admin can ignore this',
   }
 }
 

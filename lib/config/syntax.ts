@@ -89,7 +89,11 @@ function unclosedString(stop: Stop): SyntaxProblem | undefined {
   // Whatever stands behind the opening quote is no quote, or it would have closed the string.
   const start = stop.offset - stop.before.length + stop.before.search(openQuote(quote))
   if (!['', '\n', '\r'].includes(stop.found)) {
-    return told(stop.offset, `a string cannot hold the character ${shown(stop.found)}`, 'write it as \\uXXXX')
+    return told(
+      stop.offset,
+      `a string cannot contain the character ${shown(stop.found)}`,
+      'write it as \\uXXXX',
+    )
   }
   return told(start, 'this string is not closed', `close it with ${quote}`)
 }
@@ -116,10 +120,14 @@ function badValue(stop: Stop): SyntaxProblem | undefined {
     return told(groupStart(stop), 'this list is not closed', `close it with "]"`, true)
   }
   if (word !== '') {
-    return told(start, `${word} is no value`, `strings need quotes: ${JSON.stringify(unquoted(word))}`)
+    return told(
+      start,
+      `${word} is not a valid value`,
+      `strings need quotes: ${JSON.stringify(unquoted(word))}`,
+    )
   }
   if (!wantsValue) return undefined
-  if (['', '\n', '\r', '#'].includes(stop.found)) return told(stop.offset, 'expected a value behind the "="')
+  if (['', '\n', '\r', '#'].includes(stop.found)) return told(stop.offset, 'expected a value after "="')
   return told(stop.offset, `expected a value, got ${shown(stop.found)}`)
 }
 
@@ -138,8 +146,8 @@ function wordStart({ before, found, offset }: Stop): number | undefined {
 function badKey(stop: Stop): SyntaxProblem | undefined {
   if (stop.wants('=') && !stop.wants('true')) {
     const key = stop.before.trim()
-    const hint = stop.found === ':' ? `TOML writes ${key} = value` : 'a line is written key = value'
-    return told(stop.offset, `expected "=" behind ${shown(key)}, got ${shown(stop.found)}`, hint)
+    const hint = stop.found === ':' ? `TOML writes ${key} = value` : 'write key = value'
+    return told(stop.offset, `expected "=" after ${shown(key)}, got ${shown(stop.found)}`, hint)
   }
   if (stop.wants('[') && stop.wants('\n') && !stop.wants(',')) {
     return told(stop.offset, `expected a key or a [table], got ${shown(stop.found)}`)
@@ -180,7 +188,7 @@ function badEnd(stop: Stop): SyntaxProblem {
     return told(
       stop.offset,
       `expected the end of the line, got ${shown(stop.found)}`,
-      'one key = value a line',
+      'write one key = value per line',
     )
   }
   return told(stop.offset, `unexpected ${shown(stop.found)}`)

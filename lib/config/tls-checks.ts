@@ -38,14 +38,14 @@ function checkListener(subject: Subject, name: string, listener: Listener, whole
   if (listener.h2c && tls !== undefined)
     report.error(
       placeOf(root, [...path, 'h2c']),
-      'h2c is HTTP/2 without TLS, and the listener has tls',
-      'leave it out',
+      'h2c is HTTP/2 without TLS, but the listener has tls',
+      'omit it',
     )
   if (mtls !== undefined) {
     if (tls === undefined || tls.kind === 'passthrough')
       report.error(
         placeOf(root, [...path, 'mtls']),
-        'mtls counts only with certificates of its own',
+        'mtls requires a listener that terminates TLS',
         'set tls',
       )
     checkAuthorities(subject, [...path, 'mtls', 'ca'], mtls.ca)
@@ -53,7 +53,7 @@ function checkListener(subject: Subject, name: string, listener: Listener, whole
   if (listener.proxyProtocol && listener.trustedProxies.length === 0)
     report.error(
       placeOf(root, [...path, 'proxy_protocol']),
-      'proxy_protocol needs trusted_proxies: whoever is not listed there is refused',
+      'proxy_protocol requires trusted_proxies: connections from all other addresses are refused',
       'write trusted_proxies = ["10.0.0.0/8"], the addresses of the load balancer in front',
     )
   if (!whole) return
@@ -65,13 +65,13 @@ function checkListener(subject: Subject, name: string, listener: Listener, whole
   )
     report.error(
       placeOf(root, [...path, 'tls']),
-      'tls = "auto" asks for certificates of the hosts of routes, and no route has one',
+      'tls = "auto" gets certificates for the hosts of routes, but no route has a host',
       'write hosts = ["www.example.com"] in a route',
     )
   if (tls?.kind === 'passthrough' && ![...settings.tunnels.values()].some(tunnel => serves(tunnel, name)))
     report.error(
       placeOf(root, [...path, 'tls']),
-      'tls = "passthrough" decrypts nothing, and no tunnel takes what comes',
+      'tls = "passthrough" needs a tunnel, but no tunnel uses this listener',
       'write [tunnels.NAME] with an upstream',
     )
 }
@@ -108,8 +108,8 @@ function checkProxyHeader({ root, report }: Subject, name: string, upstream: Ups
   if (upstream.proxyProtocol === undefined || at < 0) return
   report.error(
     placeOf(root, ['upstreams', name, 'endpoints', at]),
-    'proxy_protocol names one client a connection, and HTTP/2 carries the requests of many on one',
-    'leave proxy_protocol out, or write "https://…" or "http://…"',
+    'proxy_protocol names one client per connection, but an HTTP/2 connection carries requests of many clients',
+    'omit proxy_protocol, or write "https://…" or "http://…"',
   )
 }
 
@@ -125,18 +125,14 @@ function checkTunnel(subject: Subject, name: string, tunnel: Tunnel, whole: bool
     if (!names.includes(listener))
       report.error(at, `listener ${JSON.stringify(listener)} is not defined`, didYouMean(listener, names))
     else if (settings.listeners.get(listener)?.tls === undefined && settings.listeners.has(listener))
-      report.error(
-        at,
-        `listener "${listener}" has no tls: tunnels are for TLS clients`,
-        'tls = "passthrough"',
-      )
+      report.error(at, `listener "${listener}" has no tls: tunnels require TLS`, 'set tls = "passthrough"')
   }
   if (tunnel.listeners.length > 0 || [...settings.listeners.values()].some(({ tls }) => tls !== undefined))
     return
   report.error(
     placeOf(root, path),
     `no listener has tls: nothing reaches tunnel "${name}"`,
-    'tls = "passthrough"',
+    'set tls = "passthrough"',
   )
 }
 
@@ -153,7 +149,7 @@ function checkSameTunnels({ settings, root, report }: Subject): void {
         const firstAt = placeText(placeOf(root, ['tunnels', first]))
         report.error(
           placeOf(root, ['tunnels', name]),
-          `tunnels "${first}" and "${name}" both take ${host} of listener "${listener}" (first at ${firstAt})`,
+          `tunnels "${first}" and "${name}" both match ${host} of listener "${listener}" (first at ${firstAt})`,
         )
       }
     }

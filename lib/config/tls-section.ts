@@ -19,7 +19,7 @@ type Read<T> = { readonly value: T } | { readonly fault: string; readonly hint?:
 /** One certificate of [listeners.<name>] tls, or of [upstreams.<name>.tls]. */
 export const certificateSection = {
   certificate: required(
-    text('PEM file: the certificate, then those that lead from it to its issuer.', 'path', readFile),
+    text('PEM file with the certificate, followed by its intermediate certificates.', 'path', readFile),
   ),
   key: required(text('PEM file with its private key.', 'path', readFile)),
 }
@@ -59,7 +59,7 @@ export const tlsOption: Option<TlsSetting | undefined> = optional({
     return v.custom<TlsSetting>(() => false, TLS_FAULT)
   }),
   type: '"auto" \\| "passthrough" \\| table \\| list of tables',
-  doc: 'Speak TLS: `{ certificate = "site.pem", key = "site.key" }` or a list of them, chosen by the name that the client asks for; read again when the files change. `"auto"`: certificates from an ACME server (see `[acme]`) for the hosts of the routes. `"passthrough"`: nothing is decrypted, `[tunnels.NAME]` say where bytes go.',
+  doc: 'Terminate TLS: `{ certificate = "site.pem", key = "site.key" }` or a list of them, selected by server name (SNI) and reloaded when the files change. `"auto"`: certificates from an ACME server (see `[acme]`) for the hosts of the routes. `"passthrough"`: TLS is forwarded without decryption, routed by `[tunnels.NAME]`.',
   fallback: undefined,
   required: false,
   bounds: undefined,
@@ -76,10 +76,14 @@ export const tlsOption: Option<TlsSetting | undefined> = optional({
 /** [listeners.<name>.mtls] */
 export const mtlsSection = {
   ca: required(
-    text("PEM file with the authorities that clients' certificates must come from.", 'path', readFile),
+    text(
+      'PEM file with the CA certificates that client certificates are verified against.',
+      'path',
+      readFile,
+    ),
   ),
   mode: choice(
-    '`"required"`: no handshake without a certificate. `"optional"`: the app is told whether there was one.',
+    '`"required"`: a handshake without a valid certificate fails. `"optional"`: clients may omit it, and the app is told whether one was presented; an invalid one still fails.',
     ['required', 'optional'],
     'required',
   ),
@@ -89,64 +93,70 @@ export const mtlsSection = {
 export const upstreamTlsSection = {
   ca: optional(
     text(
-      "PEM file with the authorities that endpoints' certificates must come from. None: those that Node knows.",
+      'PEM file with the CA certificates that endpoint certificates are verified against. Default: the root certificates bundled with Node.js.',
       'path',
       readFile,
     ),
   ),
   serverName: optional(
     text(
-      "Name that endpoints' certificates must be for, and that is asked for (SNI). None: the endpoint's host.",
+      'Server name sent to endpoints (SNI), which their certificates must match. Default: the host of the endpoint.',
       'host',
       readServerName,
     ),
   ),
-  verify: flag('Refuse endpoints whose certificate is not good. Switch it off only for a trial.', true),
-  certificate: optional(text('PEM file with a certificate to show to endpoints.', 'path', readFile)),
+  verify: flag('Refuse endpoints whose certificate is invalid. Disable it for experiments only.', true),
+  certificate: optional(
+    text('PEM file with a client certificate to present to endpoints.', 'path', readFile),
+  ),
   key: optional(text('PEM file with its private key.', 'path', readFile)),
 }
 
 /** [acme.external_account] */
 export const externalAccountSection = {
-  keyId: required(text('Key identifier that the issuer gave you.', 'string', readVisible)),
+  keyId: required(text('Key identifier assigned by the issuer.', 'string', readVisible)),
   hmacKey: required(
-    text('HMAC key that the issuer gave you (base64url). Best read by `file:`.', 'string', readVisible),
+    text(
+      'HMAC key assigned by the issuer (base64url). Keep it in a file and read it with `file:`.',
+      'string',
+      readVisible,
+    ),
   ),
 }
 
 /** [acme] */
 export const acmeSection = {
   directory: text(
-    'Where the issuer is asked. To ask there is to agree to its terms of service.',
+    "URL of the issuer's ACME directory. By using it you agree to its terms of service.",
     'URL',
     readDirectory,
     'https://acme-v02.api.letsencrypt.org/directory',
   ),
-  email: optional(text('Whom the issuer may write to.', 'address', readEmail)),
+  email: optional(text('Contact address given to the issuer.', 'address', readEmail)),
   folder: text(
-    'Where account and certificates are kept, readable by nobody else; must outlive the process. Several processes may share it.',
+    'Folder for the account and the certificates, readable only by the user that Causeway runs as; it must be persistent. Several processes may share it.',
     'path',
     readFile,
     'state/acme',
   ),
   ca: optional(
     text(
-      "PEM file with the authority of the issuer's own server, where it is not a public one.",
+      'PEM file with the CA certificate of the ACME server itself, if that CA is not a public one.',
       'path',
       readFile,
     ),
   ),
   challenges: list(
     choice<AcmeChallenge>(
-      'How a name is proved: `http-01` asks port 80 of the name, `tls-alpn-01` port 443. The first that works.',
+      'Challenge types for domain validation, in order of preference; the first that succeeds is used. `http-01` uses port 80 of the name, `tls-alpn-01` port 443.',
       ['http-01', 'tls-alpn-01'],
       undefined,
     ),
     ['tls-alpn-01', 'http-01'],
   ),
-  keyType: choice('Kind of the private keys.', ['ecdsa', 'rsa'], 'ecdsa'),
+  keyType: choice('Type of the private keys.', ['ecdsa', 'rsa'], 'ecdsa'),
   externalAccount: optionalTable(
-    'Ties the account to one that you have with the issuer.',
+    'Binds the ACME account to an existing account with the issuer (external account binding).',
     externalAccountSection,
   ),
 }
@@ -173,5 +183,5 @@ function readEmail(value: string): Read<string> {
 
 function readDirectory(value: string): Read<string> {
   if (URL.canParse(value) && new URL(value).protocol === 'https:') return { value }
-  return { fault: 'expected the URL of an ACME directory, which begins with https://' }
+  return { fault: 'expected the https:// URL of an ACME directory' }
 }

@@ -19,36 +19,36 @@ export function checkTunnelled(subject: Subject): void {
 }
 
 function checkEndpoints({ root, report }: Subject, name: string, upstream: Upstream): void {
-  const why = `upstream "${name}" is behind a tunnel: its endpoints get the bytes of clients as they come`
+  const why = `upstream "${name}" is behind a tunnel: its endpoints receive the bytes of clients unchanged`
   for (const [i, { address }] of (upstream.endpoints ?? []).entries()) {
     const { protocol } = address
     if (protocol === 'http1') continue
     const place = placeOf(root, ['upstreams', name, 'endpoints', i])
-    report.error(place, `${why}, and this one is spoken to in ${protocol}`, 'write "app:8443"')
+    report.error(place, `${why}, but this one uses ${protocol}`, 'write "app:8443"')
   }
   if (upstream.run?.protocol === 'uwsgi')
-    report.error(placeOf(root, ['upstreams', name, 'run', 'protocol']), `${why}, and no uwsgi`)
+    report.error(placeOf(root, ['upstreams', name, 'run', 'protocol']), `${why}, so uwsgi is not possible`)
 }
 
 function checkBalance({ root, report }: Subject, name: string, { hashOn, sticky }: Upstream): void {
-  const unseen = 'and what a tunnel carries cannot be read'
+  const unseen = 'where requests cannot be read'
   if (hashOn !== undefined && hashOn.on !== 'client-ip')
     report.warning(
       placeOf(root, ['upstreams', name, 'hash_on']),
-      `upstream "${name}" is behind a tunnel, ${unseen}: there client-ip is hashed`,
+      `upstream "${name}" is behind a tunnel, ${unseen}: client-ip is hashed instead`,
       'write hash_on = "client-ip"',
     )
   if (sticky !== undefined)
     report.warning(
       placeOf(root, ['upstreams', name, 'sticky']),
-      `upstream "${name}" is behind a tunnel, ${unseen}: there is no cookie to stick to`,
+      `upstream "${name}" is behind a tunnel, ${unseen}: sticky has no cookie to use`,
     )
 }
 
 function warnOfProbes({ root, report }: Subject, name: string): void {
   report.warning(
     placeOf(root, ['upstreams', name, 'health', 'type']),
-    `upstream "${name}" is behind a tunnel: its endpoints expect TLS, and fail a probe by plain HTTP`,
+    `upstream "${name}" is behind a tunnel: its endpoints expect TLS, so a plain HTTP probe fails`,
     'write type = "tcp"',
   )
 }
@@ -61,8 +61,8 @@ function checkCertificates({ settings, root, report }: Subject, name: string, tu
     if (tunnel.listeners.length > 0 && !tunnel.listeners.includes(listener)) continue
     report.warning(
       placeOf(root, ['tunnels', name]),
-      `tunnel "${name}" takes every host of listener "${listener}": its certificates are never shown`,
-      'name the hosts of the tunnel, or write tls = "passthrough" there',
+      `tunnel "${name}" matches every host of listener "${listener}": the certificates of that listener are never used`,
+      'list the hosts of the tunnel, or set tls = "passthrough" on the listener',
     )
   }
 }

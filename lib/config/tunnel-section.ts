@@ -5,19 +5,21 @@ import { readRouteHost } from './route-section.ts'
 export const tunnelSection = {
   hosts: list(
     text(
-      'Names that TLS clients ask for (SNI): `"db.example.com"`, or `"*.example.com"` for every name below. None: any, also no name at all.',
+      'Server names that TLS clients request (SNI): `"db.example.com"`, or `"*.example.com"` for all its subdomains. Empty: any name, or none.',
       'host',
       readRouteHost,
     ),
     [],
   ),
   listeners: list(
-    text('Names of the listeners, which must have `tls`. None: each that has it.', 'name', value => ({
-      value,
-    })),
+    text(
+      'Listeners that the tunnel serves; they must have `tls`. Empty: all listeners with `tls`.',
+      'name',
+      value => ({
+        value,
+      }),
+    ),
     [],
   ),
-  upstream: required(
-    text('Name of the upstream that gets the bytes as they come.', 'name', value => ({ value })),
-  ),
+  upstream: required(text('Upstream that receives the bytes unchanged.', 'name', value => ({ value }))),
 }

@@ -26,23 +26,27 @@ type Read<T> = { readonly value: T } | { readonly fault: string; readonly hint?:
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 
 /** An address with the text it was written as: the text is the endpoint's name. */
-const endpointAddress = text('Where an app answers.', 'address', readEndpoint)
+const endpointAddress = text('Address of the app.', 'address', readEndpoint)
 
 /** [[upstreams.<name>.endpoints]], the long form of an endpoint. */
 export const endpointSection = {
   address: required(endpointAddress),
-  weight: count('Share of the traffic, compared with the other endpoints.', 1, { min: 1, max: 1000 }),
-  backup: flag('Gets traffic only while no other endpoint is ready.', false),
+  weight: count('Share of the traffic relative to the other endpoints.', 1, { min: 1, max: 1000 }),
+  backup: flag('Receives traffic only while no other endpoint is ready.', false),
 }
 
 /** [upstreams.<name>.discovery] */
 export const discoverySection = {
-  intervalMs: duration('Time between two lookups of a name, whatever its records say.', '5s', {
-    min: '100ms',
-    max: '1h',
-  }),
+  intervalMs: duration(
+    'Interval between two DNS lookups of a name, regardless of the TTL of its records.',
+    '5s',
+    {
+      min: '100ms',
+      max: '1h',
+    },
+  ),
   family: choice(
-    'Addresses that count. `"auto"`: IPv4 where a name has any, else IPv6, so that a host with both is one endpoint.',
+    'Address families in use. `"auto"`: the IPv4 addresses of a name, or its IPv6 addresses if it has no IPv4 address, so that a dual-stack host is one endpoint.',
     ['auto', 'ipv4', 'ipv6', 'both'],
     'auto',
   ),
@@ -53,14 +57,14 @@ export const stickySection = {
   cookie: text('Name of the cookie.', 'name', readCookieName, 'causeway_endpoint'),
   secret: required(
     text(
-      'Key that the cookie is signed with; the same in all processes that serve the site. Best read by `file:`.',
+      'Key that signs the cookie; must be the same in all processes that serve the site. Keep it in a file and read it with `file:`.',
       'string',
       readSecret,
     ),
   ),
   maxAgeMs: wordOr(
     'session',
-    duration('How long the cookie is kept. `"session"`: until the browser closes.', undefined, {
+    duration('Lifetime of the cookie. `"session"`: until the browser closes.', undefined, {
       min: '1s',
       max: '365d',
     }),
@@ -70,55 +74,66 @@ export const stickySection = {
 /** [upstreams.<name>.adaptive] */
 export const adaptiveSection = {
   mode: choice(
-    'Learn from the time to the first byte how many requests an endpoint can run. `"observe"` only shows it, `"enforce"` holds requests to it.',
+    'Estimate from the time to first byte how many concurrent requests an endpoint can handle. `"observe"`: report the limit only; `"enforce"`: apply it.',
     ['off', 'observe', 'enforce'],
     'observe',
   ),
-  min: count('Lowest limit of an endpoint.', 4, { min: 1, max: 10_000 }),
-  max: count('Highest limit of an endpoint.', 1000, { min: 1, max: 1_000_000 }),
+  min: count('Lower bound of the limit of an endpoint.', 4, { min: 1, max: 10_000 }),
+  max: count('Upper bound of the limit of an endpoint.', 1000, { min: 1, max: 1_000_000 }),
 }
 
 /** [upstreams.<name>.queue] */
 export const queueSection = {
-  length: count('Requests that may wait for a slot; 0: none waits.', 1024, { min: 0, max: 1_000_000 }),
-  timeoutMs: duration('Longest wait for a slot.', '10s', { min: '1ms', max: '1d' }),
+  length: count('Maximum number of requests that wait for a slot; 0: no queue.', 1024, {
+    min: 0,
+    max: 1_000_000,
+  }),
+  timeoutMs: duration('Maximum time that a request waits for a slot.', '10s', { min: '1ms', max: '1d' }),
 }
 
 /** [upstreams.<name>.health] */
 export const healthSection = {
-  type: choice('An HTTP request, or only a connect.', ['http', 'tcp'], 'http'),
-  path: text('Target of the probe.', 'path', readProbePath, '/healthz'),
+  type: choice('Type of the probe: an HTTP request, or a TCP connect only.', ['http', 'tcp'], 'http'),
+  path: text('Request target of the probe.', 'path', readProbePath, '/healthz'),
   host: optional(
     text(
-      'Host field of the probe; default: first host of a route to this upstream, else the endpoint.',
+      'Host field of the probe. Default: the first host of a route to this upstream, or the address of the endpoint.',
       'host',
       readHost,
     ),
   ),
-  headers: dictionary('More fields of the probe.', readField),
-  intervalMs: duration('Time between two probes of one endpoint.', '2s', { min: '50ms', max: '1h' }),
-  timeoutMs: duration('Time one probe may take, connect included.', '1s', { min: '10ms', max: '1h' }),
-  rise: count('Consecutive passes that bring an endpoint back.', 2, { min: 1, max: 100 }),
-  fall: count('Consecutive failures that take an endpoint out.', 3, { min: 1, max: 100 }),
-  expect: list(count('Statuses that pass.', undefined, { min: 100, max: 599 }), [200]),
+  headers: dictionary('Additional header fields of the probe.', readField),
+  intervalMs: duration('Interval between two probes of one endpoint.', '2s', { min: '50ms', max: '1h' }),
+  timeoutMs: duration('Timeout of one probe, including the connect.', '1s', { min: '10ms', max: '1h' }),
+  rise: count('Consecutive successful probes after which an endpoint is up.', 2, { min: 1, max: 100 }),
+  fall: count('Consecutive failed probes after which an endpoint is down.', 3, { min: 1, max: 100 }),
+  expect: list(count('Statuses that count as success.', undefined, { min: 100, max: 599 }), [200]),
 }
 
 /** [upstreams.<name>.timeouts] */
 export const upstreamTimeoutsSection = {
-  connectMs: duration('Time for a connect.', '2s', { min: '10ms', max: '1d' }),
-  responseMs: duration("From the request's last byte to the answer's first.", '60s', {
-    min: '10ms',
-    max: '30d',
-  }),
+  connectMs: duration('Timeout of a connect.', '2s', { min: '10ms', max: '1d' }),
+  responseMs: duration(
+    'Timeout from the last byte of the request to the first byte of the response.',
+    '60s',
+    {
+      min: '10ms',
+      max: '30d',
+    },
+  ),
   idleMs: duration(
-    'Longest silence inside the answer; in a conversation (a gRPC call, or an answer that has begun before the end of a request of unknown length) the longest silence of both sides.',
+    'Idle timeout within the response. In a conversation (a gRPC call, or a response that begins before the end of a request of unknown length) it expires only if both sides are idle.',
     '30s',
     { min: '10ms', max: '30d' },
   ),
-  tunnelMs: duration('Longest silence of both sides in a tunnel (WebSocket, or TLS passed on).', '1h', {
-    min: '1s',
-    max: '30d',
-  }),
+  tunnelMs: duration(
+    'Timeout of a tunnel (a WebSocket, or forwarded TLS) in which both sides are idle.',
+    '1h',
+    {
+      min: '1s',
+      max: '30d',
+    },
+  ),
 }
 
 /** [upstreams.<name>.keepalive] */
@@ -126,12 +141,12 @@ export const keepaliveSection = {
   idleMs: wordOr(
     'auto',
     duration(
-      'How long an unused connection is kept: less than the app keeps it. `"auto"` learns that from the app; requests that must not be repeated (POST) then take new connections. It also learns where answers on used connections come 40 ms late (small writes of the app that wait for a delayed acknowledgement), and uses none there (over TLS and HTTP/2 it does all the same).',
+      'How long an idle connection is kept open; must be shorter than the app\'s own keep-alive timeout. `"auto"` learns that timeout from traffic, and non-idempotent requests (POST) then use new connections. It also detects responses that are 40 ms late on reused connections (small writes of the app that wait for a delayed acknowledgement), and does not reuse connections there, except over TLS and HTTP/2.',
       undefined,
       { min: '10ms', max: '1d' },
     ),
   ),
-  max: count('Unused connections to one endpoint, in each thread; 0: none is kept.', 128, {
+  max: count('Maximum number of idle connections to one endpoint, per data thread; 0: none is kept.', 128, {
     min: 0,
     max: 65_535,
   }),
@@ -139,53 +154,64 @@ export const keepaliveSection = {
 
 /** [upstreams.<name>.retry] */
 export const retrySection = {
-  attempts: count('Further attempts after a failed one; 0: none.', 2, { min: 0, max: 10 }),
-  budgetShare: percent('Retries, as a share of the requests.', '20%'),
+  attempts: count('Maximum number of retries after a failed attempt; 0: none.', 2, { min: 0, max: 10 }),
+  budgetShare: percent('Maximum share of retries among the requests.', '20%'),
   statuses: list(
-    count('Answers of the app that are tried elsewhere, where the method allows to repeat.', undefined, {
-      min: 500,
-      max: 599,
-    }),
+    count(
+      'Statuses from the app that cause a retry on another endpoint, if the method is idempotent.',
+      undefined,
+      {
+        min: 500,
+        max: 599,
+      },
+    ),
     [],
   ),
 }
 
 /** [upstreams.<name>.passive] */
 export const passiveSection = {
-  failures: count('Consecutive failures in traffic that eject an endpoint.', 3, {
+  failures: count('Consecutive failed requests after which an endpoint is ejected.', 3, {
     min: 1,
     max: 1000,
     off: 0,
   }),
   failureRateShare: percent(
-    'Failures and 5xx answers, as a share of the requests of an endpoint, that eject it, if the others do better.',
+    'Share of failures and 5xx responses among the requests of an endpoint at which it is ejected, if the other endpoints do better.',
     '50%',
   ),
-  latencyFactor: count('How many times slower than the others an endpoint must be to be ejected.', 0, {
+  latencyFactor: count('Multiple of the latency of the other endpoints at which an endpoint is ejected.', 0, {
     min: 2,
     max: 1000,
     off: 0,
   }),
-  ejectMs: duration('How long an ejected endpoint gets no traffic; longer each time.', '10s', {
-    min: '100ms',
-    max: '1d',
-  }),
-  maxEjectedShare: percent('Most endpoints that are ejected at a time; always at least one.', '50%'),
-  panicShare: percent('With a smaller share of the endpoints left, ejections do not count.', '50%'),
+  ejectMs: duration(
+    'Time for which an ejected endpoint receives no traffic; increases with each ejection.',
+    '10s',
+    {
+      min: '100ms',
+      max: '1d',
+    },
+  ),
+  maxEjectedShare: percent(
+    'Maximum share of endpoints ejected at the same time; at least one endpoint may always be ejected.',
+    '50%',
+  ),
+  panicShare: percent(
+    'Ejections are ignored while less than this share of the endpoints would remain.',
+    '50%',
+  ),
 }
 
 /** [upstreams.<name>.run] */
 export const runSection = {
   command: required(
-    list(
-      text('Program and arguments; `{port}` or `{socket}` in them is replaced.', 'string', anyText),
-      undefined,
-    ),
+    list(text('Program and arguments; `{port}` and `{socket}` are replaced.', 'string', anyText), undefined),
   ),
-  count: count('Processes to keep running.', 1, { min: 1, max: 256 }),
-  protocol: choice('What the processes speak.', ['http', 'uwsgi'], 'http'),
+  count: count('Number of processes to keep running.', 1, { min: 1, max: 256 }),
+  protocol: choice('Protocol of the processes.', ['http', 'uwsgi'], 'http'),
   env: dictionary(
-    'More environment; `{port}` and `{socket}` are replaced here, too. PORT or SOCKET is always set. The processes inherit Causeway’s environment, but for variables that only other parts of the configuration name (an admin token, say): name here what they need as well.',
+    'Additional environment variables; `{port}` and `{socket}` are replaced here as well. PORT or SOCKET is always set. The processes inherit the environment of Causeway, except for variables that are referenced only in other parts of the configuration (such as an admin token): list those here if the processes need them too.',
     readEnv,
   ),
 }
@@ -197,7 +223,7 @@ export const upstreamSection = {
       shortOrTable(
         {
           ...endpointAddress,
-          doc: 'Where the app answers: `"app:8000"`, `"http://app:8000"`, `"https://app:8443"`, `"h2://app:8443"` and `"h2c://app:8000"` (HTTP/2 with and without TLS), `"unix:/run/app.sock"`, `"uwsgi://app:3031"`, `"uwsgi+unix:/run/app.sock"`, or `{ address = "app:8000", weight = 2 }`. Every address of a name is an endpoint; `"srv://_http._tcp.app.example"` takes hosts, ports and weights from SRV records.',
+          doc: 'Addresses of the app: `"app:8000"`, `"http://app:8000"`, `"https://app:8443"`, `"h2://app:8443"` and `"h2c://app:8000"` (HTTP/2 with and without TLS), `"unix:/run/app.sock"`, `"uwsgi://app:3031"`, `"uwsgi+unix:/run/app.sock"`, or `{ address = "app:8000", weight = 2 }`. Every address that a name resolves to is an endpoint; `"srv://_http._tcp.app.example"` reads hosts, ports and weights from SRV records.',
         },
         endpointSection,
         address => ({ address, weight: 1, backup: false }),
@@ -207,80 +233,80 @@ export const upstreamSection = {
   ),
   endpointsFile: optional(
     text(
-      'File with more endpoints, one a line (`app:8000 weight=2 backup`), read again when it changes.',
+      'File with additional endpoints, one per line (`app:8000 weight=2 backup`), reloaded when it changes.',
       'path',
       readFilePath,
     ),
   ),
-  discovery: table('How names of endpoints are looked up.', discoverySection),
+  discovery: table('DNS lookups of endpoint names.', discoverySection),
   run: optionalTable(
-    'App processes that Causeway starts itself, in the folder that it was started in, and restarts when they die. Instead of `endpoints`.',
+    'App processes that Causeway starts in its own working directory and restarts when they exit. Replaces `endpoints`.',
     runSection,
   ),
-  balance: choice('How an endpoint is chosen.', BALANCE_POLICIES, 'p2c'),
+  balance: choice('Load balancing policy.', BALANCE_POLICIES, 'p2c'),
   hashOn: optional(
     text(
-      'What `balance = "hash"` hashes: `"client-ip"`, `"uri"`, `"header:NAME"`, `"cookie:NAME"`.',
+      'Key for `balance = "hash"`: `"client-ip"`, `"uri"`, `"header:NAME"`, `"cookie:NAME"`.',
       'key',
       readHashKey,
     ),
   ),
   maxInflight: count(
-    'Requests that one endpoint runs at a time, and connections of HTTP/1.1 that it has, idle ones too; the rest waits here; 0: no cap.',
+    'Maximum number of concurrent requests per endpoint, and of its HTTP/1.1 connections, including idle ones. Further requests wait in the queue. 0: no limit.',
     0,
     {
       min: 0,
       max: 1_000_000,
     },
   ),
-  adaptive: table('A limit that is learned, besides `max_inflight`.', adaptiveSection),
+  adaptive: table('Learned concurrency limit, in addition to `max_inflight`.', adaptiveSection),
   abandoned: optional(
     choice(
-      'What becomes of a request whose client has left. `"finish"`: its slot stays taken until the app has really ended it, because a sync worker does not notice; `"close"`: the connection is closed. Default: `"finish"` for uWSGI, gunicorn, and where `max_inflight` is set with `body = "spool"`; else `"close"`.',
+      'Handling of a request whose client has disconnected. `"finish"`: the slot stays occupied until the app has completed the request, because a sync worker does not notice the disconnect; `"close"`: the connection to the app is closed. Default: `"finish"` if `body = "spool"` and either the app server is uWSGI or gunicorn or `max_inflight` is set; otherwise `"close"`.',
       ['finish', 'close'],
       undefined,
     ),
   ),
-  slowStartMs: duration('Time over which an endpoint that has come back gets its full share.', '2s', {
+  slowStartMs: duration('Time over which the share of a recovered endpoint rises to its full weight.', '2s', {
     min: '0s',
     max: '1h',
   }),
-  sticky: optionalTable('A client stays with its endpoint, by a signed cookie.', stickySection),
-  queue: table('Requests that wait for a slot, or for an endpoint to become ready.', queueSection),
+  sticky: optionalTable('Session affinity: a signed cookie binds a client to its endpoint.', stickySection),
+  queue: table('Queue of requests that wait for a slot, or for an endpoint to become ready.', queueSection),
   health: optionalTable(
-    'Active probes. Without this table, endpoints are only judged by their traffic.',
+    'Active health checks. Without this table, health is judged from traffic only.',
     healthSection,
   ),
-  timeouts: table('How long the app may take.', upstreamTimeoutsSection),
+  timeouts: table('Timeouts on the app side.', upstreamTimeoutsSection),
   server: choice(
-    'What answers there, where it is known: it decides the defaults of `body` and `keepalive.idle`.',
+    'App server behind the endpoints, if known; it determines the defaults of `abandoned`, `body` and `keepalive.idle`.',
     ['auto', 'uwsgi', 'gunicorn', 'uvicorn', 'hypercorn', 'daphne'],
     'auto',
   ),
   body: optional(
     choice(
-      '`"spool"`: take a request body whole, in memory and then in a file, before a slot is taken, so that a slow client holds no worker; the app gets its length. `"stream"`: pass it on as it comes. Default: `"stream"` for `server = "uvicorn"`, `"hypercorn"` and `"daphne"`, else `"spool"`.',
+      '`"spool"`: buffer the request body in full, in memory and then in a file, before a slot is taken, so that a slow client does not occupy a worker; the app receives a Content-Length. `"stream"`: forward it as it arrives. Default: `"stream"` for `server = "uvicorn"`, `"hypercorn"` and `"daphne"`, otherwise `"spool"`.',
       ['spool', 'stream'],
       undefined,
     ),
   ),
   readAheadBytes: size(
-    'Bytes of one answer taken from the app ahead of a slow client, so that it holds no worker.',
+    'How much of one response is buffered ahead of a slow client, so that the client does not occupy a worker.',
     '1GiB',
     { min: '1KiB', max: '1000GiB', off: 0 },
   ),
-  tls: table('How `https://` and `h2://` endpoints are spoken to.', upstreamTlsSection),
+  tls: table('TLS to `https://` and `h2://` endpoints.', upstreamTlsSection),
   proxyProtocol: wordOr(
     'off',
     choice(
-      'Begin every connection to an endpoint with a PROXY protocol header that names the client; such a connection carries one request.',
+      'Start every connection to an endpoint with a PROXY protocol header that carries the client address; such a connection serves one request.',
       ['v1', 'v2'],
       undefined,
     ),
   ),
-  keepalive: table('Connections that wait for their next request.', keepaliveSection),
-  retry: table('Another attempt after a failure, where nothing can have been done twice.', retrySection),
-  passive: table('Ejection by failures in traffic.', passiveSection),
+  keepalive: table('Pool of idle connections.', keepaliveSection),
+  retry: table('Retries after a failure, where repeating the request is safe.', retrySection),
+  passive: table('Passive health checks: ejection of endpoints that fail in traffic.', passiveSection),
 }
 
 function readEndpoint(written: string) {
@@ -297,7 +323,7 @@ function readSecret(value: string): Read<string> {
   if (value.length >= 16) return { value }
   return {
     fault: 'the secret must have at least 16 characters',
-    hint: 'openssl rand -hex 32 makes a good one',
+    hint: 'generate one with openssl rand -hex 32',
   }
 }
 
@@ -318,21 +344,22 @@ function readHost(value: string): Read<string> {
 
 // RFC 9110 5.5: what a field value may hold; above all no line ends.
 function readField(name: string, value: string): Read<string> {
-  if (!TOKEN.test(name)) return { fault: `${JSON.stringify(name)} is no field name` }
+  if (!TOKEN.test(name)) return { fault: `${JSON.stringify(name)} is not a valid field name` }
   if (name.toLowerCase() === 'host')
-    return { fault: 'the Host field has a key of its own', hint: 'write health.host' }
+    return { fault: 'the Host field has its own key', hint: 'set health.host' }
   return /^[\t\x20-\x7e\x80-\xff]*$/.test(value)
     ? { value }
-    : { fault: 'a field value cannot hold control characters' }
+    : { fault: 'a field value cannot contain control characters' }
 }
 
 function readEnv(name: string, value: string): Read<string> {
-  if (name === '' || /[=\0]/.test(name)) return { fault: `${JSON.stringify(name)} is no name of a variable` }
-  return value.includes('\0') ? { fault: 'a variable cannot hold a zero byte' } : { value }
+  if (name === '' || /[=\0]/.test(name))
+    return { fault: `${JSON.stringify(name)} is not a valid variable name` }
+  return value.includes('\0') ? { fault: 'a variable cannot contain a NUL byte' } : { value }
 }
 
 function anyText(value: string): Read<string> {
-  return value.includes('\0') ? { fault: 'an argument cannot hold a zero byte' } : { value }
+  return value.includes('\0') ? { fault: 'an argument cannot contain a NUL byte' } : { value }
 }
 
 function readHashKey(value: string): Read<HashKey> {

@@ -29,8 +29,8 @@ function readOne(subject: Subject, name: string, written: Written): UpstreamTls 
   if (!written.verify)
     report.warning(
       placeOf(root, [...path, 'verify']),
-      `endpoints of upstream "${name}" may be anybody: verify is off`,
-      'name their authority: tls = { ca = "/certs/ca.pem" }',
+      `endpoints of upstream "${name}" are not authenticated: verify is off`,
+      'specify their CA: tls = { ca = "/certs/ca.pem" }',
     )
   return { ...plainTls(written), ca: readCa(subject, path, written.ca), ...readOwn(subject, path, written) }
 }
@@ -52,7 +52,7 @@ function readOwn(
   const none = { certificate: undefined, key: undefined }
   if (certificate === undefined && key === undefined) return none
   if (certificate === undefined || key === undefined) {
-    report.error(placeOf(root, path), 'certificate and key belong together', 'write both, or none')
+    report.error(placeOf(root, path), 'certificate and key must be set together', 'set both, or neither')
     return none
   }
   const pair = readKeyPair({ certificate, key })

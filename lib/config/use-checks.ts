@@ -24,8 +24,8 @@ function checkUpstreamsUsed({ root, report }: Subject): void {
     if (!used.has(name))
       report.warning(
         placeOf(root, ['upstreams', name]),
-        `no route and no tunnel uses upstream "${name}"`,
-        `write upstream = "${name}" in a route, or take it away`,
+        `no route or tunnel uses upstream "${name}"`,
+        `write upstream = "${name}" in a route, or remove the upstream`,
       )
   }
 }
@@ -41,8 +41,8 @@ function checkRedirects({ settings, root, report }: Subject): void {
     if (redirectHttps === true)
       report.warning(
         placeOf(root, ['routes', name, 'redirect_https']),
-        'clients are sent to https, and no listener has tls or trusted_proxies',
-        'give a listener tls, or write trusted_proxies = ["10.0.0.0/8"], the addresses of what ends TLS in front',
+        'clients are redirected to https, but no listener has tls or trusted_proxies',
+        'give a listener tls, or write trusted_proxies = ["10.0.0.0/8"], the addresses of the proxy that terminates TLS',
       )
   }
 }

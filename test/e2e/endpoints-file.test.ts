@@ -51,7 +51,7 @@ t.test('a file of endpoints is followed under load, and no request fails', async
   await until('the first to be left', () => one.open === 0)
   replace(file, `127.0.0.1:${one.port}\n127.0.0.1:${two.port} wieght=2\n`)
   const { problem } = await causeway.line('the mistake', ({ msg }) => msg === 'endpoints file not taken')
-  t.equal(problem, `${file}:2: "wieght=2": expected "weight=2" or "backup" behind the address`)
+  t.equal(problem, `${file}:2: "wieght=2": expected "weight=2" or "backup" after the address`)
   const before = two.requests.length
   await until('traffic as before', () => two.requests.length > before + 20)
   rmSync(file)

@@ -26,9 +26,9 @@ t.test('a disk that is full: a line in the log, a sentence in status, and traffi
   const line = await causeway.line('the failure', ({ msg }) =>
     String(msg).startsWith('log file cannot be written'),
   )
-  t.match(line, { level: 'warn', file: '/dev/full', problem: 'no space is left on the device' })
+  t.match(line, { level: 'warn', file: '/dev/full', problem: 'no space left on the device' })
   t.match(await logProblems(causeway), [
-    /^log \/dev\/full: no space is left on the device; \d+ lines lost so far$/,
+    /^log \/dev\/full: no space left on the device; \d+ lines lost so far$/,
   ])
   t.equal((await ask(causeway.port(), get('/b'))).status, 200)
   await assertClean(t, causeway, [app])

@@ -112,8 +112,8 @@ t.test(
     await world.assertRefused(t, half, '/half', /^server\.spool\.folder: ENOSPC/)
     // What was refused has given back its room.
     disk.fill()
-    await running.line('who looks after it to say so', ({ problem }) => problem === 'has no room left')
-    t.match(await world.problem(), /has no room left$/)
+    await running.line('who looks after it to say so', ({ problem }) => problem === 'has no space left')
+    t.match(await world.problem(), /has no space left$/)
     world.release()
     await world.assertServed(t, whole, '/whole')
     t.equal((await ask(running.port(), post('/small', 'fits'))).status, 200)
