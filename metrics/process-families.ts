@@ -10,10 +10,10 @@ import type { Family, FamilyType, Sample, View } from './family.ts'
 
 /** What the control thread says about the process, its configuration and its threads. */
 export const PROCESS_FAMILIES: readonly Family[] = [
-  read('causeway_build_info', 'gauge', ['version', 'node'], 'Always 1: what runs.', ({ facts }) => [
+  read('causeway_build_info', 'gauge', ['version', 'node'], 'Always 1: the running version.', ({ facts }) => [
     { labels: { version: facts.version, node: process.version }, value: 1 },
   ]),
-  read('causeway_config_info', 'gauge', ['hash'], 'Always 1: the configuration that runs.', ({ facts }) => [
+  read('causeway_config_info', 'gauge', ['hash'], 'Always 1: the running configuration.', ({ facts }) => [
     { labels: { hash: facts.configHash }, value: 1 },
   ]),
   read('causeway_config_reloads_total', 'counter', ['result'], 'Reloads since the start.', ({ facts }) => [
@@ -24,24 +24,28 @@ export const PROCESS_FAMILIES: readonly Family[] = [
     'causeway_config_last_reload_successful',
     'gauge',
     [],
-    '0 while the newest configuration is refused and an older one runs.',
+    '0 while the newest configuration is rejected and an older one is running.',
     ({ facts }) => [{ labels: {}, value: facts.lastReloadOk ? 1 : 0 }],
   ),
   read(
     'causeway_config_last_reload_success_timestamp_seconds',
     'gauge',
     [],
-    'When the running configuration was taken.',
+    'Time at which the running configuration was loaded.',
     ({ facts }) => [{ labels: {}, value: facts.lastReloadOkAtMs / 1000 }],
   ),
-  read('causeway_config_generation', 'gauge', ['worker'], 'Configuration that each data thread runs.', view =>
-    perWorker(view, worker => worker.generation),
+  read(
+    'causeway_config_generation',
+    'gauge',
+    ['worker'],
+    'Generation of the configuration that each data thread runs.',
+    view => perWorker(view, worker => worker.generation),
   ),
   read(
     'causeway_certificate_expiry_timestamp_seconds',
     'gauge',
     ['listener', 'name', 'key', 'source'],
-    'When a certificate expires that is shown to clients; by its first name, the kind of its key, and whence it is: files, or acme.',
+    'Expiry of each certificate presented to clients, by its first name, key type and source: files or acme.',
     ({ facts }) =>
       facts.certificates.map(({ listener, name, keyType, renewed, notAfterMs }) => ({
         labels: { listener, name, key: keyType, source: renewed ? 'acme' : 'files' },
@@ -52,10 +56,10 @@ export const PROCESS_FAMILIES: readonly Family[] = [
     'causeway_certificate_problems',
     'gauge',
     [],
-    'Certificates that could not be read or ordered, whatever serves in their place: causeway status says which, and why.',
+    'Certificates that could not be read or issued, whatever is used in their place; causeway status says which, and why.',
     ({ facts }) => [{ labels: {}, value: facts.certificateProblems }],
   ),
-  read('causeway_workers', 'gauge', ['state'], 'Data threads in each state.', ({ facts }) =>
+  read('causeway_workers', 'gauge', ['state'], 'Data threads by state.', ({ facts }) =>
     WORKER_STATES.map(state => ({
       labels: { state },
       value: facts.workers.filter(worker => worker.state === state).length,
@@ -65,7 +69,7 @@ export const PROCESS_FAMILIES: readonly Family[] = [
     'causeway_worker_restarts_total',
     'counter',
     ['reason'],
-    'Data threads that were replaced.',
+    'Data threads that were replaced, by reason.',
     ({ facts }) =>
       RESTART_REASONS.map(reason => ({ labels: { reason }, value: facts.workerRestarts[reason] })),
   ),
@@ -73,21 +77,21 @@ export const PROCESS_FAMILIES: readonly Family[] = [
     'causeway_worker_event_loop_lag_seconds',
     'gauge',
     ['worker'],
-    'Longest delay of the event loop of a data thread since its last report.',
+    'Longest event loop delay of a data thread since its last report.',
     view => perWorker(view, ({ loopLagMs }) => (loopLagMs === undefined ? undefined : loopLagMs / 1000)),
   ),
   read(
     'causeway_worker_event_loop_utilization_ratio',
     'gauge',
     ['worker'],
-    'Share of time that the event loop of a data thread was busy.',
+    'Share of time during which the event loop of a data thread was busy.',
     view => perWorker(view, worker => worker.loopUtilization),
   ),
   read(
     'causeway_overload',
     'gauge',
     ['cause'],
-    '1 while requests are refused because a data thread is late, or memory is short.',
+    '1 while requests are refused because a data thread is late or memory is short.',
     ({ shared }) => [
       { labels: { cause: 'loop' }, value: shared.lateThreads() > 0 ? 1 : 0 },
       { labels: { cause: 'memory' }, value: shared.memoryPercent() > 0 ? 1 : 0 },
@@ -97,26 +101,22 @@ export const PROCESS_FAMILIES: readonly Family[] = [
     'causeway_uncaught_errors_total',
     'counter',
     ['thread', 'kind'],
-    'Exceptions and rejections that nobody caught, those of single deadlines included: each one is a bug of ours.',
+    'Uncaught exceptions and rejections, including those in deadlines: each one is a bug in Causeway.',
     uncaughtErrors,
   ),
   read(
     'causeway_log_lines_dropped_total',
     'counter',
     ['log'],
-    'Lines lost because whoever reads the log was too slow, and of workers whose output is a flood.',
+    'Log lines lost because the reader of the log was too slow, or because a worker produced excessive output.',
     ({ facts }) => LOG_NAMES.map(log => ({ labels: { log }, value: facts.logLinesDropped[log] })),
   ),
-  read('causeway_metrics_series', 'gauge', [], 'Series in the scrape before this one.', view => [
+  read('causeway_metrics_series', 'gauge', [], 'Number of series in the previous scrape.', view => [
     { labels: {}, value: view.lastScrape.series },
   ]),
-  read(
-    'causeway_scrape_duration_seconds',
-    'gauge',
-    [],
-    'Time that the scrape before this one took.',
-    view => [{ labels: {}, value: view.lastScrape.seconds }],
-  ),
+  read('causeway_scrape_duration_seconds', 'gauge', [], 'Duration of the previous scrape.', view => [
+    { labels: {}, value: view.lastScrape.seconds },
+  ]),
 ]
 
 function read(
