@@ -1,10 +1,10 @@
-/** Who has to look when this happens. */
+/** Whose fault it is: who needs to look into it. */
 export type Fault = 'client' | 'upstream' | 'proxy' | 'operator'
 /**
- * May the request be tried again? `unsent`: nothing was written; `unacted`: it was, and the app says that it
- * has not acted on it; `idempotent`: if its method allows; `once`: the same, elsewhere, or once more at the
- * only endpoint, which may be restarting; `elsewhere`: if its method allows, and another endpoint is there,
- * so that a request that kills its worker does not go through all workers of one app server.
+ * Whether the request may be retried. `unsent`: yes, nothing was written. `unacted`: yes, the app reports that
+ * it has not processed the request. `idempotent`: if the method is idempotent. `elsewhere`: if the method is
+ * idempotent and another endpoint is ready. `once`: like `elsewhere`, or once more on the only endpoint, which
+ * may be restarting; so a request that crashes its worker does not crash all workers of one app server.
  */
 export type Retry = 'never' | 'unsent' | 'unacted' | 'idempotent' | 'once' | 'elsewhere'
 
@@ -15,7 +15,7 @@ interface Traits {
 }
 
 const TRAITS = {
-  // The client's doing.
+  // Client errors.
   CLIENT_GONE: { status: 499, fault: 'client', retry: 'never' },
   CLIENT_TIMEOUT: { status: 408, fault: 'client', retry: 'never' },
   BAD_REQUEST: { status: 400, fault: 'client', retry: 'never' },
@@ -26,7 +26,7 @@ const TRAITS = {
   HEAD_TOO_LARGE: { status: 431, fault: 'client', retry: 'never' },
   LENGTH_REQUIRED: { status: 411, fault: 'operator', retry: 'never' },
   BODY_TOO_LARGE: { status: 413, fault: 'client', retry: 'never' },
-  // Refused here.
+  // Refused by the proxy.
   NO_ROUTE: { status: 404, fault: 'client', retry: 'never' },
   NOT_FOUND: { status: 404, fault: 'client', retry: 'never' },
   MISDIRECTED: { status: 421, fault: 'client', retry: 'never' },
@@ -36,7 +36,7 @@ const TRAITS = {
   OUT_OF_RESOURCES: { status: 503, fault: 'operator', retry: 'never' },
   OVERLOADED: { status: 503, fault: 'operator', retry: 'never' },
   MAINTENANCE: { status: 503, fault: 'operator', retry: 'never' },
-  // The upstream's doing.
+  // Upstream errors.
   NO_ENDPOINT: { status: 503, fault: 'upstream', retry: 'never' },
   QUEUE_FULL: { status: 503, fault: 'upstream', retry: 'never' },
   QUEUE_TIMEOUT: { status: 503, fault: 'upstream', retry: 'never' },
@@ -50,18 +50,18 @@ const TRAITS = {
   UPSTREAM_TIMEOUT: { status: 504, fault: 'upstream', retry: 'elsewhere' },
   UPSTREAM_TRUNCATED: { status: 502, fault: 'upstream', retry: 'never' },
   TUNNEL_IDLE: { status: 504, fault: 'upstream', retry: 'never' },
-  // Ours.
+  // Proxy errors.
   SHUTDOWN: { status: 503, fault: 'proxy', retry: 'never' },
   INTERNAL: { status: 500, fault: 'proxy', retry: 'never' },
 } as const satisfies Record<string, Traits>
 
-/** Public: stands in logs as `end` (in lower case) and in metrics as `reason`. Listed in lib/ERRORS.md. */
+/** Public: `end` in logs (in lower case) and `reason` in metrics. Documented in lib/ERRORS.md. */
 export type ErrorCode = keyof typeof TRAITS
 /** How an exchange ended, in one word: `ok`, or the error code in lower case. */
 export type EndCause = 'ok' | Lowercase<ErrorCode>
 
 export const ERROR_CODES = Object.keys(TRAITS) as ErrorCode[]
-/** Every end cause, in a fixed order: its index is the metric cell. */
+/** All end causes in a fixed order: the index is the metric cell. */
 export const END_CAUSES: readonly EndCause[] = ['ok', ...ERROR_CODES.map(endCauseOf)]
 
 export function traitsOf(code: ErrorCode): Traits {
