@@ -185,13 +185,13 @@ t.test('a log of several upstreams has to be told which', async t => {
   t.match(await readAccessLog(lines(), 'api'), { upstream: 'api', requests: { length: 2 } })
   t.equal(
     await readAccessLog(lines(), undefined),
-    'has several upstreams: choose one with --upstream; its upstreams are app, api',
+    'contains several upstreams: choose one with --upstream; its upstreams are app, api',
   )
   t.equal(
     await readAccessLog(lines(), 'web'),
-    'has no request for upstream "web"; its upstreams are app, api',
+    'contains no request for upstream "web"; its upstreams are app, api',
   )
-  t.equal(await readAccessLog(linesOf('x'), undefined), 'has no access line of a proxied request')
+  t.equal(await readAccessLog(linesOf('x'), undefined), 'contains no access log line of a proxied request')
 })
 
 /** Every key of a section and of the tables in it; the words of the upstream are explained elsewhere. */

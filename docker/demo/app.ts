@@ -1,8 +1,8 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
 
-// A demo app worker: plain node:http, no dependencies. Causeway starts several of these and hands each its
-// place by PORT (a loopback port) or SOCKET (a path). Put any server of yours in its stead.
+// A demo app worker: plain node:http, no dependencies. Causeway starts several of these and passes the address of
+// each in PORT (a loopback port) or SOCKET (a path). Replace it with any server of your own.
 
 const place = process.env['SOCKET'] ?? Number(process.env['PORT'] ?? 8000)
 const placeText = typeof place === 'number' ? `port ${place}` : place
@@ -72,36 +72,36 @@ function page(req: IncomingMessage): string {
 </header>
 <main>
   <section class="worker">
-    <p class="label">This page was answered by</p>
+    <p class="label">This page was served by</p>
     <p class="name">${who}</p>
     <ul>
-      <li><b>${escapeHtml(placeText)}</b><span>its address</span></li>
-      <li><b>${pid}</b><span>its process</span></li>
+      <li><b>${escapeHtml(placeText)}</b><span>address</span></li>
+      <li><b>${pid}</b><span>process</span></li>
       <li><b>${requests}</b><span>requests so far</span></li>
       <li><b>${uptime_s} s</b><span>up</span></li>
     </ul>
   </section>
   <section>
     <h2>Refresh: the workers take turns</h2>
-    <p>Causeway started three of these workers, checks their health every second and shares the requests
-      among them. Reload the page, or ask twelve times at once:</p>
-    <p><button id="ask" type="button">Ask 12 times</button> <span id="turns" aria-live="polite"></span></p>
-    <p class="hint">Then end one of them with <code>kill -9 ${pid}</code> and go on refreshing: it is left
-      out at once, and a new one takes its place.</p>
+    <p>Causeway started three of these workers, checks their health every second and distributes the requests
+      among them. Reload the page, or send twelve requests in a row:</p>
+    <p><button id="ask" type="button">Send 12 requests</button> <span id="turns" aria-live="polite"></span></p>
+    <p class="hint">Then kill one of them with <code>kill -9 ${pid}</code> and keep refreshing: it is removed
+      at once, and a new one replaces it.</p>
   </section>
   <section>
-    <h2>Look around</h2>
+    <h2>Explore</h2>
     <ul class="links">
       <li><a href="/static/about.html">/static/about.html</a><span>a file, served without the app</span></li>
       <li><a href="/api">/api</a><span>this worker as JSON</span></li>
       <li><a href="/echo">/echo</a><span>your request as the app sees it</span></li>
-      <li><a href="/slow?ms=2000">/slow?ms=2000</a><span>an answer that takes its time</span></li>
+      <li><a href="/slow?ms=2000">/slow?ms=2000</a><span>a slow response</span></li>
       <li><a href="http://127.0.0.1:9180/">127.0.0.1:9180</a><span>the status page: endpoints and their health</span></li>
       <li><a href="http://127.0.0.1:9180/metrics">127.0.0.1:9180/metrics</a><span>for Prometheus</span></li>
     </ul>
   </section>
   <section>
-    <h2>What the app was told</h2>
+    <h2>What the app received</h2>
     <dl>${told.join('')}</dl>
   </section>
 </main>

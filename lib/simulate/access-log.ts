@@ -58,11 +58,11 @@ export async function readAccessLog(
 }
 
 function complaint(wanted: string | undefined, upstreams: readonly string[]): string {
-  if (upstreams.length === 0) return 'has no access line of a proxied request'
+  if (upstreams.length === 0) return 'contains no access log line of a proxied request'
   const there = `its upstreams are ${upstreams.join(', ')}`
   return wanted === undefined
-    ? `has several upstreams: choose one with --upstream; ${there}`
-    : `has no request for upstream "${wanted}"; ${there}`
+    ? `contains several upstreams: choose one with --upstream; ${there}`
+    : `contains no request for upstream "${wanted}"; ${there}`
 }
 
 /**

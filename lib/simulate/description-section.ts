@@ -27,35 +27,35 @@ const shortTime = (doc: string, fallback?: string) => text(doc, 'time', readShor
 
 /** [load] */
 const loadSection = {
-  rate: required(count('Requests a second.', undefined, { min: 1, max: 1_000_000 })),
+  rate: required(count('Requests per second.', undefined, { min: 1, max: 1_000_000 })),
   arrivals: choice(
-    'By chance, as from many clients, or one like the other.',
+    'Arrival process: random, as from many clients, or evenly spaced.',
     ['poisson', 'uniform'],
     'poisson',
   ),
-  durationMs: duration('How long requests come.', '60s', { min: '10ms', max: '7d' }),
-  postShare: percent('Requests that must not be repeated.', '0%'),
-  highShare: percent('Requests of high priority.', '0%'),
-  lowShare: percent('Requests of low priority.', '0%'),
+  durationMs: duration('Duration of the load.', '60s', { min: '10ms', max: '7d' }),
+  postShare: percent('Share of non-idempotent requests.', '0%'),
+  highShare: percent('Share of requests with high priority.', '0%'),
+  lowShare: percent('Share of requests with low priority.', '0%'),
 }
 
 /** [[endpoints]] service = { … }: one of its laws. */
 const serviceSection = {
-  constantMs: optional(shortTime('All take the same time.')),
+  constantMs: optional(shortTime('Constant service time.')),
   exponentialMs: optional(shortTime('Mean of an exponential distribution.')),
   p50Ms: optional(shortTime('Median of a lognormal distribution.')),
   p99Ms: optional(shortTime('Its 99th percentile.')),
-  times: optional(list(shortTime('Times that were measured; each is as likely as the others.'), undefined)),
+  times: optional(list(shortTime('Measured service times, drawn with equal probability.'), undefined)),
 }
 
 /** [[endpoints]] */
 const endpointSection = {
-  name: required(text('Its name, for the faults and the result.', 'name', readName)),
-  copies: count('So many that are alike: `NAME-1`, `NAME-2`, …', 1, { min: 1, max: 1000 }),
-  workers: count('Requests that it works on at a time.', 1, { min: 1, max: 1_000_000 }),
-  backlog: count('Requests that may wait in its listen queue.', 2048, { min: 0, max: 1_000_000 }),
+  name: required(text('Name, for the faults and the result.', 'name', readName)),
+  copies: count('Number of identical endpoints: `NAME-1`, `NAME-2`, …', 1, { min: 1, max: 1000 }),
+  workers: count('Number of requests that it processes concurrently.', 1, { min: 1, max: 1_000_000 }),
+  backlog: count('Maximum number of requests in its listen backlog.', 2048, { min: 0, max: 1_000_000 }),
   service: optional(
-    shortOrTable(shortTime('How long it works on a request.'), serviceSection, constantMs => ({
+    shortOrTable(shortTime('Service time of a request.'), serviceSection, constantMs => ({
       constantMs,
       exponentialMs: undefined,
       p50Ms: undefined,
@@ -63,18 +63,18 @@ const endpointSection = {
       times: undefined,
     })),
   ),
-  weight: count('Share of the traffic, compared with the other endpoints.', 1, { min: 1, max: 1000 }),
-  backup: flag('Gets traffic only while no other endpoint is ready.', false),
+  weight: count('Share of the traffic relative to the other endpoints.', 1, { min: 1, max: 1000 }),
+  backup: flag('Receives traffic only while no other endpoint is ready.', false),
 }
 
 /** [[faults]] */
 const faultSection = {
   endpoint: required(text('Name of an endpoint, or of all its copies.', 'name', readName)),
-  kind: required(choice('What happens.', FAULT_KINDS, undefined)),
-  fromMs: duration('When it begins.', '0s', RANGE),
-  toMs: optional(duration('When it is over; for good where this is not written.', undefined, RANGE)),
-  factor: count('`slow`: how many times longer it takes.', 10, { min: 1, max: 100_000 }),
-  share: percent('`errors`: how many of its answers are 500.', '100%'),
+  kind: required(choice('Kind of the fault.', FAULT_KINDS, undefined)),
+  fromMs: duration('Start of the fault.', '0s', RANGE),
+  toMs: optional(duration('End of the fault. Default: never.', undefined, RANGE)),
+  factor: count('`slow`: factor by which the service time increases.', 10, { min: 1, max: 100_000 }),
+  share: percent('`errors`: share of responses with status 500.', '100%'),
 }
 
 const {
@@ -88,16 +88,16 @@ const {
 /** A described simulation: one TOML file. */
 export const descriptionSection = {
   threads: count('Data threads.', 1, { min: 1, max: 256 }),
-  roundTripMs: shortTime('Over the network to an app and back.', '0.2ms'),
-  warmUpMs: duration('Requests of this time are played, but not counted.', '0s', RANGE),
+  roundTripMs: shortTime('Network round-trip time to an app.', '0.2ms'),
+  warmUpMs: duration('Initial period whose requests are simulated but not counted.', '0s', RANGE),
   patienceMs: wordOr(
     'endless',
-    duration('How long a client waits for its answer.', undefined, { min: '1ms', max: '1d' }),
+    duration('How long a client waits for its response.', undefined, { min: '1ms', max: '1d' }),
   ),
-  load: optionalTable('Requests that come by themselves. Not with an access log.', loadSection),
-  endpoints: optional(list(table('The apps.', endpointSection), undefined)),
-  faults: list(table('What happens to the apps.', faultSection), []),
-  upstream: table('Words of `[upstreams.NAME]`, in place of those of the configuration.', dispatcherRows),
+  load: optionalTable('Generated load. Not with an access log.', loadSection),
+  endpoints: optional(list(table('Simulated endpoints.', endpointSection), undefined)),
+  faults: list(table('Faults of the endpoints.', faultSection), []),
+  upstream: table('Settings of `[upstreams.NAME]`, in place of those in the configuration.', dispatcherRows),
 }
 
 function readShortTime(written: string): Read {

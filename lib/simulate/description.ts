@@ -86,12 +86,12 @@ function loadOf(
   complaints: Complaints,
 ): DescribedLoad | undefined {
   if (load === undefined) {
-    if (!logged) complaints.about([], 'there is no load', 'write [load] with a rate, or give --log FILE')
+    if (!logged) complaints.about([], 'no load is defined', 'write [load] with a rate, or pass --log FILE')
     return undefined
   }
   const { rate, arrivals, durationMs, postShare, highShare, lowShare } = load
-  if (logged) complaints.about(['load'], 'the load comes from the access log', 'take [load] out, or --log')
-  if (highShare + lowShare > 1) complaints.about(['load', 'low'], 'high and low are more than all requests')
+  if (logged) complaints.about(['load'], 'the load comes from the access log', 'remove [load], or --log')
+  if (highShare + lowShare > 1) complaints.about(['load', 'low'], 'high and low exceed 100% of the requests')
   if (warmUpMs >= durationMs) complaints.about(['warm_up'], 'expected less than the duration of the load')
   return { perSecond: rate, arrivals, durationMs, postShare, highShare, lowShare }
 }
@@ -102,8 +102,8 @@ function appsOf(
   complaints: Complaints,
 ): readonly DescribedApp[] | undefined {
   if (endpoints === undefined || endpoints.length === 0) {
-    if (!logged) complaints.about([], 'there are no endpoints', 'write [[endpoints]]')
-    if (faults.length > 0) complaints.about(['faults'], 'faults need [[endpoints]] that they befall')
+    if (!logged) complaints.about([], 'no endpoints are defined', 'write [[endpoints]]')
+    if (faults.length > 0) complaints.about(['faults'], 'faults require [[endpoints]]')
     return undefined
   }
   const faultsOf = faultsByEndpoint(faults, endpoints, complaints)
@@ -116,7 +116,7 @@ function appsOf(
   })
   for (const [i, row] of endpoints.entries()) {
     const twice = namesOf(row).find(name => apps.filter(app => app.name === name).length > 1)
-    if (twice !== undefined) complaints.about(['endpoints', i, 'name'], `there are two endpoints "${twice}"`)
+    if (twice !== undefined) complaints.about(['endpoints', i, 'name'], `two endpoints are named "${twice}"`)
   }
   return apps
 }
@@ -145,11 +145,11 @@ function faultsByEndpoint(
   for (const [i, row] of rows.entries()) {
     const { endpoint, fromMs, toMs } = row
     if (!known.has(endpoint)) {
-      const hint = `the endpoints here are ${[...known].join(', ')}`
-      complaints.about(['faults', i, 'endpoint'], `there is no endpoint "${endpoint}"`, hint)
+      const hint = `the endpoints are ${[...known].join(', ')}`
+      complaints.about(['faults', i, 'endpoint'], `unknown endpoint "${endpoint}"`, hint)
     }
     if (toMs !== undefined && toMs <= fromMs) {
-      complaints.about(['faults', i, 'to'], 'expected a time after that of "from"')
+      complaints.about(['faults', i, 'to'], 'expected a time after "from"')
     }
     faults.set(endpoint, [...(faults.get(endpoint) ?? []), faultOf(row)])
   }
@@ -183,9 +183,9 @@ function lawOf(
   if (times !== undefined) laws.push({ law: 'seen', sortedMs: times.toSorted((a, b) => a - b) })
   const [law] = laws
   if (laws.length !== 1 || (p50Ms === undefined) !== (p99Ms === undefined)) {
-    complaints.about(path, 'expected one law of the time that it works', `write ${LAWS}`)
+    complaints.about(path, 'expected exactly one distribution of the service time', `write ${LAWS}`)
   } else if (law?.law === 'lognormal' && !(law.p50Ms > 0 && law.p99Ms >= law.p50Ms)) {
-    complaints.about([...path, 'p99'], 'expected at least "p50", and that above 0')
+    complaints.about([...path, 'p99'], 'expected at least "p50", which must be above 0')
   } else if (law?.law === 'seen' && law.sortedMs.length === 0) {
     complaints.about([...path, 'times'], 'expected at least one time')
   }

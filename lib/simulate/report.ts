@@ -9,7 +9,7 @@ export function reportText(rows: readonly Row[]): string {
   if (endpoints.length > 0 && endpoints.length <= MAX_SHOWN) {
     const heads = ['', '', ...endpoints.map(({ name }) => name)]
     const cells = rows.map(row => [...labelCells(row), ...row.endpoints.map(endpointText)])
-    parts.push('\nWorkers busy, and longest listen queue of the app:\n', table([heads, ...cells]))
+    parts.push('\nBusy workers, and maximum listen backlog of the app:\n', table([heads, ...cells]))
   }
   return parts.join('')
 }
@@ -104,7 +104,7 @@ function reasonsText(row: Row): string[] {
 
 function repeatedText(row: Row): string {
   if (row.repeated === 0) return ''
-  return `${labelCells(row).join(' ')}: ${row.repeated} POST begun more than once\n`
+  return `${labelCells(row).join(' ')}: ${row.repeated} POST requests started more than once\n`
 }
 
 function endpointText({ utilisation, longestBacklog }: PlayedEndpoint): string {

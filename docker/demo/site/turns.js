@@ -1,4 +1,4 @@
-// Asks /api twelve times and draws one dot an answer, in the colour of the worker that gave it.
+// Requests /api twelve times and draws a dot per response, in the colour of the worker that sent it.
 const button = document.getElementById('ask')
 const turns = document.getElementById('turns')
 
@@ -14,7 +14,7 @@ async function ask() {
       turns.append(dot)
     }
   } catch {
-    turns.append(' no answer')
+    turns.append(' no response')
   } finally {
     button.disabled = false
   }
