@@ -41,7 +41,7 @@ export async function askAdmin(
     if (!loaded.ok) throw new CommandFailed(EXIT.config, problems)
     throw new CommandFailed(
       EXIT.failed,
-      `admin.address is ${where}: a free port that only the log of the process names\n`,
+      `admin.address is ${where}: the port is chosen at start, and only the log of the process shows it\n`,
     )
   }
   try {
@@ -50,7 +50,7 @@ export async function askAdmin(
     if (!loaded.ok) throw new CommandFailed(EXIT.config, problems)
     throw new CommandFailed(
       EXIT.failed,
-      `nothing answers at ${where} (admin.address of ${path}): ${reasonText(error)}\n`,
+      `no response from ${where} (admin.address of ${path}): ${reasonText(error)}\n`,
     )
   }
 }
@@ -62,8 +62,8 @@ export async function askAdmin(
 export function unexpectedAnswer({ status, body }: AdminAnswer): string {
   const said = errorOf(body)
   return said === undefined
-    ? `what answers at the admin address (status ${status}) does not seem to be causeway\n`
-    : `the process answered ${status}: ${said}\n`
+    ? `the server at the admin address (status ${status}) does not seem to be causeway\n`
+    : `the process returned ${status}: ${said}\n`
 }
 
 /** The command ends here: what answered is not what was asked. */
@@ -109,7 +109,7 @@ function ask(
       answer.on('error', reject)
     })
     asked.on('error', error =>
-      reject(signal.aborted ? new Error(`no answer within ${timeoutMs / 1000} s`) : error),
+      reject(signal.aborted ? new Error(`no response within ${timeoutMs / 1000} s`) : error),
     )
     asked.end()
   })

@@ -61,7 +61,7 @@ function summary({ listeners, upstreams, routes }: Snapshot, config: string, fil
     counted(upstreams.length, 'upstream'),
     counted(routes.length, 'route'),
   ]
-  return `configuration is fine: ${parts.join(', ')} (${config}: ${counted(files, 'file')})`
+  return `configuration is valid: ${parts.join(', ')} (${config}: ${counted(files, 'file')})`
 }
 
 function counted(count: number, noun: string): string {

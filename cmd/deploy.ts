@@ -21,7 +21,7 @@ export async function deploy({ config, json, operands, options, flags }: Command
   const configured = flags.has('configured')
   if (configured === endpoints.length > 0) {
     process.stderr.write(
-      'causeway: name the new endpoints, or take those of the configuration with --configured\n',
+      'causeway: specify the new endpoints, or use --configured for those in the configuration\n',
     )
     return EXIT.usage
   }
@@ -43,6 +43,6 @@ function describe({ upstream, endpoints, steps, problem }: DeployAnswer): string
   const end =
     problem === null
       ? `upstream ${upstream}: ${endpoints.join(', ')}`
-      : `given up: ${problem}; upstream ${upstream} goes on with ${endpoints.join(', ')}`
+      : `deploy failed: ${problem}; upstream ${upstream} stays on ${endpoints.join(', ')}`
   return `${[...steps, end].join('\n')}\n`
 }

@@ -37,10 +37,11 @@ export async function doctor(url: string, options: Options, json: boolean): Prom
 /** What is wrong with the arguments; undefined if nothing is. */
 function misuse(url: string, paths: Options): string | undefined {
   if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
-    return `${JSON.stringify(url)} is no URL such as https://www.example.com/`
+    return `${JSON.stringify(url)} is not a URL such as https://www.example.com/`
   }
   for (const [option, path] of Object.entries(paths)) {
-    if (path !== undefined && !/^\/(?!\/)/.test(path)) return `--${option} wants a path such as /admin/login/`
+    if (path !== undefined && !/^\/(?!\/)/.test(path))
+      return `--${option} requires a path such as /admin/login/`
   }
   return undefined
 }

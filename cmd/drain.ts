@@ -61,6 +61,6 @@ function describe({ upstream, endpoints, drained }: Drained): string {
   const lines = endpoints.map(({ name, inflight }) => {
     return inflight === 0 ? `${name} is drained` : `${name} is draining: ${inflight} in flight`
   })
-  if (drained) lines.push(`causeway ready ${upstream} takes it back`)
+  if (drained) lines.push(`to undo: causeway ready ${upstream}`)
   return `${lines.join('\n')}\n`
 }

@@ -14,7 +14,7 @@ export async function explain({ config, json, operands }: CommandArgs): Promise<
   const question = readQuestion(method ?? '', url ?? '')
   if (question === undefined) {
     process.stderr.write(
-      'causeway: give a method and a URL, such as: explain GET https://www.example.com/admin/\n',
+      'causeway: expected a method and a URL, such as: explain GET https://www.example.com/admin/\n',
     )
     return EXIT.usage
   }

@@ -22,19 +22,19 @@ interface OwnOption {
   readonly help: string
 }
 
-const TIMEOUT: OwnOption = { value: '30s', help: 'longest wait' }
+const TIMEOUT: OwnOption = { value: '30s', help: 'maximum wait' }
 
 // Each command's code is loaded only when it is called.
 const COMMANDS: Readonly<Record<string, Command>> = {
   run: {
-    summary: 'Serve. SIGHUP reloads, SIGTERM drains and exits, SIGUSR2 reopens log files.',
+    summary: 'Run the server. SIGHUP reloads, SIGTERM drains and exits, SIGUSR2 reopens log files.',
     example: 'causeway run --config /etc/causeway',
     json: false,
     config: true,
     run: async args => (await import('./run.ts')).run(args),
   },
   check: {
-    summary: 'Read the configuration and say what is wrong with it.',
+    summary: 'Validate the configuration and report its errors.',
     example: 'causeway check --config site.toml',
     json: true,
     config: true,
@@ -42,7 +42,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   },
   explain: {
     summary:
-      'Say what the configuration would make of a request: route, rewriting, upstream, waiting, repeats.',
+      'Explain how the configuration would handle a request: route, rewriting, upstream, queue, retries.',
     example: 'causeway explain POST https://www.example.com/admin/login/',
     json: true,
     config: true,
@@ -50,33 +50,33 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     run: async args => (await import('./explain.ts')).explain(args),
   },
   status: {
-    summary: 'Show what the running process does: threads, listeners, endpoints, the last reload.',
+    summary: 'Show the state of the running process: threads, listeners, endpoints, last reload.',
     example: 'causeway status --json',
     json: true,
     config: true,
     run: async args => (await import('./status.ts')).status(args),
   },
   reload: {
-    summary: 'Make the running process take its configuration anew, and say how that went.',
+    summary: 'Make the running process reload its configuration, and report the result.',
     example: 'causeway reload',
     json: true,
     config: true,
     run: async args => (await import('./reload.ts')).reload(args),
   },
   drain: {
-    summary: 'Give an endpoint, or all of an upstream, no new requests, and wait until it is empty.',
+    summary: 'Send no new requests to an endpoint, or to a whole upstream, and wait until it is idle.',
     example: 'causeway drain app app:8000',
     json: true,
     config: true,
     operand: 'UPSTREAM [ENDPOINT]',
     options: {
-      timeout: { ...TIMEOUT, help: "longest wait (default: the server's drain)" },
+      timeout: { ...TIMEOUT, help: 'maximum wait (default: server.drain)' },
       'no-wait': { help: 'do not wait' },
     },
     run: async args => (await import('./drain.ts')).drain(args),
   },
   ready: {
-    summary: 'Take a drain back.',
+    summary: 'Undo a drain.',
     example: 'causeway ready app app:8000',
     json: true,
     config: true,
@@ -85,19 +85,19 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   },
   deploy: {
     summary:
-      'Put other endpoints in place of an upstream’s: wait until they are ready, switch, drain the old.',
+      'Replace the endpoints of an upstream: wait until the new ones are ready, switch, drain the old ones.',
     example: 'causeway deploy app app-green:8000',
     json: true,
     config: true,
     operand: 'UPSTREAM [ENDPOINT...]',
     options: {
-      timeout: { ...TIMEOUT, help: 'longest wait for all of them to be ready (default: 30s)' },
-      configured: { help: 'take the endpoints of the configuration again' },
+      timeout: { ...TIMEOUT, help: 'maximum wait until all of them are ready (default: 30s)' },
+      configured: { help: 'return to the endpoints in the configuration' },
     },
     run: async args => (await import('./deploy.ts')).deploy(args),
   },
   healthcheck: {
-    summary: 'Exit 0 if the running process is ready: for HEALTHCHECK in a container.',
+    summary: 'Exit 0 if the running process is ready; for HEALTHCHECK in a container.',
     example: 'causeway healthcheck',
     json: true,
     config: true,
@@ -105,36 +105,36 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   },
   doctor: {
     summary:
-      'Check a running site from outside, as its users and attackers see it, and name the setting to change.',
+      'Check a running site from outside, as users and attackers see it, and name the settings to change.',
     example: 'causeway doctor https://www.example.com/ --post /admin/login/',
     json: true,
     config: false,
     operand: 'URL',
     options: {
-      config: { short: 'c', value: 'PATH', help: 'check its time-outs, limits and probes, too' },
-      health: { value: 'PATH', help: "page of a load balancer's health checks (default: /healthz)" },
-      post: { value: 'PATH', help: 'send the form of this page, with nothing but its CSRF token' },
+      config: { short: 'c', value: 'PATH', help: 'also check its timeouts, limits and probes' },
+      health: { value: 'PATH', help: 'path of the load balancer health check (default: /healthz)' },
+      post: { value: 'PATH', help: 'submit the form on this page, with nothing but its CSRF token' },
     },
     run: async ({ operand, options, json }) => (await import('./doctor.ts')).doctor(operand, options, json),
   },
   simulate: {
     summary:
-      'Play a described load, or an access log, to the dispatcher on a virtual clock, and compare policies.',
+      'Simulate a described load, or an access log, on the real dispatcher with a virtual clock, and compare policies.',
     example: 'causeway simulate --load pool.toml --policy p2c,peak-ewma --max-inflight 0,4',
     json: true,
     config: false,
     options: {
       load: { value: 'FILE', help: 'TOML file with [load], [[endpoints]], [[faults]] and [upstream]' },
-      log: { value: 'FILE', help: 'access log with the requests, instead of [load]' },
-      config: { short: 'c', value: 'PATH', help: 'take the words of the upstream from this configuration' },
-      upstream: { value: 'NAME', help: 'upstream of the configuration and of the log' },
+      log: { value: 'FILE', help: 'access log to replay, instead of [load]' },
+      config: { short: 'c', value: 'PATH', help: 'take the upstream settings from this configuration' },
+      upstream: { value: 'NAME', help: 'upstream in the configuration and in the log' },
       policy: { value: 'A,B', help: 'policies to compare (default: all but hash)' },
       'max-inflight': {
         value: 'N,M',
-        help: 'caps to compare, 0 for none (default: the one of the upstream)',
+        help: 'limits to compare, 0 for none (default: the limit of the upstream)',
       },
-      rate: { value: 'xN', help: 'N times as many requests a second' },
-      seed: { value: 'N', help: 'another course of chance (default: 1)' },
+      rate: { value: 'xN', help: 'multiply the request rate by N' },
+      seed: { value: 'N', help: 'seed of the random numbers (default: 1)' },
     },
     run: async args => (await import('./simulate.ts')).simulate(args),
   },
@@ -166,13 +166,13 @@ function defaultConfig(): string {
 /** The command line without the program's name, to the exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
   const [name, ...rest] = argv
-  if (name === undefined) return usageError('which command?')
+  if (name === undefined) return usageError('no command given')
   if (name === '--help' || name === '-h' || name === 'help') return print(helpOfAll())
   const word = VERSION_OPTIONS.has(name) ? 'version' : name
   const command = Object.hasOwn(COMMANDS, word) ? COMMANDS[word] : undefined
   if (command === undefined) {
     const kind = name.startsWith('-') ? 'option' : 'command'
-    return usageError(withHint(`there is no ${kind} ${JSON.stringify(name)}`, name, Object.keys(COMMANDS)))
+    return usageError(withHint(`unknown ${kind} ${JSON.stringify(name)}`, name, Object.keys(COMMANDS)))
   }
   const args = parse(rest, command)
   if (typeof args === 'string') return usageError(args, name)
@@ -216,7 +216,7 @@ function parse(
         Object.keys(options).map(name => `--${name}`),
       )
     const forgotOption = command.config && message.startsWith('Unexpected argument')
-    return forgotOption ? `${message}: the configuration is named by --config` : message
+    return forgotOption ? `${message}: pass the configuration with --config` : message
   }
 }
 
@@ -239,7 +239,7 @@ function operandFault(given: readonly string[], usage = ''): string | undefined 
   const least = words.filter(word => !word.startsWith('[')).length
   const most = usage.includes('...') ? Number.POSITIVE_INFINITY : words.length
   if (given.length >= least && given.length <= most && !given.includes('')) return undefined
-  return `give ${words.length === 1 ? 'one ' : ''}${usage}`
+  return `expected ${words.length === 1 ? 'one argument' : 'arguments'}: ${usage}`
 }
 
 function ownOptions({ options = {} }: Command) {
@@ -259,7 +259,7 @@ Usage: causeway COMMAND [options]
 
 ${lines.join('\n')}
 
-causeway COMMAND --help says more. Exit codes: 0 fine, 1 failed, 2 bad usage, 78 bad configuration.
+causeway COMMAND --help shows details. Exit codes: 0 success, 1 failure, 2 usage error, 78 invalid configuration.
 
 Example: causeway run --config conf.d
 `
@@ -275,10 +275,10 @@ function helpOf(
   if (config)
     rows.push([
       '-c, --config PATH',
-      `TOML file, or folder of *.toml files (default: $CAUSEWAY_CONFIG, else ${DEFAULT_CONFIG})`,
+      `TOML file, or folder of *.toml files (default: $CAUSEWAY_CONFIG, or ${DEFAULT_CONFIG})`,
     ])
-  if (json) rows.push(['    --json', 'JSON for programs'])
-  rows.push(['-h, --help', 'This text'])
+  if (json) rows.push(['    --json', 'Print JSON'])
+  rows.push(['-h, --help', 'Show this help'])
   const width = Math.max(...rows.map(([flag]) => flag.length))
   const options = rows.map(([flag, help]) => `  ${flag.padEnd(width)}  ${help}\n`).join('')
   return `${summary}\n\nUsage: causeway ${name}${operand === undefined ? '' : ` ${operand}`} [options]\n\n${options}\nExample: ${example}\n`

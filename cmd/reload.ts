@@ -23,8 +23,8 @@ export function reload({ config, json }: CommandArgs): Promise<number> {
 
 function describe({ ok, generation, hash, problems, warnings }: ReloadResult): string {
   const head = ok
-    ? `generation ${generation} runs (${hash})`
-    : `refused: generation ${generation} goes on (${hash})`
+    ? `generation ${generation} is running (${hash})`
+    : `rejected: generation ${generation} stays in use (${hash})`
   // A warning about a file says so behind the place.
   const notes = warnings.map(text => (text.includes(': warning: ') ? text : `warning: ${text}`))
   return `${[head, ...problems, ...notes].join('\n')}\n`

@@ -73,5 +73,5 @@ function whereToLook({ snapshot, adminAddress }: Started): string {
     adminAddress.kind === 'unix'
       ? [`  admin: ${admin}`]
       : [`  status: ${admin}/`, `  metrics: ${admin}/metrics`]
-  return `causeway is ready (Ctrl-C ends it)\n${[...listeners, ...pages].join('\n')}\n`
+  return `causeway is ready (press Ctrl-C to stop)\n${[...listeners, ...pages].join('\n')}\n`
 }

@@ -38,7 +38,7 @@ export async function simulate({ config, options, json }: CommandArgs): Promise<
   try {
     const wishes = readWishes(options)
     if (options['load'] === undefined && options['log'] === undefined)
-      throw usage('give --load FILE, --log FILE, or both')
+      throw usage('specify --load FILE, --log FILE, or both')
     const fromConfig = options['config'] !== undefined || options['load'] === undefined
     const upstream = fromConfig
       ? await readUpstream(options['config'] ?? config, options['upstream'])
@@ -70,7 +70,7 @@ function readWishes({
   'max-inflight': caps,
 }: CommandArgs['options']): Wishes {
   const speed = /^x(\d+(?:\.\d+)?)$/.exec(rate)?.[1]
-  if (speed === undefined || Number(speed) === 0) throw usage('--rate wants a factor such as x2 or x0.5')
+  if (speed === undefined || Number(speed) === 0) throw usage('--rate requires a factor such as x2 or x0.5')
   return {
     policies: policy === undefined ? POLICIES : policy.split(',').map(readPolicy),
     caps: caps === undefined ? [] : caps.split(',').map(cap => readNumber('--max-inflight', cap, 1_000_000)),
@@ -82,13 +82,13 @@ function readWishes({
 function readPolicy(word: string): BalancePolicy {
   const policy = BALANCE_POLICIES.find(known => known === word)
   if (policy !== undefined) return policy
-  const hint = didYouMean(word, BALANCE_POLICIES) ?? `the policies are ${BALANCE_POLICIES.join(', ')}`
-  throw usage(`there is no policy ${JSON.stringify(word)}: ${hint}`)
+  const hint = didYouMean(word, BALANCE_POLICIES) ?? `valid policies are ${BALANCE_POLICIES.join(', ')}`
+  throw usage(`unknown policy ${JSON.stringify(word)}: ${hint}`)
 }
 
 function readNumber(option: string, text: string, max: number): number {
   const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN
-  if (!(value <= max)) throw usage(`${option} wants whole numbers, got ${JSON.stringify(text)}`)
+  if (!(value <= max)) throw usage(`${option} requires whole numbers, got ${JSON.stringify(text)}`)
   return value
 }
 
@@ -102,11 +102,11 @@ async function readUpstream(path: string, name: string | undefined): Promise<Ups
   const [only] = upstreams
   if (name === undefined && only !== undefined && upstreams.length === 1) return only
   const names = upstreams.map(upstream => upstream.name).join(', ')
-  const there = names === '' ? `${path} has none` : `those of ${path} are ${names}`
+  const there = names === '' ? `${path} has no upstream` : `${path} has ${names}`
   throw usage(
     name === undefined
       ? `choose an upstream with --upstream: ${there}`
-      : `there is no upstream "${name}": ${there}`,
+      : `unknown upstream "${name}": ${there}`,
   )
 }
 
@@ -119,7 +119,7 @@ async function describe(
   if (!read.ok) throw new Stop(EXIT.config, formatProblems(read.problems))
   process.stderr.write(formatProblems(read.warnings))
   if (read.value.saysUpstream && upstream !== undefined)
-    throw usage(`the words of the upstream stand in ${load} and in the configuration: choose one`)
+    throw usage(`the upstream is defined both in ${load} and in the configuration: remove one of them`)
   return read.value
 }
 

@@ -44,7 +44,7 @@ function describeCertificate({
   days_left: left,
   not_after: end,
 }: CertificateStatus): string {
-  const life = left < 0 ? `EXPIRED ${end}` : `${left} days left`
+  const life = left < 0 ? `expired ${end}` : `${left} days left`
   return `certificate ${listener}  ${names.join(' ')}  ${key}  ${life}`
 }
 
@@ -58,7 +58,7 @@ function describe(it: StatusDocument): string {
   const lines = [
     verdictOf(it).sentence,
     `causeway ${it.version}, pid ${it.pid}: ${it.phase}, up ${it.uptime_s} s`,
-    `configuration ${it.hash}, generation ${it.generation}; ${running} of ${it.threads.length} data threads run`,
+    `configuration ${it.hash}, generation ${it.generation}; ${running} of ${it.threads.length} data threads running`,
     ...it.listeners.map(listener => `listener ${listener.name}  ${listener.address}`),
     ...it.certificates.map(describeCertificate),
     ...it.certificate_problems.map(problem => `certificate: ${problem}`),
@@ -70,7 +70,8 @@ function describe(it: StatusDocument): string {
     ...it.warnings.map(warning => `configuration: ${warning}`),
   ]
   const last = it.last_reload
-  if (last !== null) lines.push(`last reload ${last.at}: ${last.ok ? 'taken' : 'refused'}`, ...last.problems)
+  if (last !== null)
+    lines.push(`last reload ${last.at}: ${last.ok ? 'successful' : 'rejected'}`, ...last.problems)
   return `${lines.join('\n')}\n`
 }
 

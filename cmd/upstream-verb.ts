@@ -43,7 +43,7 @@ export function readTimeout(text: string | undefined): number | undefined {
   if (text === undefined) return undefined
   const timeoutMs = parseDuration(text)
   if (timeoutMs !== undefined && timeoutMs > 0) return timeoutMs
-  process.stderr.write(`causeway: --timeout is a duration such as 30s, not ${JSON.stringify(text)}\n`)
+  process.stderr.write(`causeway: --timeout requires a duration such as 30s, got ${JSON.stringify(text)}\n`)
   return Number.NaN
 }
 

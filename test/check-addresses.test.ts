@@ -47,11 +47,11 @@ t.test('an address of another machine is an error, in the words of a start', asy
     const token = '[admin]\ntoken = "0123456789abcdef"'
     const ran = await checked(t, text.replace('[admin]', token))
     t.equal(ran.code, 78)
-    t.match(ran.stderr, /a\.toml:\d+:\d+: error: 192\.0\.2\.1:\d+ is no address of this machine\n/)
+    t.match(ran.stderr, /a\.toml:\d+:\d+: error: 192\.0\.2\.1:\d+ is not an address of this machine\n/)
     t.equal(ran.stdout, '', 'nothing is fine')
     const { code, stderr } = await runCommand(['run', '--config', ran.file])
     t.equal(code, 1)
-    t.match(stderr, /192\.0\.2\.1:\d+ is no address of this machine\n/)
+    t.match(stderr, /192\.0\.2\.1:\d+ is not an address of this machine\n/)
   }
 })
 

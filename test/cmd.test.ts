@@ -19,7 +19,7 @@ const causeway = (...args: string[]) => runCommand(args)
 const OLDER =
   "Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.19.0' } })"
 
-const IN_USE = 'is already in use: end what listens there, or choose another address'
+const IN_USE = 'is already in use: stop the process that listens there, or choose another address'
 
 const COMMANDS = [
   'run',
@@ -74,17 +74,17 @@ t.test('help names every command, and every command helps with an example', asyn
 
 t.test('bad usage is exit code 2 and says what would be right', async t => {
   for (const [args, message] of [
-    [[], /which command\?/],
-    [['relaod'], /no command "relaod": did you mean "reload"\?/],
-    [['constructor'], /no command "constructor"/],
+    [[], /no command given/],
+    [['relaod'], /unknown command "relaod": did you mean "reload"\?/],
+    [['constructor'], /unknown command "constructor"/],
     [['run', '--confg', 'x'], /Unknown option '--confg': did you mean "--config"\?/],
-    [['-x'], /no option "-x"/],
-    [['run', 'conf.d'], /Unexpected argument 'conf.d': the configuration is named by --config/],
+    [['-x'], /unknown option "-x"/],
+    [['run', 'conf.d'], /Unexpected argument 'conf.d': pass the configuration with --config/],
     [['run', '--json'], /Unknown option '--json'/],
     [['check', '--config'], /--config/],
-    [['explain'], /give \[METHOD\] URL/],
-    [['explain', 'GET', 'www.example.com'], /give a method and a URL/],
-    [['drain'], /give UPSTREAM \[ENDPOINT\]/],
+    [['explain'], /expected arguments: \[METHOD\] URL/],
+    [['explain', 'GET', 'www.example.com'], /expected a method and a URL/],
+    [['drain'], /expected arguments: UPSTREAM \[ENDPOINT\]/],
   ] as const) {
     const ran = await causeway(...args)
     t.equal(ran.code, 2, args.join(' '))
@@ -111,7 +111,7 @@ t.test('explain follows a request through the configuration, in words and for pr
   const folder = t.testdir({ 'a.toml': site('127.0.0.1:8080') })
   const words = await causeway('explain', 'https://www.example.com/srv/a.css', '-c', folder)
   t.equal(words.code, 0)
-  t.match(words.stdout, /^listener web at 127\.0\.0\.1:8080, if something leads port 443 there$/m)
+  t.match(words.stdout, /^listener web at 127\.0\.0\.1:8080, if port 443 is forwarded there$/m)
   t.match(words.stdout, /^file \/srv\/a\.css$/m)
   const { code, stdout } = await causeway('explain', 'POST', '/', '-c', folder, '--json')
   t.equal(code, 0)
@@ -172,7 +172,7 @@ t.test('an admin address where something else answers is not mistaken for causew
   for (const command of ['status', 'reload', 'healthcheck']) {
     const ran = await causeway(command, '-c', folder)
     t.equal(ran.code, 1, command)
-    t.match(ran.stderr, /^what answers at the admin address \(status 404\) does not seem to be causeway$/m)
+    t.match(ran.stderr, /^the server at the admin address \(status 404\) does not seem to be causeway$/m)
     t.equal(ran.stdout, '')
   }
 })
@@ -184,7 +184,7 @@ t.test('commands that ask a process say where nobody answered: exit code 1', asy
   for (const command of ['status', 'reload', 'healthcheck']) {
     const ran = await causeway(command, '-c', folder)
     t.equal(ran.code, 1, command)
-    t.match(ran.stderr, `nothing answers at 127.0.0.1:${free.port}`)
+    t.match(ran.stderr, `no response from 127.0.0.1:${free.port}`)
     t.match(ran.stderr, 'is causeway running?')
   }
 })
@@ -206,8 +206,8 @@ t.test('a running process stays within reach while its files hold a bad configur
   t.match(status.stdout, /^all is well\n/)
   const refused = await causeway('reload', '-c', folder)
   t.equal(refused.code, 78)
-  t.match(refused.stdout, /^refused: generation 1 goes on.*a\.toml:\d+:1: error: unknown key "pth"/s)
-  t.match((await causeway('status', '-c', folder)).stdout, /^the newest configuration is refused/)
+  t.match(refused.stdout, /^rejected: generation 1 stays in use.*a\.toml:\d+:1: error: unknown key "pth"/s)
+  t.match((await causeway('status', '-c', folder)).stdout, /^the newest configuration was rejected/)
   running.kill('SIGTERM')
   t.same(await ended, [0, null])
 })
@@ -255,7 +255,7 @@ t.test('what fails is JSON for those who ask for it', async t => {
   for (const command of ['status', 'reload', 'healthcheck']) {
     const { code, stdout, stderr } = await causeway(command, '--json', '--config', folder)
     t.equal(code, 1, command)
-    t.match(JSON.parse(stdout), { error: /^nothing answers at unix:.*is causeway running\?/ })
+    t.match(JSON.parse(stdout), { error: /^no response from unix:.*is causeway running\?/ })
     t.equal(stderr, '')
   }
 })

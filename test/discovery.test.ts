@@ -271,7 +271,7 @@ t.test(
     t.same(events, ['the name server failed', 'fine'])
     pass(5050)
     pass(5050)
-    t.same(events.at(-1), 'no answer within 5 s')
+    t.same(events.at(-1), 'no response within 5 s')
   },
 )
 

@@ -101,7 +101,7 @@ t.test('another site, to which a site leads, is not asked', async t => {
   })
   const ran = await causeway(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`)
   t.equal(ran.code, 0, ran.stdout)
-  t.match(ran.stdout, 'leads away to http://localhost')
+  t.match(ran.stdout, 'redirects to another site, http://localhost')
   t.equal(asked, 0)
 })
 

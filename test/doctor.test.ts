@@ -37,7 +37,9 @@ const NAMES = namesOf(undefined)
 
 t.test('reachable: what does not answer, what answers 5xx, and a certificate that is not valid', async t => {
   t.same(saidBy(checkReach([page()], undefined)), [])
-  t.match(saidBy(checkReach([failed(SITE, 'ECONNREFUSED')], undefined)), [/^problem: nothing listens there/])
+  t.match(saidBy(checkReach([failed(SITE, 'ECONNREFUSED')], undefined)), [
+    /^problem: no process listens there/,
+  ])
   t.match(saidBy(checkReach([answer(SITE, 502)], undefined)), [/upstreams\.NAME\.endpoints/])
   t.match(saidBy(checkReach([answer(SITE, 504)], undefined)), [/upstreams\.NAME\.timeouts\.response/])
   t.match(saidBy(checkReach([page()], 'certificate has expired')), [/^problem: install a certificate/])
@@ -62,17 +64,17 @@ t.test('redirects: to and fro, downgrades, lost ports, and plain http', async t 
   const plain = 'http://www.example.com/'
   const to = (chain: readonly Outcome[]) => saidBy(checkRedirects(chain, [], NAMES))
   t.match(to([moved(plain, SITE), moved(SITE, plain)]), [
-    /SECURE_SSL_REDIRECT = True, and take away the redirect to http/,
+    /SECURE_SSL_REDIRECT = True, and remove the redirect to http/,
   ])
   t.match(to([moved(SITE, '/a'), moved(`${SITE}a`, '/')]), [/SECURE_PROXY_SSL_HEADER/])
   t.match(to([moved(plain, '/a'), moved(`${plain}a`, '/')]), [/APPEND_SLASH/])
   t.match(to([moved(SITE, `${plain}a`), answer(`${plain}a`)]), [/SECURE_PROXY_SSL_HEADER/])
   const ports = [moved('https://example.com:1337/', 'https://example.com/a'), answer('https://example.com/a')]
-  t.match(to(ports), [/Host field on with its port/])
+  t.match(to(ports), [/Host field with its port/])
   t.match(to([answer(plain)]), [/^hint: .*routes\.NAME\.redirect_https = true .*SECURE_SSL_REDIRECT = True/])
   t.same(to([moved(plain, SITE), page()]), [])
   t.match(to([moved(SITE, 'https://login.example.net/')]), [
-    /^hint: give the URL of a page that the site answers/,
+    /^hint: specify the URL of a page that the site serves/,
   ])
 })
 
@@ -249,13 +251,13 @@ t.test('csrf: the origin that is taken shows what is wrong', async t => {
     /SECURE_PROXY_SSL_HEADER/,
   ])
   t.match(to(own(403), trial('no-port', 'https://www.example.com', 200)), [
-    /Host field on with its port.*CSRF_TRUSTED_ORIGINS/,
+    /Host field with its port.*CSRF_TRUSTED_ORIGINS/,
   ])
   t.match(to(), [/--post PATH/], 'a page without a form')
 })
 
 t.test('csrf: nothing is sent unless asked for, and the doctor says so', async t => {
-  t.match(saidBy(checkCsrf(undefined, [page(FORM)], NAMES)), [/^hint: --post \/ sends this form/])
+  t.match(saidBy(checkCsrf(undefined, [page(FORM)], NAMES)), [/^hint: --post \/ submits this form/])
   t.same(checkCsrf(undefined, [page()], NAMES), [])
 })
 
@@ -296,7 +298,7 @@ t.test('fields that tell browsers what not to do', async t => {
 t.test('leaks: a version of what runs there', async t => {
   t.match(saidBy(checkLeaks(page('', { server: 'nginx/1.22.1' }))), ['hint: nginx: server_tokens off'])
   t.match(saidBy(checkLeaks(page('', { server: 'WSGIServer/0.2 CPython/3.11.2' }))), [/runserver/])
-  t.match(saidBy(checkLeaks(page('', { 'x-powered-by': 'PHP/8.1' }))), [/take the field x-powered-by away/])
+  t.match(saidBy(checkLeaks(page('', { 'x-powered-by': 'PHP/8.1' }))), [/remove the field x-powered-by/])
   t.same(saidBy(checkLeaks(page('', { server: 'gunicorn' }))), [])
 })
 
@@ -316,7 +318,7 @@ t.test('static: missing, of the wrong type, not kept, not compressed', async t =
     to(answer(`${SITE}static/a.0123456789ab.js`, 200, { ...good, 'content-type': 'text/javascript' })),
     [/routes\.NAME\.static\.manifest = true/],
   )
-  t.match(to(answer(css, 200, { 'content-type': 'text/css' })), [/routes\.NAME\.static, not by the app/])
+  t.match(to(answer(css, 200, { 'content-type': 'text/css' })), [/routes\.NAME\.static\), not from the app/])
   const plain = answer(css, 200, { 'content-type': 'text/css', etag: '"1"' }, 'a'.repeat(2000))
   t.match(to(plain, names), [/routes\.files\.static\.compress = true/])
   t.equal(
@@ -365,7 +367,7 @@ t.test(
       checkStalls([{ upstream: 'app', origin: 'http://127.0.0.1:8000', answers: answers(fresh, used) }]).map(
         ({ level, what, fix }) => `${level}: ${what}; ${fix}`,
       )
-    t.match(of(0, [41, 42, 44, 0]), [/^hint: 3 of 4 answers .* came 40 ms late.*uvloop/])
+    t.match(of(0, [41, 42, 44, 0]), [/^hint: 3 of 4 responses .* were 40 ms late.*uvloop/])
     t.match(of(41, [41, 42, 44]), [/^ok/], 'a stream of events')
     t.match(of(0, [0, 41, 0, 0]), [/^ok/])
     t.same(of(0, []), [], 'it keeps no connection')

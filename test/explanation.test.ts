@@ -44,18 +44,22 @@ t.test('a request to an app: route, rewriting, canary, queue, what may be repeat
   for (const part of [
     /^listener web at 127\.0\.0\.1:8080$/m,
     /redirected to https/,
-    /asked for \/cart/,
-    /mounted at \/shop/,
+    /receives the path \/cart/,
+    /mount point \/shop/,
     /2\.5 % of the clients go to upstream next/,
     /upstream app, p2c over 127\.0\.0\.1:8000, unix:\/run\/app\.sock/,
-    /4 requests at a time; the rest waits for at most 10s, priority high/,
-    /POST goes to another endpoint only if the first was never reached/,
+    /at most 4 requests at a time per endpoint; queued requests wait for at most 10s, priority high/,
+    /POST is sent to another endpoint only if the first one was never reached/,
   ]) {
     t.match(text, part)
   }
   t.same(
     others.map(({ route: name, why }) => `${name}: ${why}`),
-    ['static: its path is /static/', 'media: its path is /protected/', 'app: route shop names the host'],
+    [
+      'static: its path is /static/',
+      'media: its path is /protected/',
+      'app: route shop matches the host explicitly',
+    ],
   )
 })
 
@@ -71,19 +75,21 @@ t.test('host and path count as the data threads read them', async t => {
   for (const path of ['/a/..//static/x.css', '/%73tatic/x.css', '/static%2fx.css', '/static/../x']) {
     const { route, steps } = await asked(t, 'GET', path)
     t.equal(route, null, path)
-    t.match(steps, [/^400: servers read this path in different ways.* \/(static%2f)?(static\/)?x/])
+    t.match(steps, [
+      /^400: the path is ambiguous: servers interpret it in different ways.* \/(static%2f)?(static\/)?x/,
+    ])
   }
   t.match((await asked(t, 'GET', '/%zz')).steps, [/^400/])
   t.match((await asked(t, 'GET', '/a%00')).steps, [/^400/])
   t.equal((await asked(t, 'GET', 'http://SHOP.example.com./shop/')).route, 'shop')
   t.equal((await asked(t, 'GET', 'http://shop.example.com/shop/%E9')).route, 'shop', 'no UTF-8')
-  t.match((await asked(t, 'GET', 'http://shop.example.com/shop/é')).steps.join(), 'asked for /%c3%a9')
+  t.match((await asked(t, 'GET', 'http://shop.example.com/shop/é')).steps.join(), 'receives the path /%c3%a9')
   const { others } = await asked(t, 'GET', 'https://elsewhere.example/shop/')
   t.match(others.find(({ route }) => route === 'shop')?.why, /hosts are shop\.example\.com/)
 })
 
 t.test('a listener at another port says so', async t => {
-  t.match((await asked(t, 'GET', 'https://shop.example.com/')).steps[0], /if something leads port 443 there/)
+  t.match((await asked(t, 'GET', 'https://shop.example.com/')).steps[0], /if port 443 is forwarded there/)
 })
 
 t.test('what is no method and no URL is not read', async t => {
@@ -105,7 +111,7 @@ t.test(
     const steps = async (url: string, site: string) => (await asked(t, 'GET', url, site)).steps.join('\n')
     t.match(
       await steps('http://shop.example.com/shop/', auto),
-      /redirected to https once the host has its certificate/,
+      /redirected to https once the host has a certificate/,
     )
     t.notMatch(await steps('https://shop.example.com/shop/', auto), /redirected/)
     t.notMatch(await steps('http://a.shop.example.com/shop/', auto), /redirected/, 'a wildcard has none')

@@ -192,7 +192,7 @@ t.test('while an endpoint is down for its checks, its reason is that of the last
   bench.board.checked('app', full(1), { ok: false, reason: 'status 503' }, 1)
   t.equal(reason(), 'status 503')
   bench.board.checked('app', full(1), { ok: true }, 1)
-  t.equal(reason(), 'its last check passed; 2 in a row bring it back')
+  t.equal(reason(), 'its last check passed; 2 consecutive passes are needed')
   bench.board.checkFlipped('app', full(1), undefined)
   t.equal(reason(), undefined)
 })
@@ -292,7 +292,7 @@ t.test(
     t.match(bench.events, [/^warn endpoint stalls 1: answers on used connections come 40 ms late/])
     t.equal(bench.events.length, 1)
     t.match(bench.status, [
-      { state: 'up', note: /each request now takes a new one;.*uvloop/ },
+      { state: 'up', note: /each request now uses a new connection;.*uvloop/ },
       { note: undefined },
     ])
     bench.clock.pass(1_000_000)

@@ -101,7 +101,7 @@ t.test('a worker that dies is started again at the same address', async t => {
   const [pid] = pidsOf(managed)
   process.kill(pid as number, 'SIGKILL')
   await until('its successor', () => events.length === 3)
-  t.same(events, ['up app worker-1', 'down app worker-1 ended by SIGKILL', 'up app worker-1'])
+  t.same(events, ['up app worker-1', 'down app worker-1 terminated by SIGKILL', 'up app worker-1'])
   t.not(pidsOf(managed)[0], pid)
   await until('two words', () => lines.length === 2)
   t.equal(lines[0], lines[1], 'both name the same port')
@@ -160,7 +160,7 @@ t.test('a changed run that does not come up is refused, and the old workers go o
   await managed.prepare(await snapshotOf(t, ['/nonexistent/app', '{port}'], 1))
   t.match(
     await managed.whenReachable(),
-    /worker-1 of upstream "app" ends again and again: there is no program "\/nonexistent\/app"/,
+    /worker-1 of upstream "app" keeps exiting: program "\/nonexistent\/app" not found/,
   )
   await managed.abandon()
   t.same(pidsOf(managed), pids)

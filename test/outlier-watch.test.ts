@@ -91,7 +91,7 @@ t.test('a slow endpoint', async t => {
   const bench = new Bench(t, 3)
   for (const endpoint of [1, 2, 3]) bench.count(endpoint, GOOD, 40, endpoint === 2 ? 400 : 20)
   bench.second()
-  t.same(bench.ejected, ['2: first byte after 400 ms, the others need 20 ms'])
+  t.same(bench.ejected, ['2: first byte after 400 ms, while the others need 20 ms'])
 })
 
 t.test('what an endpoint did before it went out is no measure of what it does now', async t => {

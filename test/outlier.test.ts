@@ -60,7 +60,7 @@ t.test('an endpoint that is many times slower than the others', async t => {
   const pool = (...meansMs: readonly number[]) =>
     meansMs.map((meanMs, i) => suspect('abcdef'.charAt(i), sample(50, 0, meanMs)))
   t.same(outliers(pool(10, 10, 100), SLOWNESS, 9, 10), [
-    { name: 'c', reason: 'first byte after 100 ms, the others need 10 ms' },
+    { name: 'c', reason: 'first byte after 100 ms, while the others need 10 ms' },
   ])
   t.same(named(pool(10, 10, 30), SLOWNESS), [], 'at the factor')
   t.same(named(pool(1, 1, 20), SLOWNESS), [], 'nobody feels 20 ms')

@@ -110,7 +110,7 @@ t.test('a worker that got another address keeps its counters but not its health'
 
 t.test('when all rows are taken the configuration is refused with a word on what to do', async t => {
   t.throws(() => makePlacer(EXCHANGE_BLOCK.size).place(snapshot), PlacementFull)
-  t.throws(() => makePlacer(EXCHANGE_BLOCK.size).place(snapshot), /restart to forget removed names/)
+  t.throws(() => makePlacer(EXCHANGE_BLOCK.size).place(snapshot), /restart to drop removed names/)
 })
 
 /** An address of its own for each number. */

@@ -75,7 +75,7 @@ t.test('doubts about a certificate stand in the reason, in words', async t => {
   t.equal(await reasonFor({ names: ['app.internal'], valid: 'expired' }), 'its certificate has expired')
   t.match(
     await reasonFor({ names: ['other.internal'] }),
-    'not for the name app.internal, but for other.internal',
+    'does not cover the name app.internal, only other.internal',
   )
   t.match(await reasonFor({ names: ['app.internal'] }, { ...TLS, ca: undefined }), 'tls.ca')
   t.equal(await reasonFor({ names: ['app.internal'] }), 'ok')
@@ -94,7 +94,7 @@ t.test('an endpoint that speaks another protocol fails its probe, and the reason
       socket.end('HTTP/1.1 400 Bad Request\r\n\r\n')
     }),
   )
-  t.same(await probe(plain, 'https'), { ok: false, reason: 'does not speak TLS' })
+  t.same(await probe(plain, 'https'), { ok: false, reason: 'does not support TLS' })
 })
 
 t.test('a probe says that its connection is nobody’s where endpoints want a PROXY header', async t => {

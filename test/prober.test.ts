@@ -84,7 +84,7 @@ t.test('an unexpected status fails, and the reason names the likely setting', as
     (await probeOnce(t, address, { path: `/${status}`, expect })).reason
   t.equal(
     await reason(400),
-    'status 400, expected 200: Django\'s ALLOWED_HOSTS refuses the Host "example.com"; set health.host',
+    'status 400, expected 200: Django\'s ALLOWED_HOSTS rejects the Host "example.com"; set health.host',
   )
   t.match(await reason(301), /^status 301, expected 200: it redirects to https/, 'redirects are not followed')
   t.equal(await reason(503, [200, 204]), 'status 503, expected 200 or 204')
@@ -116,13 +116,13 @@ t.test('failures of the connection are told in words', async t => {
   t.equal((await probeOnce(t, { kind: 'unix', path })).reason, `no socket at ${path}`)
 
   const closing = await serveRaw(t, socket => socket.once('data', () => socket.end()))
-  t.match((await probeOnce(t, closing)).reason, 'closed before the answer')
+  t.match((await probeOnce(t, closing)).reason, 'closed before the response')
   const resetting = await serveRaw(t, socket => socket.once('data', () => socket.resetAndDestroy()))
-  t.match((await probeOnce(t, resetting)).reason, /(closed|reset) before the answer/)
+  t.match((await probeOnce(t, resetting)).reason, /(closed|reset) before the response/)
   const short = await serveRaw(t, socket =>
     socket.once('data', () => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf')),
   )
-  t.match((await probeOnce(t, short)).reason, 'before the answer was complete')
+  t.match((await probeOnce(t, short)).reason, 'before the response was complete')
   const mail = await serveRaw(t, socket => socket.end('220 mail.example ESMTP\r\n'))
   t.match((await probeOnce(t, mail)).reason, 'not HTTP')
 })
@@ -135,7 +135,7 @@ t.test('a probe that takes too long fails, and says how far it came', async t =>
   bench.advance(1000)
   t.same(bench.results, [], 'not before its time')
   bench.advance(100)
-  t.match(await bench.result(1), { ok: false, reason: 'timed out after 1s (no answer)' })
+  t.match(await bench.result(1), { ok: false, reason: 'timed out after 1s (no response)' })
 })
 
 t.test('an answer that comes after the limit is late, even if no timer has noticed', async t => {
@@ -157,7 +157,7 @@ t.test('while our own thread stands still, the time of a probe does too', async 
   bench.advance(800)
   t.same(bench.results, [], 'a machine that was suspended is no app that is slow')
   bench.advance(300)
-  t.match(await bench.result(1), { ok: false, reason: 'timed out after 1s (no answer)' })
+  t.match(await bench.result(1), { ok: false, reason: 'timed out after 1s (no response)' })
 })
 
 t.test('an answer that has come while our own thread stood still is in time', async t => {
@@ -189,7 +189,7 @@ t.test(
     await probed(1)
     t.match(bench.results.at(-1), {
       alibi: 'patient',
-      reason: /^timed out .*; no failure: 4 of 4 slots are taken$/,
+      reason: /^timed out .*; not counted as a failure: 4 of 4 slots are occupied$/,
     })
     bench.traffic = { ...traffic, signs: 10 }
     await probed(2)
@@ -197,7 +197,7 @@ t.test(
     t.same(bench.changes, [], 'it goes on serving')
     for (let n = 3; bench.changes.length === 0 && n < 9; n += 1) await probed(n)
     t.match(bench.changes, [
-      { health: { state: 'down', reason: /4 of 4 slots are taken, and nothing was answered/ } },
+      { health: { state: 'down', reason: /4 of 4 slots are occupied, and there was no response/ } },
     ])
   },
 )

@@ -17,7 +17,7 @@ import { until } from './support/until.ts'
 
 const KIB = 1024
 const MIB = KIB * KIB
-/** Longer than an app waits for a client before its answer is taken ahead. */
+/** Longer than an app waits for a client before its response is taken ahead. */
 const LONG_MS = 500
 const hash = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
 
@@ -231,7 +231,7 @@ t.test('a client that takes nothing is the first to go when there is no more mem
   t.notOk(bench.give(randomBytes(64 * KIB)))
   t.ok(bench.exchange.ended)
   t.equal(bench.exchange.failure, 'SPOOL_FAILED')
-  t.match(bench.exchange.record.detail, /server\.spool\.memory_total is used up/)
+  t.match(bench.exchange.record.detail, /server\.spool\.memory_total is exhausted/)
   t.equal(bench.attempt.cancelled, 1)
   t.equal(bench.held[0], 63 * MIB, 'it has given back what it had')
   t.equal(bench.outcome('full'), 1)
@@ -267,7 +267,7 @@ t.test('at its limit the app waits until the client has taken what is held', asy
 })
 
 for (const [what, setup, detail] of [
-  ['no room in files', { diskBytes: 1000 }, /server\.spool\.disk is used up/],
+  ['no room in files', { diskBytes: 1000 }, /server\.spool\.disk is exhausted/],
   ['a folder that cannot be written', { folder: '/nowhere/at/all' }, /server\.spool\.folder: ENOENT/],
 ] as const) {
   t.test(`${what} is no error: the app waits for the client`, async t => {
@@ -328,7 +328,7 @@ t.test(
     t.notOk(bench.give(bytes.subarray(0, 64 * KIB)))
     bench.pass(LONG_MS)
     bench.give(bytes.subarray(64 * KIB))
-    bench.job.failed('UPSTREAM_TRUNCATED', 'closed the connection inside its answer')
+    bench.job.failed('UPSTREAM_TRUNCATED', 'closed the connection within its response')
     t.notOk(bench.exchange.ended)
     await bench.drainAll()
     t.equal(bench.exchange.failure, 'UPSTREAM_TRUNCATED')

@@ -103,7 +103,7 @@ t.test('marks of a thread that died are taken up', async t => {
   bench.board.adoptMarks()
   bench.board.adoptMarks()
   t.match(bench.status, [
-    { state: 'down', reason: 'connects fail' },
+    { state: 'down', reason: 'connects are failing' },
     { state: 'ejected', reason: 'failures in traffic' },
   ])
   t.equal(bench.events.length, 2, 'once')

@@ -267,7 +267,7 @@ t.test('beyond the bytes of all files there is a failure with its reason, and no
   log.append(bytes, 0, 70 * KIB)
   await until('it to be written', () => bench.memory === 0)
   log.append(bytes, 70 * KIB, 150 * KIB)
-  t.same(bench.failures, ['server.spool.disk is used up'])
+  t.same(bench.failures, ['server.spool.disk is exhausted'])
   t.ok(log.full)
   const sink = new Sink(log, true)
   await sink.readAll()

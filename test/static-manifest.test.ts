@@ -214,7 +214,7 @@ t.test('a broken manifest keeps the last good one and is told once', async t => 
   await site.get('/site.css')
   for (const [text, reason] of [
     ['{"paths": {"si', 'it is not JSON'],
-    ['{"path": {}}', 'it has no table "paths"'],
+    ['{"path": {}}', 'it contains no table "paths"'],
   ] as const) {
     site.told.length = 0
     writeFileSync(join(root, 'staticfiles.json'), text)

@@ -130,7 +130,7 @@ t.test('without descriptors left the answer is 503 and nothing else breaks', asy
     },
   )
   t.equal(status, 0)
-  const detail = 'this process has no descriptor left: raise its limit of open files'
+  const detail = 'this process has no file descriptor left: raise its limit of open files'
   t.same(JSON.parse(stdout), {
     cold: [503, 'out_of_resources', detail, 1],
     large: [503, 'out_of_resources', detail, 1],

@@ -123,6 +123,6 @@ t.test('an endpoint that came later and is spoken to in TLS gets nothing', async
   const { client, tunnel } = open()
   tunnel.start()
   t.equal(client.over, 'UPSTREAM_BAD')
-  t.match(client.detail, /a tunnel passes bytes on as they are, and .* speaks https/)
+  t.match(client.detail, /a tunnel forwards bytes unchanged, but .* uses https/)
   t.equal(process.inflight(), 0)
 })

@@ -64,7 +64,7 @@ t.test('who waits in vain is told so, and for which reason', async t => {
   const later = new TestJob('/')
   upstream.submit(later)
   t.equal(await later.end(), 'NO_ENDPOINT')
-  t.match(later.detail, /is down by its checks/)
+  t.match(later.detail, /is down according to its health checks/)
   t.notMatch(later.detail, /refused/, 'that was before')
   upstream.retire()
 })

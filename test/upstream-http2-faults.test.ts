@@ -315,7 +315,7 @@ t.test('a head larger than the endpoint takes is not sent: 431, and the connecti
   const job = new TestJob('/')
   job.more = ['x-large', 'x'.repeat(5000)]
   t.equal(await submit(upstream, job).end(), 'UPSTREAM_HEAD_TOO_LARGE')
-  t.match(job.detail, 'wants no more than 4096')
+  t.match(job.detail, 'allows at most 4096')
   t.equal(await submit(upstream, new TestJob('/')).end(), 200)
   t.equal(app.sessions.length, 1)
 })

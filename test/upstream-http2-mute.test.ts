@@ -58,7 +58,7 @@ t.test(
     t.equal(await get.end(), 200)
     t.same(
       [await post.end(), post.detail],
-      ['UPSTREAM_CLOSED', 'answered no ping within 2000 ms before its answer'],
+      ['UPSTREAM_CLOSED', 'no response to a ping within 2000 ms before its response'],
     )
     await until('the mute one to be closed', () => line.closed)
     upstream.retire()

@@ -68,7 +68,7 @@ t.test('an h2c endpoint that speaks HTTP/1.1, or nothing, is a connect that fail
   const timeouts = { connectMs: 100, responseMs: 5000, idleMs: 5000, tunnelMs: 5000 }
   const wrong = start(t, h2([(old.address() as AddressInfo).port], { retry: NO_RETRY }))
   const job = submit(wrong.upstream, new TestJob('/', Buffer.from('x')))
-  t.same([await job.end(), job.detail], ['CONNECT_FAILED', 'does not speak HTTP/2'])
+  t.same([await job.end(), job.detail], ['CONNECT_FAILED', 'does not support HTTP/2'])
 
   const deaf = createPlainServer(socket => socket.on('error', () => {}))
   await new Promise<void>(done => deaf.listen(0, '127.0.0.1', done))

@@ -119,7 +119,7 @@ t.test('a certificate that is not good is a connect that failed, and the reason 
   t.match(await refusalOf(t, { names: ['app.internal'], valid: 'expired' }), 'its certificate has expired')
   t.match(await refusalOf(t, { names: ['app.internal'], valid: 'not-yet' }), 'not valid yet')
   const misnamed = await refusalOf(t, { names: ['other.internal'] })
-  t.match(misnamed, 'not for the name app.internal, but for other.internal: set tls.server_name')
+  t.match(misnamed, 'does not cover the name app.internal, only other.internal: set tls.server_name')
   t.match(await refusalOf(t, { names: ['app.internal'] }, tls({ ca: undefined })), 'tls.ca')
 })
 
@@ -136,7 +136,7 @@ t.test('a server that speaks no TLS is said to be one', async t => {
   const { port } = server.address() as AddressInfo
   const config = configWith(port, { retry: { attempts: 0, budgetShare: 0, statuses: [] } })
   const { end, job } = await askOnce(t, config)
-  t.same([end, job.detail], ['CONNECT_FAILED', 'does not speak TLS'])
+  t.same([end, job.detail], ['CONNECT_FAILED', 'does not support TLS'])
 })
 
 t.test('a POST whose endpoint has a bad certificate is answered by another endpoint', async t => {
@@ -269,7 +269,7 @@ t.test('an endpoint that wants a certificate and gets none has acted on nothing'
     const config = configWith(port, { retry: { attempts: 0, budgetShare: 0, statuses: [] } })
     const { end, job } = await askOnce(t, config, new TestJob('/', Buffer.from('x')))
     t.equal(end, 'CONNECT_FAILED', version)
-    t.match(job.detail, 'wants a certificate of us')
+    t.match(job.detail, 'requires a client certificate')
     t.match(job.detail, 'set tls.certificate and tls.key')
   }
 })
@@ -312,7 +312,7 @@ t.test('an endpoint behind TLS that takes no more of an upload is given up', asy
   const timeouts = { connectMs: 5000, responseMs: 150, idleMs: 5000, tunnelMs: 5000 }
   const job = new TestJob('/', Buffer.alloc(32 * 1024 * 1024))
   const { end } = await askOnce(t, configWith(port, { timeouts }), job)
-  t.same([end, job.detail], ['UPSTREAM_TIMEOUT', 'takes no more of the request'])
+  t.same([end, job.detail], ['UPSTREAM_TIMEOUT', 'stopped reading the request'])
 })
 
 t.test('a PROXY header stands before the handshake, and its connection carries one request', async t => {

@@ -45,7 +45,7 @@ t.test('a uwsgi endpoint gets a real packet, and its answer is judged like any o
   t.equal(await probe(line => line.send('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfine')), '')
   const chunked = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n'
   t.equal(await probe(answer(`${chunked}0\r\n\r\n`)), '')
-  t.match(await probe(answer(chunked)), 'before the answer was complete')
+  t.match(await probe(answer(chunked)), 'before the response was complete')
   t.match(await probe(answer('HTTP/1.1 400 Bad Request\r\n\r\n')), /^status 400, .*set health\.host$/)
   t.match(
     await probe(answer('HTTP/1.1 301 Moved\r\nLocation: https://example.com/\r\n\r\n')),
@@ -53,10 +53,10 @@ t.test('a uwsgi endpoint gets a real packet, and its answer is judged like any o
   )
   t.match(
     await probe(answer('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf')),
-    'before the answer was complete',
+    'before the response was complete',
   )
-  t.equal(await probe(answer('')), 'connection closed before the answer')
-  t.match(await probe(line => line.reset()), 'reset before the answer')
+  t.equal(await probe(answer('')), 'connection closed before the response')
+  t.match(await probe(line => line.reset()), 'reset before the response')
   t.match(await probe(answer('220 mail.example ESMTP\r\n')), 'not HTTP')
   await until('all connections to be closed by us', () => app.lines.every(line => line.ended || line.closed))
   t.same(app.dirty, [])
@@ -66,8 +66,8 @@ t.test('a uwsgi probe that takes too long says how far it came', async t => {
   const app = await RecordingUwsgi.start(t)
   const address: Address = { kind: 'tcp', host: '127.0.0.1', port: app.port }
   for (const [sent, reached] of [
-    ['', 'no answer'],
-    ['HTTP/1.1 200 OK\r\n\r\nhalf', 'the answer did not end'],
+    ['', 'no response'],
+    ['HTTP/1.1 200 OK\r\n\r\nhalf', 'the response did not end'],
   ] as const) {
     const bench = new Bench(t)
     app.script = line => line.send(sent)

@@ -61,33 +61,40 @@ t.test('the most serious thing is said, with its cause', async t => {
   for (const [changes, kind, sentence] of [
     [{}, 'good', 'all is well: every endpoint is up'],
     [{ upstreams: [] }, 'good', 'all is well'],
-    [{ last_reload: refused }, 'doubtful', 'the newest configuration is refused; the one before goes on'],
+    [
+      { last_reload: refused },
+      'doubtful',
+      'the newest configuration was rejected; the previous one stays in use',
+    ],
     [{ upstreams: [upstream('app', 'up', 'down')] }, 'doubtful', '1 of 2 endpoints not up: app: e2 is down'],
-    [{ threads: [thread('running'), thread('starting')] }, 'doubtful', '1 of 2 data threads do not run'],
+    [{ threads: [thread('running'), thread('starting')] }, 'doubtful', '1 of 2 data threads are not running'],
     [
       { upstreams: [upstream('app', 'up'), upstream('api', 'down', 'draining')], last_reload: refused },
       'bad',
-      'upstream api has no endpoint that is up (connect refused): its requests wait, then get a 503',
+      'no endpoint of upstream api is up (connect refused): its requests wait, then get a 503',
     ],
     [
       { upstreams: [upstream('app', 'down', 'ejected')] },
       'bad',
-      'upstream app has no endpoint that is up (connect refused): those that are ejected are tried all the same',
+      'no endpoint of upstream app is up (connect refused): ejected endpoints are used anyway',
     ],
     [
       { spool: { ...SPOOL, problem: 'server.spool.folder /x does not exist' }, last_reload: refused },
       'bad',
-      'uploads that do not fit into memory get a 503: server.spool.folder /x does not exist',
+      'uploads that do not fit in memory get a 503: server.spool.folder /x does not exist',
     ],
     [
-      { endpoint_problem: 'endpoints not taken, those before stay: too many', last_reload: refused },
+      {
+        endpoint_problem: 'new endpoints rejected, the previous ones stay in use: too many',
+        last_reload: refused,
+      },
       'doubtful',
-      'endpoints not taken, those before stay: too many',
+      'new endpoints rejected, the previous ones stay in use: too many',
     ],
     [
       { routes: routes(['shop'], ['api']) },
       'doubtful',
-      'closed for maintenance: route shop; for the rest, all is well: every endpoint is up',
+      'closed for maintenance: route shop; otherwise, all is well: every endpoint is up',
     ],
     [
       { routes: routes(['a', 'b', 'c', 'd'], []), upstreams: [upstream('app', 'up', 'down')] },
@@ -105,17 +112,17 @@ t.test('the most serious thing is said, with its cause', async t => {
     [
       { upstreams: [upstream('app', 'draining', 'draining')] },
       'bad',
-      'every endpoint of upstream app is draining: its requests wait, then get a 503; "causeway ready app" takes it back',
+      'every endpoint of upstream app is draining: its requests wait, then get a 503; undo with "causeway ready app"',
     ],
     [
       { upstreams: [busy(2, 5, 8_400)] },
       'doubtful',
-      'upstream app: 8 of 8 slots taken, 5 wait, the oldest for 8 s',
+      'upstream app: 8 of 8 slots occupied, 5 waiting, the oldest for 8 s',
     ],
     [
       { upstreams: [busy(undefined, 1, 1_000)] },
       'doubtful',
-      'upstream app: 8 requests run, 1 wait, the oldest for 1 s',
+      'upstream app: 8 requests in flight, 1 waiting, the oldest for 1 s',
     ],
     [{ upstreams: [busy(2, 5, 900)] }, 'good', 'all is well: every endpoint is up'],
     [{ upstreams: [starting] }, 'doubtful', 'upstream app is starting: its requests wait'],

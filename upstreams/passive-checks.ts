@@ -52,8 +52,8 @@ export class PassiveChecks {
   whyNoneReady(): string | undefined {
     const out = this.#endpoints.find(({ state }) => (state & (STATE.unreachable | STATE.down)) !== 0)
     if (out === undefined) return this.#endpoints.length === 0 ? undefined : 'all are draining'
-    if ((out.state & STATE.unreachable) === 0) return `${out.name} is down by its checks`
-    return `${out.name}: ${this.#unreachableBecause.get(out) ?? 'connects fail'}`
+    if ((out.state & STATE.unreachable) === 0) return `${out.name} is down according to its health checks`
+    return `${out.name}: ${this.#unreachableBecause.get(out) ?? 'connects are failing'}`
   }
 
   /** States have changed: what can be reached again has no reason any more. */
@@ -100,7 +100,7 @@ export class PassiveChecks {
     const othersFine = this.#endpoints.some(
       other => other !== endpoint && other.state === 0 && shared.badAnswers(other.index) === 0,
     )
-    if (othersFine) this.#eject(endpoint, `${BAD_ANSWERS} answers of ${status} in a row`)
+    if (othersFine) this.#eject(endpoint, `${BAD_ANSWERS} consecutive responses with status ${status}`)
   }
 
   #suspect(endpoint: PooledEndpoint): void {

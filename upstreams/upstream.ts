@@ -182,7 +182,9 @@ export class Upstream implements AttemptOwner, WaitingRoomHost {
     job.record.retryAfterSeconds = this.#rate.secondsFor(waiting, this.#env.clock.now())
     if (this.#rotation.members.length === 0) return job.failed('NO_ENDPOINT', this.#whyNone(why))
     const all =
-      maxInflight > 0 ? `its max_inflight = ${maxInflight} requests` : 'all requests that it may for now'
+      maxInflight > 0
+        ? `its max_inflight = ${maxInflight} requests`
+        : 'the maximum number of requests for now'
     const detail = `every endpoint of upstream "${name}" runs ${all}`
     job.failed(why === 'full' ? 'QUEUE_FULL' : 'QUEUE_TIMEOUT', detail)
   }
@@ -334,7 +336,7 @@ export class Upstream implements AttemptOwner, WaitingRoomHost {
     if (idle !== undefined) return idle.run(job, this)
     const place = endpoint.openPlace(job.siblings)
     if (place === undefined)
-      return this.#refuseToOpen(endpoint, job, 'no descriptor to spare for a connection to the app')
+      return this.#refuseToOpen(endpoint, job, 'no file descriptor available for a connection to the app')
     if (job.dial !== undefined) return job.dial(place, this)
     if (endpoint.protocol === 'uwsgi') return attemptUwsgi(place, this, this.#env, job)
     new AppConnection(place, this, this.#env, job, HTTP1)

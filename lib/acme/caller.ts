@@ -58,7 +58,7 @@ export class Caller {
   }
 
   #problemOf(answer: CallAnswer, { url }: Call): AcmeProblem {
-    const fallback = `${hostOf(url)} answers with status ${answer.status}`
+    const fallback = `${hostOf(url)} responded with status ${answer.status}`
     const facts = { occasion: 'request', retryAfterMs: this.#wish(answer) } as const
     return readProblem(jsonOf(answer.text), fallback, facts)
   }
@@ -70,7 +70,7 @@ export class Caller {
       if (error instanceof AcmeProblem) throw error
       const { code, message } = error as NodeJS.ErrnoException
       const words = this.#options.signal.aborted ? 'ended' : (code ?? message)
-      const text = `${hostOf(call.url)} cannot be asked: ${words}`
+      const text = `${hostOf(call.url)} cannot be reached: ${words}`
       throw new AcmeProblem(text, { kind: 'unreachable', occasion: 'request', cause: error })
     }
   }
@@ -106,7 +106,7 @@ function exchange({ method, url, headers, body }: Call, { ca, signal }: CallerOp
         chunks.push(chunk)
         bytes += chunk.length
         if (bytes > MAX_ANSWER_BYTES)
-          answer.destroy(new Error(`an answer of more than ${MAX_ANSWER_BYTES} bytes`))
+          answer.destroy(new Error(`the response exceeds ${MAX_ANSWER_BYTES} bytes`))
       })
       answer.once('error', reject)
       answer.once('end', () => {

@@ -117,7 +117,7 @@ export class Client {
       this.#nonce = nonceOf(answer)
       if (!caller.nonceRefused) return answer
       if (round === NONCE_ROUNDS)
-        throw new AcmeProblem('the server refuses every nonce', { kind: 'badNonce', occasion: 'request' })
+        throw new AcmeProblem('the server rejects every nonce', { kind: 'badNonce', occasion: 'request' })
     }
   }
 
@@ -126,14 +126,14 @@ export class Client {
     const answer = await this.#parts.caller.call({ method: 'HEAD', url, headers: {}, body: undefined })
     const nonce = nonceOf(answer)
     if (nonce === undefined)
-      throw new AcmeProblem('the server gives no nonce', { kind: 'noNonce', occasion: 'request' })
+      throw new AcmeProblem('the server sends no nonce', { kind: 'noNonce', occasion: 'request' })
     return nonce
   }
 
   async #resource(name: string): Promise<string> {
     const url = (await this.#parts.directory())[name]
     if (typeof url === 'string') return url
-    throw new AcmeProblem(`the directory names no ${name}`, { kind: 'noDirectory', occasion: 'request' })
+    throw new AcmeProblem(`the directory contains no ${name}`, { kind: 'noDirectory', occasion: 'request' })
   }
 }
 
@@ -144,7 +144,7 @@ function nonceOf({ headers }: CallAnswer): string | undefined {
 
 function locationOf(location: string | undefined, what: string): string {
   if (location !== undefined) return location
-  throw new AcmeProblem(`the server does not say where the ${what} is`, {
+  throw new AcmeProblem(`the server sends no location of the ${what}`, {
     kind: 'noLocation',
     occasion: 'request',
   })

@@ -74,5 +74,5 @@ function fieldsOf(text: string): Fields {
 }
 
 function senseless(what: string): AcmeProblem {
-  return new AcmeProblem(`what the server sent is no ${what}`, { kind: 'badDocument', occasion: 'request' })
+  return new AcmeProblem(`the server sent an invalid ${what}`, { kind: 'badDocument', occasion: 'request' })
 }

@@ -131,7 +131,7 @@ async function looking<T>(
     if (seen !== undefined) return seen
     const delayMs = Math.max(parts.session.retryAfterMs ?? 0, usualMs)
     if (parts.clock.now() + delayMs > endMs)
-      throw problem(`${what} has not ended within ${PATIENCE_MS / 1000} s`, 'slow', 'request')
+      throw problem(`${what} was not completed within ${PATIENCE_MS / 1000} s`, 'slow', 'request')
     await parts.pause(delayMs)
   }
 }
@@ -139,9 +139,10 @@ async function looking<T>(
 /** No certificate goes into service that a client would not take. */
 function checked(name: string, certificate: string, key: string, nowMs: number): KeyPair {
   const pair = keyPairOf(certificate, key)
-  if ('fault' in pair) throw problem(`what the server gave ${pair.fault}`, 'badCertificate', 'request')
+  if ('fault' in pair)
+    throw problem(`the certificate from the server ${pair.fault}`, 'badCertificate', 'request')
   if (!pair.names.includes(name) || pair.notAfterMs <= nowMs)
-    throw problem('the server gave a certificate for something else', 'badCertificate', 'request')
+    throw problem('the server issued a certificate for another name or key', 'badCertificate', 'request')
   return pair
 }
 

@@ -68,7 +68,7 @@ function issuerKeyOf(extensions: DerElement | undefined): Buffer | undefined {
 }
 
 function contentOf(element: DerElement | undefined): Buffer {
-  if (element === undefined) throw new RangeError('the certificate has a part less')
+  if (element === undefined) throw new RangeError('the certificate is incomplete')
   return element.content
 }
 

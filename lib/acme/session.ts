@@ -86,7 +86,7 @@ export class Session {
     const { text } = await this.#get(this.#parts.config.directory)
     const json = jsonOf(text)
     if (typeof json !== 'object' || json === null)
-      throw new AcmeProblem(`${this.#parts.config.directory} is no ACME directory`, {
+      throw new AcmeProblem(`${this.#parts.config.directory} is not an ACME directory`, {
         kind: 'noDirectory',
         occasion: 'request',
       })
@@ -136,7 +136,7 @@ export class Session {
 function asAccountProblem(error: unknown): never {
   if (!(error instanceof AcmeProblem)) throw error
   const { kind, retryAfterMs } = error
-  const message = `no account: ${error.message}`
+  const message = `no ACME account: ${error.message}`
   throw new AcmeProblem(message, { kind, occasion: 'account', retryAfterMs, cause: error })
 }
 

@@ -73,7 +73,10 @@ export class AcmeStore {
     if (json === undefined) return undefined
     const { directory, url, key, email, keyId } = json
     if (typeof directory !== 'string' || typeof url !== 'string' || typeof key !== 'string') {
-      this.#tell({ file: join(this.folder, 'account.json'), what: 'holds no account: another one is made' })
+      this.#tell({
+        file: join(this.folder, 'account.json'),
+        what: 'contains no account: a new one will be created',
+      })
       return undefined
     }
     return { directory, url, key, email: wordOf(email), keyId: wordOf(keyId) }
@@ -155,8 +158,8 @@ export class AcmeStore {
     const path = join(this.folder, file)
     const rights = closeToOthers(path)
     if (rights === undefined) return
-    const after = rights.closed ? 'now only by us' : 'and this user may not change that'
-    this.#tell({ file: path, what: `could be read or entered by others (${rights.was}), ${after}` })
+    const after = rights.closed ? 'which is now fixed' : 'and this user may not change that'
+    this.#tell({ file: path, what: `was accessible to other users (${rights.was}), ${after}` })
   }
 }
 

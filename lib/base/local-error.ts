@@ -19,9 +19,9 @@ export function localReason(error: Error): string {
   const code = error instanceof AggregateError ? codeOf(error.errors[0]) : codeOf(error)
   switch (code) {
     case 'EMFILE':
-      return 'this process has no descriptor left: raise its limit of open files'
+      return 'this process has no file descriptor left: raise its limit of open files'
     case 'ENFILE':
-      return 'this machine has no descriptor left (fs.file-max)'
+      return 'this machine has no file descriptor left (fs.file-max)'
     case 'EADDRNOTAVAIL':
     case 'EAGAIN':
       return 'this machine has no local port or address left to connect from'
@@ -39,7 +39,7 @@ export class OutOfDescriptors extends Error {
   readonly code = 'EMFILE'
 
   constructor() {
-    super('no descriptor to spare')
+    super('no file descriptor available')
   }
 }
 

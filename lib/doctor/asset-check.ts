@@ -17,18 +17,18 @@ export function checkAssets(assets: readonly Outcome[], names: Names): Finding[]
   if (kinds.size > 0) return [...kinds.values()].toReversed()
   return assets.length === 0
     ? []
-    : [ok(CHECK, assets[0]?.url ?? '', `${assets.length} files arrive as they should`)]
+    : [ok(CHECK, assets[0]?.url ?? '', `${assets.length} files are served correctly`)]
 }
 
 function checkAsset(asset: Outcome, names: Names): Finding | undefined {
-  if (asset.kind === 'failure') return problem(CHECK, asset.url, asset.reason, 'look at the log of Causeway')
+  if (asset.kind === 'failure') return problem(CHECK, asset.url, asset.reason, 'check the log of Causeway')
   const path = new URL(asset.url).pathname
   if (asset.status !== 200)
     return problem(CHECK, asset.url, `${asset.status}: not served`, adviceFor(path, names))
   const type = fieldOf(asset, 'content-type') ?? 'no type'
   const expected = path.endsWith('.css') ? /^text\/css\b/i : /^(?:text|application)\/(?:x-)?javascript\b/i
   if (/\.(?:css|m?js)$/.test(path) && !expected.test(type)) {
-    const what = `is served as ${type}, so browsers do not use it`
+    const what = `is served as ${type}, so browsers ignore it`
     return problem(CHECK, asset.url, what, adviceFor(path, names))
   }
   return checkCaching(asset, path, names) ?? checkCoding(asset, path, names)
@@ -49,12 +49,12 @@ function checkCaching(asset: Answer, path: string, names: Names): Finding | unde
   const seconds = Number(/max-age=(\d+)/i.exec(policy ?? '')?.[1] ?? 0)
   if (HASHED.test(path) && seconds < MONTH_SECONDS) {
     const fix = `Causeway: routes.${name}.static.manifest = true, with staticfiles.json in the folder`
-    return hint(CHECK, asset.url, 'has a hash in its name, and is not kept for ever', fix)
+    return hint(CHECK, asset.url, 'has a content hash in its name, but is not cached as immutable', fix)
   }
   const validator = fieldOf(asset, 'etag') ?? fieldOf(asset, 'last-modified')
   if (validator === undefined && seconds === 0) {
-    const fix = `serve it by Causeway: routes.${name}.static, not by the app`
-    return hint(CHECK, asset.url, 'has neither ETag nor max-age: browsers fetch it anew each time', fix)
+    const fix = `serve it from Causeway (routes.${name}.static), not from the app`
+    return hint(CHECK, asset.url, 'has neither ETag nor max-age: browsers download it again each time', fix)
   }
   return undefined
 }
@@ -63,6 +63,6 @@ function checkCoding(asset: Answer, path: string, names: Names): Finding | undef
   const coding = fieldOf(asset, 'content-encoding')
   if (coding !== undefined || asset.text.length < WORTH_COMPRESSING_BYTES) return undefined
   const name = staticRouteOf(names, path)?.name ?? 'NAME'
-  const fix = `Causeway: routes.${name}.static.compress = true, or .br and .gz files beside the files`
+  const fix = `Causeway: routes.${name}.static.compress = true, or add .br and .gz files next to the files`
   return hint(CHECK, asset.url, 'is sent uncompressed', fix)
 }

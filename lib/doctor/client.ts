@@ -113,6 +113,6 @@ function record(asked: ClientRequest, url: string, done: (outcome: Outcome) => v
 
 function failure(url: string, { name, code = '', message }: NodeJS.ErrnoException): Outcome {
   const late = name === 'AbortError' || name === 'TimeoutError'
-  const reason = late ? `no answer within ${TIMEOUT_MS / 1000} s` : message || code
+  const reason = late ? `no response within ${TIMEOUT_MS / 1000} s` : message || code
   return { kind: 'failure', url, code: late ? 'ETIMEDOUT' : code, reason }
 }

@@ -31,11 +31,11 @@ function checkCookie(
   if (protocol === 'https:' && !cookie.secure) {
     // A cookie that is none of Django's may mean nothing.
     const serious = setting === undefined ? hint : problem
-    const fix = `${fixOf(setting, 'SECURE', 'True')}${setting === undefined ? ` (where the scheme decides: ${serverAdvice(snapshot)})` : ''}`
-    findings.push(serious(CHECK, where, 'no Secure: it travels over plain http, too', fix))
+    const fix = `${fixOf(setting, 'SECURE', 'True')}${setting === undefined ? ` (if the app decides by scheme: ${serverAdvice(snapshot)})` : ''}`
+    findings.push(serious(CHECK, where, 'no Secure attribute: it is also sent over plain http', fix))
   }
   if (protocol === 'http:' && cookie.secure && !HERE.has(hostname)) {
-    const what = 'Secure, but the site is plain http: browsers drop it, and nobody can log in'
+    const what = 'Secure, but the site uses plain http: browsers drop it, so users cannot log in'
     findings.push(
       problem(CHECK, where, what, `serve the site over https (or ${fixOf(setting, 'SECURE', 'False')})`),
     )
@@ -43,13 +43,13 @@ function checkCookie(
   // The CSRF cookie is there to be read by scripts.
   if (setting === 'SESSION' && !cookie.httpOnly) {
     const fix = fixOf(setting, 'HTTPONLY', 'True')
-    findings.push(problem(CHECK, where, 'no HttpOnly: scripts can take the session away', fix))
+    findings.push(problem(CHECK, where, 'no HttpOnly attribute: scripts can steal the session', fix))
   }
   if (setting !== undefined && (cookie.sameSite === undefined || cookie.sameSite === 'none')) {
-    const what = `SameSite ${cookie.sameSite === undefined ? 'is not set' : 'is None'}: other sites can send it along`
+    const what = `SameSite ${cookie.sameSite === undefined ? 'is not set' : 'is None'}: requests from other sites include it`
     findings.push(hint(CHECK, where, what, fixOf(setting, 'SAMESITE', '"Lax"')))
   }
-  return findings.length === 0 ? [ok(CHECK, where, 'its attributes are right')] : findings
+  return findings.length === 0 ? [ok(CHECK, where, 'its attributes are correct')] : findings
 }
 
 /** The middle of the setting's name in Django; undefined for cookies that are not Django's. */

@@ -15,27 +15,27 @@ export function checkCsrf(test: CsrfTest | undefined, pages: Survey['pages'], na
   if (own === undefined) {
     const what =
       form.kind === 'failure' ? form.reason : `${form.status}, and no form with csrfmiddlewaretoken`
-    return [problem(CHECK, form.url, what, 'name the path of a page with a Django form: --post PATH')]
+    return [problem(CHECK, form.url, what, 'specify the path of a page with a Django form: --post PATH')]
   }
   if (own.outcome.kind === 'failure') {
-    return [problem(CHECK, form.url, own.outcome.reason, 'look at the log of the app')]
+    return [problem(CHECK, form.url, own.outcome.reason, 'check the log of the app')]
   }
   if (own.outcome.status === 403) return [refused(form.url, own, trials, names)]
   const stranger = trials.find(({ from }) => from === 'stranger')
   if (form.url.startsWith('https:') && stranger !== undefined && isAccepted(stranger.outcome)) {
     const fix =
-      'Django: CsrfViewMiddleware in MIDDLEWARE, no csrf_exempt on this view, and SECURE_PROXY_SSL_HEADER, so that it sees https'
-    return [problem(CHECK, form.url, `a form from ${stranger.origin} is taken`, fix)]
+      'Django: CsrfViewMiddleware in MIDDLEWARE, no csrf_exempt on this view, and SECURE_PROXY_SSL_HEADER, so that it recognizes https'
+    return [problem(CHECK, form.url, `a form from ${stranger.origin} is accepted`, fix)]
   }
-  return [ok(CHECK, form.url, `a form from ${own.origin} is taken (${own.outcome.status})`)]
+  return [ok(CHECK, form.url, `a form from ${own.origin} is accepted (${own.outcome.status})`)]
 }
 
 function untested(pages: Survey['pages']): Finding[] {
   const page = pages.find(({ text }) => csrfTokenIn(text) !== undefined)
   if (page === undefined) return []
   const path = new URL(page.url).pathname
-  const fix = `--post ${path} sends this form, with nothing but its token`
-  return [hint(CHECK, page.url, 'has a form; nothing was sent, so CSRF settings are not tested', fix)]
+  const fix = `--post ${path} submits this form, with nothing but its token`
+  return [hint(CHECK, page.url, 'has a form; it was not submitted, so CSRF settings are not tested', fix)]
 }
 
 /**
@@ -47,13 +47,13 @@ function refused(url: string, own: CsrfTrial, trials: readonly CsrfTrial[], name
   const takes = (from: CsrfTrial['from']) =>
     trials.some(trial => trial.from === from && isAccepted(trial.outcome))
   if (takes('other-scheme')) {
-    const fix = `${PROXY_SSL_HEADER}, and Causeway: listeners.${names.listener}.trusted_proxies = ["<address of what ends TLS>"]`
-    return problem(CHECK, url, `${what}; the app believes in the other scheme`, fix)
+    const fix = `${PROXY_SSL_HEADER}, and Causeway: listeners.${names.listener}.trusted_proxies = ["<address of the proxy that terminates TLS>"]`
+    return problem(CHECK, url, `${what}; the app assumes the other scheme`, fix)
   }
   const trusted = `Django: CSRF_TRUSTED_ORIGINS = ["${own.origin}"]`
   if (takes('no-port')) {
-    const fix = `pass the Host field on with its port (nginx: proxy_set_header Host $http_host), or ${trusted}`
-    return problem(CHECK, url, `${what}; the app does not see the port`, fix)
+    const fix = `forward the Host field with its port (nginx: proxy_set_header Host $http_host), or ${trusted}`
+    return problem(CHECK, url, `${what}; the port does not reach the app`, fix)
   }
   return problem(CHECK, url, what, trusted)
 }

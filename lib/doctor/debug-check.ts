@@ -19,7 +19,7 @@ export function checkDebug(answers: readonly (Outcome | undefined)[]): Finding[]
         problem(
           CHECK,
           url,
-          'shows the Werkzeug debugger, which runs code for anybody',
+          'shows the Werkzeug debugger, which runs code for anyone',
           'Flask: DEBUG = False',
         ),
       ]
@@ -29,5 +29,5 @@ export function checkDebug(answers: readonly (Outcome | undefined)[]): Finding[]
       return [problem(CHECK, url, 'shows a traceback', fix)]
     }
   }
-  return seen.length === 0 ? [] : [ok(CHECK, seen[0]?.url ?? '', 'error pages keep to themselves')]
+  return seen.length === 0 ? [] : [ok(CHECK, seen[0]?.url ?? '', 'error pages reveal no internals')]
 }

@@ -17,12 +17,12 @@ export function checkHsts(chain: readonly Outcome[], page: Answer, { route }: Na
       fieldOf(outcome, 'strict-transport-security') !== undefined,
   )
   if (plain !== undefined) {
-    const fix = 'send it over https only: Django and Causeway do so when they know the scheme'
+    const fix = 'send it over https only: Django and Causeway do so if they know the scheme'
     return [
       hint(
         check,
         plain.url,
-        'Strict-Transport-Security is sent over plain http, where it means nothing',
+        'Strict-Transport-Security is sent over plain http, where browsers ignore it',
         fix,
       ),
     ]
@@ -32,7 +32,7 @@ export function checkHsts(chain: readonly Outcome[], page: Answer, { route }: Na
   const [, seconds = ''] = /max-age\s*=\s*"?(\d+)/i.exec(value) ?? []
   if (seconds === '') return [hint(check, page.url, `"${value}" has no max-age`, setting)]
   if (Number(seconds) < MIN_HSTS_SECONDS) {
-    return [hint(check, page.url, `max-age is ${seconds} s: too short to count`, setting)]
+    return [hint(check, page.url, `max-age is ${seconds} s: too short to be effective`, setting)]
   }
   return [ok(check, page.url, value)]
 }
@@ -74,7 +74,7 @@ export function checkFields(page: Answer): Finding[] {
 const PRODUCTS: readonly (readonly [pattern: RegExp, fix: string])[] = [
   [/nginx/i, 'nginx: server_tokens off'],
   [/apache/i, 'Apache: ServerTokens Prod'],
-  [/gunicorn/i, 'gunicorn 20.1 or newer, which names none'],
+  [/gunicorn/i, 'gunicorn 20.1 or newer, which sends no version'],
   [/uvicorn/i, 'uvicorn --no-server-header'],
   [/hypercorn/i, 'hypercorn: include_server_header = false'],
   [/daphne/i, 'daphne --server-name ""'],
@@ -88,8 +88,8 @@ export function checkLeaks(page: Answer): Finding[] {
     const value = fieldOf(page, name)
     if (value === undefined || !/\d/.test(value)) return []
     const fix =
-      PRODUCTS.find(([pattern]) => pattern.test(value))?.[1] ?? `take the field ${name} away in the app`
-    return hint(check, page.url, `${name}: ${value} names a version`, fix)
+      PRODUCTS.find(([pattern]) => pattern.test(value))?.[1] ?? `remove the field ${name} in the app`
+    return hint(check, page.url, `${name}: ${value} reveals a version`, fix)
   })
-  return findings.length > 0 ? findings : [ok(check, page.url, 'no version is named')]
+  return findings.length > 0 ? findings : [ok(check, page.url, 'no version is revealed')]
 }

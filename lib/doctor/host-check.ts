@@ -27,21 +27,19 @@ export function checkHosts(
   const setting = allowing([hostname, ...asked])
   if (page.status === 400) {
     if (page.text.includes('HTTPS port')) {
-      return [
-        problem(check, page.url, 'plain http was sent to a port that speaks TLS', 'use https:// in the URL'),
-      ]
+      return [problem(check, page.url, 'plain http was sent to a TLS port', 'use https:// in the URL')]
     }
-    return [problem(check, page.url, `400: the app refuses the Host "${host}"`, setting)]
+    return [problem(check, page.url, `400: the app rejects the Host "${host}"`, setting)]
   }
   if (stranger?.kind !== 'answer' || stranger.status >= 400) {
-    return [ok(check, page.url, 'answers to its own name only')]
+    return [ok(check, page.url, 'accepts its own host name only')]
   }
   const said = `${fieldOf(stranger, 'location') ?? ''}${stranger.text}`
   if (said.includes(STRANGER)) {
-    const what = `the Host "${STRANGER}", which is not its own, comes back in links of the answer`
+    const what = `the Host "${STRANGER}", which is not its own, is reflected in links of the response`
     return [problem(check, page.url, what, setting)]
   }
-  return [hint(check, page.url, `any Host is answered, such as "${STRANGER}"`, setting)]
+  return [hint(check, page.url, `any Host is accepted, such as "${STRANGER}"`, setting)]
 }
 
 /** Would health checks get their 200? `site` is what users ask for. */
@@ -62,28 +60,28 @@ function checkProbe({ plan, host, own, probed }: Probe, site: string, names: Nam
     return hint(check, where, probed.reason, fix)
   }
   if (endpoint?.expect.includes(probed.status) ?? (probed.status >= 200 && probed.status < 300)) {
-    return ok(check, where, `answers ${probed.status}`)
+    return ok(check, where, `returns ${probed.status}`)
   }
   // Through the front, a Host without a route gets nothing; the page itself is there.
   if (endpoint === undefined && probed.status === 404 && own.kind === 'answer' && own.status === 200) {
-    return ok(check, own.url, 'answers 200')
+    return ok(check, own.url, 'returns 200')
   }
   if (probed.status === 400) return serious(check, where, REFUSED, hostAdvice(key, host, site, own))
   if (probed.status === 404) {
-    const fix = endpoint === undefined ? NAME_THE_PAGE : `${key}.path = "<a page that answers 200>"`
-    return serious(check, where, '404: there is no such page', fix)
+    const fix = endpoint === undefined ? NAME_THE_PAGE : `${key}.path = "<a page that returns 200>"`
+    return serious(check, where, '404: this page does not exist', fix)
   }
   if (targetOf(probed)?.startsWith('https:')) {
     const says = Object.keys(plan.headers).some(name => name.toLowerCase() === 'x-forwarded-proto')
     const fix = says ? schemeAdvice(names.snapshot) : `${key}.headers = { X-Forwarded-Proto = "https" }`
     return serious(check, where, 'is redirected to https', fix)
   }
-  return serious(check, where, `answers ${probed.status}`, `repair the page, or ${key}.path or ${key}.expect`)
+  return serious(check, where, `returns ${probed.status}`, `fix the page, or ${key}.path or ${key}.expect`)
 }
 
 /** Without a configuration, the path was a guess of ours or a word of the reader's. */
-const NAME_THE_PAGE = 'say which page the probes ask for: --health PATH, or --config PATH'
-const REFUSED = '400: ALLOWED_HOSTS does not know this Host, so probes fail'
+const NAME_THE_PAGE = 'specify the page that the probes request: --health PATH, or --config PATH'
+const REFUSED = '400: ALLOWED_HOSTS does not contain this Host, so probes fail'
 
 function hostAdvice(key: string, host: string, site: string, own: Outcome): string {
   const { hostname } = new URL(site)

@@ -5,8 +5,8 @@ import { type Finding, hint, ok } from './finding.ts'
 export function checkKeepAlive(again: Outcome | undefined): Finding[] {
   const check = 'keep-alive'
   if (again?.kind !== 'answer') return []
-  if (again.reused) return [ok(check, again.url, 'a second request went over the same connection')]
+  if (again.reused) return [ok(check, again.url, 'a second request reused the connection')]
   const fix =
-    'Causeway: listeners.NAME.timeouts.keepalive = "75s" (another proxy: do not send Connection: close)'
-  return [hint(check, again.url, 'each request needs a new connection', fix)]
+    'Causeway: listeners.NAME.timeouts.keepalive = "75s" (in another proxy: do not send Connection: close)'
+  return [hint(check, again.url, 'every request needs a new connection', fix)]
 }

@@ -14,7 +14,7 @@ export function checkLinks(pages: readonly Answer[], { snapshot }: Names): Findi
   for (const page of pages) {
     const link = page.url.startsWith('https:') && isHtml(page) ? plainLinkIn(page) : undefined
     if (link === undefined) continue
-    const what = `leads to ${link}: the app takes the request for plain http, and browsers block what such links load`
+    const what = `links to ${link}: the app treats the request as plain http, and browsers block content from such links`
     return [problem(CHECK, page.url, what, schemeAdvice(snapshot))]
   }
   return []

@@ -11,8 +11,8 @@ export function checkRedirects(chain: readonly Outcome[], spoofs: readonly Spoof
   const last = chain.at(-1) as Outcome
   const target = targetOf(last)
   if (target !== undefined && leadsAway(last.url, target)) {
-    const fix = 'give the URL of a page that the site answers itself'
-    return [hint(CHECK, last.url, `leads away to ${target}, which is not looked at`, fix)]
+    const fix = 'specify the URL of a page that the site serves itself'
+    return [hint(CHECK, last.url, `redirects to another site, ${target}, which is not checked`, fix)]
   }
   if (target !== undefined) return [loop(chain, target, spoofs, names)]
   const turns = chain.slice(1).flatMap((to, i) => checkTurn((chain[i] as Outcome).url, to.url, names))
@@ -23,24 +23,19 @@ export function checkRedirects(chain: readonly Outcome[], spoofs: readonly Spoof
 function loop(chain: readonly Outcome[], target: string, spoofs: readonly Spoof[], names: Names): Finding {
   const start = chain.findIndex(({ url }) => url === target)
   const round = [...chain.slice(Math.max(start, 0)).map(({ url }) => url), target]
-  const text = `${start < 0 ? 'redirects without end' : 'a redirect loop'}: ${round.join(' -> ')}`
+  const text = `${start < 0 ? 'endless redirects' : 'a redirect loop'}: ${round.join(' -> ')}`
   const schemes = new Set(round.map(url => new URL(url).protocol))
   const where = chain[0]?.url ?? target
   if (schemes.size > 1) {
     const fix =
-      'one side sends clients to https and the other back: keep Django: SECURE_SSL_REDIRECT = True, and take away the redirect to http'
+      'one side redirects clients to https and the other one back: keep Django: SECURE_SSL_REDIRECT = True, and remove the redirect to http'
     return problem(CHECK, where, text, `${fix}; ${loopAdvice(spoofs, names)}`)
   }
   if (schemes.has('https:')) {
-    const what = `${text}; the app takes the request for plain http`
+    const what = `${text}; the app treats the request as plain http`
     return problem(CHECK, where, what, loopAdvice(spoofs, names))
   }
-  return problem(
-    CHECK,
-    where,
-    text,
-    'Django: APPEND_SLASH, or the redirect of the app or proxy that undoes it',
-  )
+  return problem(CHECK, where, text, 'Django: APPEND_SLASH, or the conflicting redirect of the app or proxy')
 }
 
 /** How the app gets to know that the client came over https. */
@@ -49,12 +44,12 @@ function loopAdvice(spoofs: readonly Spoof[], { listener, snapshot }: Names): st
     ({ claimed, honest, spoofed }) =>
       claimed === 'https' && targetOf(honest) !== undefined && isPage(spoofed),
   )
-  const send = 'what ends TLS must send X-Forwarded-Proto: https'
-  if (helps) return `${send}, in place of what clients send`
-  const trust = `Causeway: listeners.${listener}.trusted_proxies = ["<address of what ends TLS>"]`
+  const send = 'the proxy that terminates TLS must send X-Forwarded-Proto: https'
+  if (helps) return `${send}, replacing what clients send`
+  const trust = `Causeway: listeners.${listener}.trusted_proxies = ["<address of the proxy that terminates TLS>"]`
   const believed = snapshot?.listeners.some(({ trustedProxies }) => trustedProxies.length > 0)
   if (believed === true) return `${schemeAdvice(snapshot)}; ${send}`
-  return `${schemeAdvice(snapshot)}, and ${trust}, so that its X-Forwarded-Proto arrives`
+  return `${schemeAdvice(snapshot)}, and ${trust}, so that its X-Forwarded-Proto is trusted`
 }
 
 function isPage(outcome: Outcome): boolean {
@@ -66,12 +61,12 @@ function checkTurn(from: string, to: string, { snapshot }: Names): Finding[] {
   const [a, b] = [new URL(from), new URL(to)]
   const where = `${from} -> ${to}`
   if (a.protocol === 'https:' && b.protocol === 'http:') {
-    return [problem(CHECK, where, 'https clients are sent to plain http', schemeAdvice(snapshot))]
+    return [problem(CHECK, where, 'https clients are redirected to plain http', schemeAdvice(snapshot))]
   }
   if (a.protocol === b.protocol && a.hostname === b.hostname && a.port !== b.port) {
     const fix =
-      'pass the Host field on with its port (nginx: proxy_set_header Host $http_host; Causeway does so by itself)'
-    return [problem(CHECK, where, `the port ${a.port} is lost on the way to the app`, fix)]
+      'forward the Host field with its port (nginx: proxy_set_header Host $http_host; Causeway does so by default)'
+    return [problem(CHECK, where, `the port ${a.port} does not reach the app`, fix)]
   }
   return []
 }
@@ -82,8 +77,8 @@ function checkScheme(chain: readonly Outcome[], page: Answer, { route }: Names):
     const turns = chain.length === 1 ? 'none' : `${chain.length - 1}, to ${page.url}`
     return [ok(CHECK, chain[0]?.url ?? page.url, turns)]
   }
-  const fix = `Causeway: routes.${route}.redirect_https = true (or Django: SECURE_SSL_REDIRECT = True), behind TLS`
-  const what = `${hostname} is served over plain http: cookies, HSTS and CSRF are judged less strictly`
+  const fix = `Causeway: routes.${route}.redirect_https = true (or Django: SECURE_SSL_REDIRECT = True), once TLS is in place`
+  const what = `${hostname} is served over plain http: cookies, HSTS and CSRF are checked less strictly`
   return [hint(CHECK, page.url, what, fix)]
 }
 
@@ -91,8 +86,8 @@ function checkScheme(chain: readonly Outcome[], page: Answer, { route }: Names):
 export function checkPlain(plain: Outcome | undefined, { route }: Names): Finding[] {
   if (plain?.kind !== 'answer') return []
   const target = targetOf(plain)
-  if (target?.startsWith('https:')) return [ok(CHECK, plain.url, `leads to ${target}`)]
+  if (target?.startsWith('https:')) return [ok(CHECK, plain.url, `redirects to ${target}`)]
   if (plain.status >= 400 || target !== undefined) return []
   const fix = `Causeway: routes.${route}.redirect_https = true (or Django: SECURE_SSL_REDIRECT = True)`
-  return [hint(CHECK, plain.url, 'the same page is served over plain http, too', fix)]
+  return [hint(CHECK, plain.url, 'the same page is also served over plain http', fix)]
 }

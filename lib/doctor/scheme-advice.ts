@@ -3,7 +3,7 @@ import type { Snapshot } from '../config/model.ts'
 /** How Django gets to know that a client came over https. */
 export const PROXY_SSL_HEADER = 'Django: SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")'
 
-const ALLOW = '--forwarded-allow-ips (or FORWARDED_ALLOW_IPS) with the address that Causeway comes from'
+const ALLOW = '--forwarded-allow-ips (or FORWARDED_ALLOW_IPS) with the source address of Causeway'
 
 /**
  * What a server must be told before it believes X-Forwarded-Proto; the others pass it on, for the framework

@@ -7,24 +7,24 @@ const CHECK = 'forwarded'
 
 /** Is what a client claims about itself in X-Forwarded-* and Forwarded believed? */
 export function checkSpoofing(spoofs: readonly Spoof[], { listener }: Names): Finding[] {
-  const fix = `Causeway: listeners.${listener}.trusted_proxies = ["<address of your load balancer>"], and nothing else (another proxy: overwrite these fields)`
+  const fix = `Causeway: listeners.${listener}.trusted_proxies = ["<address of your load balancer>"], and nothing else (in another proxy: overwrite these fields)`
   for (const { claimed, honest, spoofed } of spoofs) {
     // An app that fails in between changes more than what is claimed.
     if (honest.kind === 'failure' || spoofed.kind === 'failure' || spoofed.status >= 500) continue
     const text = `${fieldOf(spoofed, 'location') ?? ''}${spoofed.text}`
     if (text.includes(STRANGER)) {
-      const what = `the client's X-Forwarded-Host: ${STRANGER} comes back in the answer`
+      const what = `the client's X-Forwarded-Host: ${STRANGER} is reflected in the response`
       return [problem(CHECK, honest.url, what, `${fix}; Django: USE_X_FORWARDED_HOST = False`)]
     }
     if (schemeBelieved(honest, spoofed)) {
-      const what = `the client's X-Forwarded-Proto: ${claimed} is believed`
+      const what = `the client's X-Forwarded-Proto: ${claimed} is trusted`
       return [problem(CHECK, honest.url, what, fix)]
     }
   }
   const where = spoofs[0]?.honest.url
   return where === undefined
     ? []
-    : [ok(CHECK, where, 'what clients claim in X-Forwarded-* changes nothing that can be seen')]
+    : [ok(CHECK, where, 'X-Forwarded-* fields from clients have no visible effect')]
 }
 
 /** Redirects to https and Strict-Transport-Security come and go with the scheme that the app believes. */

@@ -18,17 +18,19 @@ export function checkSpool({ listeners, upstreams, server: { spool } }: Snapshot
     }
     const size = formatSize(bodyBytes)
     if (bodyBytes > spool.diskBytes) {
-      const what = `lets in ${size}, and server.spool.disk holds ${disk}: the largest uploads always fail`
+      const what = `allows ${size}, but server.spool.disk is ${disk}: the largest uploads always fail`
       return problem(CHECK, key, what, `server.spool.disk = "${formatSize(bodyBytes * AT_A_TIME)}"`)
     }
     if (bodyBytes * AT_A_TIME <= spool.diskBytes) return []
-    const what = `lets in ${size}, and server.spool.disk (${disk}) holds fewer than ${AT_A_TIME} of that size`
+    const what = `allows ${size}, and server.spool.disk (${disk}) has space for fewer than ${AT_A_TIME} of that size`
     return hint(CHECK, key, what, `server.spool.disk = "${formatSize(bodyBytes * AT_A_TIME)}"`)
   })
   if (spool.memoryBytes > spool.memoryTotalBytes) {
     const total = formatSize(spool.memoryTotalBytes)
-    const what = `one body may take more memory (${formatSize(spool.memoryBytes)}) than all together (${total})`
+    const what = `one body may use more memory (${formatSize(spool.memoryBytes)}) than all bodies together (${total})`
     findings.push(problem(CHECK, 'server.spool.memory', what, `server.spool.memory = "64KiB"`))
   }
-  return findings.length > 0 ? findings : [ok(CHECK, 'server.spool.disk', 'the largest uploads find room')]
+  return findings.length > 0
+    ? findings
+    : [ok(CHECK, 'server.spool.disk', 'there is space for the largest uploads')]
 }

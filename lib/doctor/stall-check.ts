@@ -14,8 +14,8 @@ export function checkStalls(trials: readonly StallTrial[]): Finding[] {
     const stalls = used.filter(({ pauseMs }) => isStall(pauseMs)).length
     const pausesItself = answers.some(answer => !answer.used && isStall(answer.pauseMs))
     if (pausesItself || stalls * 2 < used.length)
-      return [ok(CHECK, where, 'used connections answer as fast as new ones')]
-    const what = `${stalls} of ${used.length} answers on a used connection came 40 ms late, so none is used there when it is busy`
+      return [ok(CHECK, where, 'responses on reused connections are as fast as on new ones')]
+    const what = `${stalls} of ${used.length} responses on a reused connection were 40 ms late, so connections are not reused there under load`
     return [hint(CHECK, where, what, STALL_REMEDY)]
   })
 }

@@ -27,7 +27,7 @@ const KEEPS_IDLE = ['--keep-alive', '--timeout-keep-alive']
 /** Do the time-outs of the configuration stand in the right order, from the app outwards? */
 export function checkTimeouts(snapshot: Snapshot): Finding[] {
   const findings = [...snapshot.upstreams.flatMap(checkUpstream), ...checkDrain(snapshot)]
-  return findings.length > 0 ? findings : [ok(CHECK, 'upstreams', 'stand in the right order')]
+  return findings.length > 0 ? findings : [ok(CHECK, 'upstreams', 'timeouts are in the right order')]
 }
 
 function checkUpstream(upstream: UpstreamConfig): Finding[] {
@@ -35,12 +35,12 @@ function checkUpstream(upstream: UpstreamConfig): Finding[] {
   const key = `upstreams.${name}`
   const findings: Finding[] = []
   if (timeouts.connectMs > timeouts.responseMs) {
-    const what = `a connect may take longer (${formatDuration(timeouts.connectMs)}) than an answer (${formatDuration(timeouts.responseMs)})`
+    const what = `a connect may take longer (${formatDuration(timeouts.connectMs)}) than a response (${formatDuration(timeouts.responseMs)})`
     const fix = `${key}.timeouts.connect = "${formatDuration(Math.ceil(timeouts.responseMs / 2))}"`
     findings.push(problem(CHECK, `${key}.timeouts.connect`, what, fix))
   }
   if (health !== undefined && health.timeoutMs > health.intervalMs) {
-    const what = `a probe may take longer (${formatDuration(health.timeoutMs)}) than the time between two (${formatDuration(health.intervalMs)})`
+    const what = `a probe may take longer (${formatDuration(health.timeoutMs)}) than the probe interval (${formatDuration(health.intervalMs)})`
     const fix = `${key}.health.timeout = "${formatDuration(Math.floor(health.intervalMs / 2))}"`
     findings.push(problem(CHECK, `${key}.health.timeout`, what, fix))
   }
@@ -52,8 +52,8 @@ function checkServer({ name, timeouts, run }: UpstreamConfig): Finding[] {
   const seconds = optionOf(run?.command, ENDS_REQUEST)
   if (seconds === undefined || seconds === 0 || seconds * 1000 < timeouts.responseMs) return []
   const key = `upstreams.${name}.timeouts.response`
-  const what = `${formatDuration(timeouts.responseMs)}, and the app server works on for ${seconds} s: clients get 504 while workers stay busy`
-  return [problem(CHECK, key, what, `${key} = "${seconds + 5}s", or a shorter time-out of the app server`)]
+  const what = `${formatDuration(timeouts.responseMs)}, but the app server allows ${seconds} s: clients get 504 while workers stay busy`
+  return [problem(CHECK, key, what, `${key} = "${seconds + 5}s", or a shorter timeout in the app server`)]
 }
 
 /**
@@ -64,14 +64,14 @@ function checkKeepalive({ name, keepalive, run, server }: UpstreamConfig): Findi
   const seconds = optionOf(run?.command, KEEPS_IDLE) ?? SERVER_KEEPS[server]
   if (seconds === undefined || keepalive.idleMs === undefined || keepalive.idleMs < seconds * 1000) return []
   const key = `upstreams.${name}.keepalive.idle`
-  const what = `${formatDuration(keepalive.idleMs)}, and the app server closes after ${seconds} s: requests run into closed connections`
+  const what = `${formatDuration(keepalive.idleMs)}, but the app server closes idle connections after ${seconds} s: requests are sent on closing connections`
   return [problem(CHECK, key, what, `${key} = "auto"`)]
 }
 
 function checkDrain({ server, upstreams }: Snapshot): Finding[] {
   const longest = Math.max(0, ...upstreams.map(({ timeouts }) => timeouts.responseMs))
   if (server.drainMs >= longest) return []
-  const what = `a shutdown cuts requests after ${formatDuration(server.drainMs)}, and an answer may take ${formatDuration(longest)}`
+  const what = `a shutdown aborts requests after ${formatDuration(server.drainMs)}, but a response may take ${formatDuration(longest)}`
   return [hint(CHECK, 'server.drain', what, `server.drain = "${formatDuration(longest)}"`)]
 }
 

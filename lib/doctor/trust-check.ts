@@ -9,7 +9,7 @@ export function checkTrust({ listeners }: Snapshot): Finding[] {
     .filter(({ trustedProxies }) => trustedProxies.some(range => EVERYBODY.test(range)))
     .map(({ name }) => {
       const key = `listeners.${name}.trusted_proxies`
-      const what = 'holds everybody: clients choose their own address, scheme and host'
+      const what = 'trusts everyone: clients can choose their own address, scheme and host'
       return problem('forwarded', key, what, `${key} = ["<address of your load balancer>"]`)
     })
 }

@@ -14,7 +14,7 @@ import type { UpstreamLink } from './upstream-link.ts'
 import { WebSocketRequest } from './websocket-request.ts'
 
 /** For the log: an app behind such an endpoint answers with whatever it says to an ordinary GET. */
-const NO_SWITCH = 'a WebSocket was asked for, and uwsgi and HTTP/2 endpoints get that as an ordinary request'
+const NO_SWITCH = 'a WebSocket was requested; uwsgi and HTTP/2 endpoints receive that as an ordinary request'
 
 /** Answers exchanges through an upstream. */
 export class ProxyHandler implements Handler, Collector {

@@ -54,7 +54,7 @@ export class SpoolFile {
       const rest = restOf(buffers, count)
       if (rest.length === 0 || this.#closed) return this.#ended(undefined, done)
       // write(2) may take nothing and name no error: it is not asked for ever.
-      if (count === 0) return this.#ended(new Error('the spool file takes no more bytes'), done)
+      if (count === 0) return this.#ended(new Error('the spool file accepts no more bytes'), done)
       this.#writeFrom(rest, at + count, done)
     })
   }

@@ -210,7 +210,7 @@ export class SpoolLog implements PressedLog {
     if (this.yields) return
     const why = this.#waitsForDisk ? 'server.spool.disk' : 'server.spool.memory_total'
     this.settle()
-    this.#owner.spoolFailed(`${why} is used up`)
+    this.#owner.spoolFailed(`${why} is exhausted`)
   }
 
   get #tailStart(): number {
@@ -245,7 +245,7 @@ export class SpoolLog implements PressedLog {
 
   #lose(): void {
     this.settle()
-    this.#owner.spoolLost('server.spool.memory_total is used up')
+    this.#owner.spoolLost('server.spool.memory_total is exhausted')
   }
 
   /**
@@ -289,7 +289,7 @@ export class SpoolLog implements PressedLog {
     // What is patient and whole may stay where it is: nothing comes on top.
     if (!must || (kind === 'patient' && this.#settled)) return false
     if (kind === 'passing' || wanted > this.#spool.diskBytes) {
-      this.#owner.spoolFailed('server.spool.disk is used up')
+      this.#owner.spoolFailed('server.spool.disk is exhausted')
       return false
     }
     this.#waitsForDisk = true

@@ -127,7 +127,7 @@ export class TunnelAttempt extends AttemptClock implements Attempt, ByteStreamOw
     this.#close()
     this.#tellOwner(before)
     // Behind one side's end it does not matter how the other one closes: they do not wait for each other.
-    if (this.#firstEnd === undefined) this.#job.failed('UPSTREAM_CLOSED', `${reason} inside the tunnel`)
+    if (this.#firstEnd === undefined) this.#job.failed('UPSTREAM_CLOSED', `${reason} within the tunnel`)
     else this.#job.answerEnd()
   }
 
@@ -138,7 +138,7 @@ export class TunnelAttempt extends AttemptClock implements Attempt, ByteStreamOw
       case 'connecting':
         return this.failUnconnected()
       case 'asked':
-        return this.failUnanswered(`said nothing within ${this.owner.timeouts.responseMs} ms`)
+        return this.failUnanswered(`sent nothing within ${this.owner.timeouts.responseMs} ms`)
       case 'open':
         return this.#watchTunnel()
       case 'closed':
@@ -186,7 +186,7 @@ export class TunnelAttempt extends AttemptClock implements Attempt, ByteStreamOw
     const leftMs = this.#movedAtMs + tunnelMs - this.env.clock.now()
     if (leftMs > 0) return this.env.timers.arm(this, leftMs)
     this.cancel()
-    this.#job.failed('TUNNEL_IDLE', `nothing moved for ${tunnelMs} ms`)
+    this.#job.failed('TUNNEL_IDLE', `idle for ${tunnelMs} ms`)
   }
 
   #lost(reason: string): void {

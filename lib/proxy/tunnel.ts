@@ -133,7 +133,7 @@ export class Tunnel implements TunnelJob {
     }
     // The configuration is held to that, files of endpoints and deploys are not.
     place.give()
-    const detail = `a tunnel passes bytes on as they are, and ${endpoint.name} speaks ${endpoint.protocol}`
+    const detail = `a tunnel forwards bytes unchanged, but ${endpoint.name} uses ${endpoint.protocol}`
     owner.attemptFailed(endpoint, this, { code: 'UPSTREAM_BAD', kind: 'protocol', detail, answered: false })
   }
 

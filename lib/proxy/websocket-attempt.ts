@@ -238,7 +238,7 @@ export class WebSocketAttempt
       case 'asked':
         if (this.#error !== undefined && refusesHandshake(this.#error))
           return this.fail('CONNECT_FAILED', 'connect', reason)
-        return this.fail('UPSTREAM_CLOSED', 'reset', `${reason} before its answer`)
+        return this.fail('UPSTREAM_CLOSED', 'reset', `${reason} before its response`)
       case 'answer':
         // Its body tells how it ended.
         return
@@ -260,7 +260,7 @@ export class WebSocketAttempt
       return this.#watchTunnel()
     }
     this.#close()
-    this.#question.exchange.fail('UPSTREAM_CLOSED', `${reason} inside the tunnel`)
+    this.#question.exchange.fail('UPSTREAM_CLOSED', `${reason} within the tunnel`)
   }
 
   /** Both directions have ended, and all is delivered. */
@@ -297,8 +297,8 @@ export class WebSocketAttempt
     this.#close()
     if (this.#firstEnd === 'app') exchange.end()
     else if (this.#firstEnd === 'client')
-      exchange.fail('CLIENT_GONE', 'closed its half, and the app is silent')
-    else exchange.fail('TUNNEL_IDLE', `nothing moved for ${limitMs} ms`)
+      exchange.fail('CLIENT_GONE', 'closed its half, and the app is idle')
+    else exchange.fail('TUNNEL_IDLE', `idle for ${limitMs} ms`)
   }
 
   #answerBytes(bytes: Buffer): void {
@@ -312,7 +312,7 @@ export class WebSocketAttempt
   #answerClosed(complete: boolean, status: number): void {
     if (this.#state !== 'answer') return
     const { job } = this.#question
-    if (!complete) return this.fail('UPSTREAM_TRUNCATED', 'reset', 'closed the connection inside its answer')
+    if (!complete) return this.fail('UPSTREAM_TRUNCATED', 'reset', 'closed the connection within its response')
     this.markEnded(job.record)
     this.#close()
     this.owner.attemptEnded(this.endpoint, job, status, undefined)

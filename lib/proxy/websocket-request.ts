@@ -34,7 +34,7 @@ export class WebSocketRequest extends Forwarding {
     const head = parseRequestHead(this.headText, OWN_LIMITS)
     if (head === undefined || 'refused' in head) {
       place.give()
-      const detail = 'a head of our own cannot be read'
+      const detail = 'a generated request head cannot be parsed'
       return owner.attemptFailed(place.endpoint, this, {
         code: 'INTERNAL',
         kind: 'protocol',

@@ -83,7 +83,7 @@ export class ControlThread implements ControlOwner {
     await admin.listen()
     const [failed] = await rollout.take(this.#first)
     if (failed !== undefined) throw new StartFailed(failureText(failed))
-    if (this.stopping) throw new StartFailed('ended by a signal while it started')
+    if (this.stopping) throw new StartFailed('stopped by a signal during start')
     if (certificates.folderTrouble !== undefined) throw new StartFailed(certificates.folderTrouble)
   }
 
@@ -96,7 +96,7 @@ export class ControlThread implements ControlOwner {
   /** Takes the configuration as it stands in the files now. Never rejects. */
   async reload(): Promise<ReloadResult> {
     await this.#startup.promise
-    if (this.stopping) return this.#parts.reloader.refuse(['the process is ending'])
+    if (this.stopping) return this.#parts.reloader.refuse(['the process is shutting down'])
     const result = await this.#parts.reloader.request()
     this.#parts.spool.look()
     return result

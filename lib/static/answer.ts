@@ -14,7 +14,7 @@ import type { FileResource } from './resource.ts'
 export type Selection = 'whole' | 'not-modified' | 'failed' | 'unsatisfiable' | ByteRange
 
 const ACCEPT_ENCODING = FIELD['accept-encoding']
-const NOT_ALLOWED_TEXT = 'Only GET and HEAD are answered here.\n'
+const NOT_ALLOWED_TEXT = 'Only GET and HEAD are supported here.\n'
 const NOT_ALLOWED: AnswerHead = {
   status: 405,
   reason: '',

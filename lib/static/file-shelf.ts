@@ -22,7 +22,7 @@ const MIN_ENTRIES = 4
 /** Misses and redirects: small, and many when somebody scans. */
 const BRIEF_BOUNDS: CacheBounds = { entries: 1024, bytes: 4 * 1024 * 1024 }
 
-const NO_SUCH_NAME: Resource = { kind: 'missing', detail: 'no file can have this name' }
+const NO_SUCH_NAME: Resource = { kind: 'missing', detail: 'not a valid file name' }
 
 /** Who waits for the disk. */
 export interface ResourceWaiter {

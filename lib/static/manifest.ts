@@ -33,10 +33,10 @@ export function readDjangoManifest(text: string): ManifestReading {
   const root = parse(text)
   if (root === undefined) return { kind: 'broken', reason: 'it is not JSON' }
   const paths = isTable(root) ? root['paths'] : undefined
-  if (!isTable(paths)) return { kind: 'broken', reason: 'it has no table "paths"' }
+  if (!isTable(paths)) return { kind: 'broken', reason: 'it contains no table "paths"' }
   const names = new Set<string>()
   for (const [plain, hashed] of Object.entries(paths)) {
-    if (typeof hashed !== 'string') return { kind: 'broken', reason: `the name of ${plain} is no text` }
+    if (typeof hashed !== 'string') return { kind: 'broken', reason: `the name of ${plain} is not a string` }
     if (hashed !== plain) names.add(hashed)
   }
   return bounded(names)
@@ -74,7 +74,7 @@ export function looksHashed(name: string): boolean {
 
 function bounded(names: ReadonlySet<string>): ManifestReading {
   if (names.size <= MAX_NAMES) return { kind: 'names', names }
-  return { kind: 'broken', reason: `it has ${names.size} names; ${MAX_NAMES} are the most` }
+  return { kind: 'broken', reason: `it has ${names.size} names; the limit is ${MAX_NAMES}` }
 }
 
 function parse(text: string): unknown {

@@ -49,8 +49,10 @@ export async function openInside(root: string, relative: string): Promise<Opened
   try {
     const realRoot = await resolveLinks(root)
     const real = await resolveLinks(join(realRoot, relative))
-    if (!isInside(realRoot, real)) return { kind: 'refused', detail: 'a link leaves the root' }
-    if (isHidden(realRoot, real, relative)) return { kind: 'refused', detail: 'a link leads to a dotfile' }
+    if (!isInside(realRoot, real))
+      return { kind: 'refused', detail: 'a symbolic link points outside the root' }
+    if (isHidden(realRoot, real, relative))
+      return { kind: 'refused', detail: 'a symbolic link points to a dotfile' }
     fd = await openFd(real, FLAGS)
     const opened = await describe(fd, { realRoot, real, relative })
     if (opened.kind === 'file') fd = undefined
@@ -93,7 +95,7 @@ async function describe(fd: number, { realRoot, real, relative }: Place): Promis
   const stat = await statFd(fd)
   const now = await pathOf(fd, real)
   if (!isInside(realRoot, now) || isHidden(realRoot, now, relative))
-    return { kind: 'refused', detail: 'the file left its place' }
+    return { kind: 'refused', detail: 'the file was moved' }
   if (stat.isDirectory()) return { kind: 'folder' }
   if (!stat.isFile()) return { kind: 'refused', detail: 'not a regular file' }
   return { kind: 'file', fd, stat }

@@ -76,7 +76,7 @@ export class ResourceLoader {
     if (relative === undefined) return { kind: 'missing', detail: 'not below the route' }
     await this.#watch?.ready
     if (decoded.endsWith('/')) return this.#loadIndex(key, relative)
-    if (isPrivateName(relative)) return { kind: 'missing', detail: 'a manifest is not for clients' }
+    if (isPrivateName(relative)) return { kind: 'missing', detail: 'manifests are not served' }
     return this.#loadName(key, relative, decoded)
   }
 

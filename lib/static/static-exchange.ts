@@ -60,7 +60,7 @@ export class StaticExchange implements ExchangeOwner, ResourceWaiter {
   resourceReady(resource: Resource): void {
     if (this.#gone) return
     if (this.#asked.answer !== undefined && resource.kind === 'redirect') {
-      refuseName(this.#exchange, 'a folder is no file to hand over')
+      refuseName(this.#exchange, 'a folder cannot be sent')
     } else if (this.#asked.answer !== undefined && resource.kind === 'file') {
       this.stream(resource)
     } else if (!answerFromMemory(this.#exchange, resource, this.#shelf) && resource.kind === 'file') {
@@ -103,7 +103,7 @@ export class StaticExchange implements ExchangeOwner, ResourceWaiter {
   /** Before the open begins: what comes in the same turn finds the account as it will be. */
   #openFor(resource: FileResource, chosen: Representation): void {
     if (this.#env.descriptors.takeFor(this.#exchange.siblings)) void this.#open(resource, chosen)
-    else failForWant(this.#exchange, 'no descriptor to spare for a file')
+    else failForWant(this.#exchange, 'no file descriptor available for a file')
   }
 
   async #open(resource: FileResource, chosen: Representation): Promise<void> {
@@ -175,7 +175,7 @@ export class StaticExchange implements ExchangeOwner, ResourceWaiter {
   #lost(): void {
     this.#shelf.forget(this.#asked.path)
     if (this.#gone) return
-    if (this.#lostOnce) this.#exchange.fail('NOT_FOUND', 'gone since it was found')
+    if (this.#lostOnce) this.#exchange.fail('NOT_FOUND', 'removed since it was found')
     else this.wait()
     this.#lostOnce = true
   }

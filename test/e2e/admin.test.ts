@@ -95,7 +95,7 @@ t.test('the page runs no script and loads nothing', async t => {
   t.equal(page.status, 200)
   t.match(page.headers['content-security-policy'], /^default-src 'none'; style-src 'sha256-[^']+'/)
   t.notMatch(page.body, /<script|<img|https?:/)
-  t.match(page.body, /upstream app has no endpoint that is up \(status 500/)
+  t.match(page.body, /no endpoint of upstream app is up \(status 500/)
 })
 
 t.test('wrong paths and methods are refused, and a HEAD has no body', async t => {

@@ -60,7 +60,7 @@ t.test('they go first, and a client that takes its answer steadily has all of it
   }
   t.match(await causeway.accessOf('/big'), {
     end: 'spool_failed',
-    detail: /server\.spool\.memory_total is used up/,
+    detail: /server\.spool\.memory_total is exhausted/,
   })
   t.equal(await steady, createHash('sha256').update(body).digest('hex'))
 })

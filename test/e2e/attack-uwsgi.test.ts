@@ -26,7 +26,7 @@ t.test('a client that sends many fields does not have a sound endpoint ejected',
   for (let i = 0; i < 4; i += 1) t.equal((await ask(causeway.port(), get('/many', fields(200)))).status, 431)
   t.match(await causeway.accessOf('/many'), {
     end: 'upstream_head_too_large',
-    detail: /instead of answering 2\d\d variables: raise uwsgi's max-vars/,
+    detail: /in response to 2\d\d variables: raise uwsgi's max-vars/,
     attempts: 1,
   })
   t.equal((await ask(causeway.port(), get('/few', fields(90)))).status, 200)

@@ -59,7 +59,7 @@ t.test('the same over HTTP/2', async t => {
 })
 
 t.test(
-  'a gRPC call may be silent before its answer: 504 once neither side has moved for timeouts.idle',
+  'a gRPC call may be silent before its response: 504 once neither side has moved for timeouts.idle',
   async t => {
     const call = begin('/call', GRPC)
     t.equal(await statusOf(call), 504)

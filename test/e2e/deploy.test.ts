@@ -81,7 +81,7 @@ t.test(
       [
         '',
         `${first} is ready`,
-        `${first}, ${second} have the traffic now`,
+        `${first}, ${second} receive the traffic now`,
         `${old} is out, empty`,
         `${second} is ready`,
         `upstream app: ${first}, ${second}`,
@@ -120,8 +120,8 @@ t.test('if a new endpoint does not get ready, nothing has happened', async t => 
   const { causeway, load, command } = await start(t, { endpoints: [blue.port], upstream: HEALTH })
   const { code, stdout } = await command('deploy', 'app', other, '--timeout', '500ms')
   t.equal(code, 1)
-  t.match(stdout, `given up: ${other}: `)
-  t.match(stdout, /status 500.*\(waited 0\.5 s\); upstream app goes on with 127/)
+  t.match(stdout, `deploy failed: ${other}: `)
+  t.match(stdout, /status 500.*\(waited 0\.5 s\); upstream app stays on 127/)
   t.same(await statesOf(causeway), [`${old} up`])
   t.equal((await rowOf(causeway)).deployed, null)
   t.equal(green.seen('/load/small').length, 0)
@@ -140,7 +140,7 @@ t.test('without a health table a connect has to get through', async t => {
   await until('it to be held', async () => (await statesOf(causeway)).includes(`${names[1]} draining`))
   const early = await command('ready', 'app', names[1] as string)
   t.equal(early.code, 1)
-  t.match(early.stderr, /a deploy holds it back/)
+  t.match(early.stderr, /held back by a deploy/)
   await green.listen()
   t.equal((await deployed).code, 0)
   t.same(await statesOf(causeway), [`${names[1]} up`])
@@ -148,7 +148,7 @@ t.test('without a health table a connect has to get through', async t => {
   await green.listen()
   const gone = await command('deploy', 'app', '127.0.0.1:1', '--timeout', '200ms')
   t.equal(gone.code, 1)
-  t.match(gone.stdout, /given up: 127\.0\.0\.1:1: .*refused/i)
+  t.match(gone.stdout, /deploy failed: 127\.0\.0\.1:1: .*refused/i)
   t.same(await statesOf(causeway), [`${names[1]} up`])
   await load.stop()
   await causeway.stop()
@@ -191,11 +191,11 @@ t.test('names are deployed as well; two deploys of one upstream do not run at a 
   await until('the name to be asked for', () => server.asked('green.test') > 0)
   const second = await fetch(page, { method: 'POST' })
   t.equal(second.status, 409)
-  t.match(await second.json(), { error: 'a deploy of upstream "app" is under way' })
+  t.match(await second.json(), { error: 'a deploy of upstream "app" is in progress' })
   server.set('green.test', '127.0.0.1')
   const { code, stdout } = await deployed
   t.equal(code, 0)
-  t.match(stdout, `${name} has the traffic now`)
+  t.match(stdout, `${name} receives the traffic now`)
   t.same(await statesOf(causeway), [`${name} up`])
   await assertAllAnswered(t, load)
   t.match(names[0], /127/)
@@ -220,7 +220,7 @@ t.test('a reload that configures other endpoints ends a deploy, also one that is
   t.equal(await causeway.reload(config), 'success')
   const { code, stdout } = await deployed
   t.equal(code, 1)
-  t.match(stdout, /given up: the configuration of the upstream has changed meanwhile/)
+  t.match(stdout, /deploy failed: the configuration of the upstream has changed in the meantime/)
   t.match(await statesOf(causeway), [new RegExp(`^${names[0]} `)])
   await assertAllAnswered(t, load)
   hanging.resolve()
@@ -236,15 +236,15 @@ t.test('what cannot be deployed is refused before anything has changed', async t
     more: `[upstreams.managed]\nrun = { command = ["${process.execPath}", "test/support/load-app.ts"] }`,
   })
   const cases: [string[], number, RegExp][] = [
-    [['app'], 2, /name the new endpoints/],
-    [['app', 'a:1', '--configured'], 2, /name the new endpoints/],
+    [['app'], 2, /specify the new endpoints/],
+    [['app', 'a:1', '--configured'], 2, /specify the new endpoints/],
     [['app', 'a'], 2, /the address has no port/],
     [['app', 'ftp://a:443'], 2, /cannot be of this kind/],
     [['app', 'uwsgi://127.0.0.1:1'], 2, /needs body = "spool"/],
-    [['app', '127.0.0.1:1', '127.0.0.1:1'], 2, /named twice/],
+    [['app', '127.0.0.1:1', '127.0.0.1:1'], 2, /specified twice/],
     [['app', '127.0.0.1:1', '--timeout', 'soon'], 2, /duration/],
-    [['api', '127.0.0.1:1'], 2, /there is no upstream "api"\nknown: app, managed/],
-    [['managed', '127.0.0.1:1'], 1, /workers of its run table/],
+    [['api', '127.0.0.1:1'], 2, /unknown upstream "api"\nknown: app, managed/],
+    [['managed', '127.0.0.1:1'], 1, /managed by its run table/],
   ]
   for (const [args, code, words] of cases) {
     const ran = await command('deploy', ...args)

@@ -60,7 +60,7 @@ t.test('a name server that falls silent changes nothing', async t => {
   const causeway = await startWith(t, names, { endpoints: [`app.test:${port}`], upstream: QUICK })
   names.breakName('app.test', 'silent')
   await causeway.line('the trouble', ({ msg, problem }) => {
-    return msg === 'endpoint name not found' && problem === 'no name server answers'
+    return msg === 'endpoint name not found' && problem === 'no name server responds'
   })
   for (let i = 0; i < 10; i += 1) t.equal((await ask(causeway.port(), get('/'))).status, 200)
   names.set('app.test', '127.0.0.2')

@@ -68,7 +68,7 @@ t.test(
     const drained = await command('drain', 'app', names[0])
     t.same(drained, {
       code: 0,
-      stdout: `${names[0]} is drained\ncauseway ready app takes it back\n`,
+      stdout: `${names[0]} is drained\nto undo: causeway ready app\n`,
       stderr: '',
     })
     t.same(await command('ready', 'app', names[0]), { code: 0, stdout: `${names[0]} is up\n`, stderr: '' })
@@ -138,11 +138,11 @@ t.test('the commands say what is wrong with what they were given', async t => {
   const { causeway } = await start()
   const command = commandsFor(t, causeway)
   const cases: [string[], RegExp][] = [
-    [['drain'], /give UPSTREAM \[ENDPOINT\]/],
-    [['drain', ''], /give UPSTREAM \[ENDPOINT\]/],
-    [['drain', 'app', 'a', 'b'], /give UPSTREAM \[ENDPOINT\]/],
-    [['drain', 'app', '--timeout', '5'], /--timeout is a duration such as 30s, not "5"/],
-    [['drain', 'apo'], /there is no upstream "apo"\nknown: app\n/],
+    [['drain'], /expected arguments: UPSTREAM \[ENDPOINT\]/],
+    [['drain', ''], /expected arguments: UPSTREAM \[ENDPOINT\]/],
+    [['drain', 'app', 'a', 'b'], /expected arguments: UPSTREAM \[ENDPOINT\]/],
+    [['drain', 'app', '--timeout', '5'], /--timeout requires a duration such as 30s, got "5"/],
+    [['drain', 'apo'], /unknown upstream "apo"\nknown: app\n/],
     [['ready', 'app', '127.0.0.1:1'], /has no endpoint "127\.0\.0\.1:1"\nknown: 127/],
     [['ready', 'app', '--no-wait'], /no-wait/],
   ]

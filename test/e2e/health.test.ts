@@ -241,7 +241,7 @@ health = { path = "/healthz", interval = "1s", timeout = "1s", rise = 1, fall = 
   going = false
   slow.hang()
   const { reason } = await causeway.line('endpoint down', ({ msg }) => msg === 'endpoint down')
-  t.match(reason, /^timed out after 1s \(no answer\); 4 of 4 slots are taken/)
+  t.match(reason, /^timed out after 1s \(no response\); 4 of 4 slots are occupied/)
   await app.stop()
   await Promise.all(clients)
   await causeway.stop()

@@ -141,8 +141,8 @@ t.test('of a flood of words each line is in the log or counted, and traffic goes
   )
   t.match(told, { level: 'warn', upstream: 'app', endpoint: /^worker-/, lines: Number })
   const status = (await (await fetch(`${causeway.adminUrl}/status`)).json()) as { log_problems: string[] }
-  const problem = status.log_problems.find(text => text.startsWith('the output of workers is a flood'))
-  t.match(problem, /; \d+ lines of it lost so far$/)
+  const problem = status.log_problems.find(text => text.startsWith('workers produce excessive output'))
+  t.match(problem, /; \d+ lines lost so far$/)
   await assertClean(t, causeway)
 })
 

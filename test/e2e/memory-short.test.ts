@@ -18,7 +18,7 @@ const config = (share: string) =>
     upstream: 'read_ahead = "off"\ntimeouts = { response = "1m" }',
   })
 const causeway = await startCauseway(t, { config: config('0%') })
-const isGivenUp = { end: 'client_timeout', detail: 'memory is short, and it takes nothing' }
+const isGivenUp = { end: 'client_timeout', detail: 'memory is short, and the client is not reading' }
 
 t.test('when memory is short those go first who take nothing of their answers, and nobody else', async t => {
   const waiting: UpstreamLine[] = []

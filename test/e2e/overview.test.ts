@@ -46,7 +46,7 @@ ${route}`,
     { endpoints: [{ protocol: 'uwsgi', tunnels: 0 }] },
   ])
   const page = await pageOf(causeway)
-  t.match(page, '<p class="verdict doubtful">closed for maintenance: route shop; for the rest, all is well')
+  t.match(page, '<p class="verdict doubtful">closed for maintenance: route shop; otherwise, all is well')
   t.match(page, '127.0.0.1:9 <span class="soft">uwsgi</span>')
   t.match(page, '<th class="number">tunnels</th>')
   t.match(
@@ -74,7 +74,7 @@ t.test('a spool folder that is not there is told at the start, until it is', asy
   })
   const problem = `server.spool.folder ${folder} does not exist`
   t.match(await statusOf(causeway), { spool: { folder, problem }, warnings: [/the spool folder/] })
-  t.match(await pageOf(causeway), `uploads that do not fit into memory get a 503: ${problem}`)
+  t.match(await pageOf(causeway), `uploads that do not fit in memory get a 503: ${problem}`)
   mkdirSync(folder)
   t.equal(await causeway.reload(config), 'success')
   await causeway.line('the good news', ({ msg }) => msg === 'spool folder can be written again')

@@ -43,7 +43,7 @@ t.test('a refused connect is tried elsewhere, whatever the method', async t => {
   await second.listen()
 })
 
-t.test('a reused connection that closes before its answer: GET is repeated, POST is not', async t => {
+t.test('a reused connection that closes before its response: GET is repeated, POST is not', async t => {
   for (const upstream of both) upstream.on('/hangs-up', hangsUpOnSecond())
   const client = await RawClient.connect(causeway.port())
   for (let n = 0; n < 8; n += 1) {

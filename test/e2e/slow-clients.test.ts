@@ -156,7 +156,7 @@ t.test('a live stream is not read ahead: the app feels that its client is slow',
 
 t.test('with no room in files, or none to be had, the app waits for its client: no error', async t => {
   for (const [spool, detail] of [
-    ['disk = "1MiB"', /server\.spool\.disk is used up/],
+    ['disk = "1MiB"', /server\.spool\.disk is exhausted/],
     [undefined, /ENOENT/],
   ] as const) {
     const text =

@@ -158,7 +158,7 @@ t.test('beyond the bytes of all files: 503 with its reason, small ones and other
     t.equal(answer.status, 503)
     t.equal(fieldOf(answer, 'connection'), 'close')
   }
-  t.match(await narrow.accessOf('/full'), { end: 'spool_failed', detail: 'server.spool.disk is used up' })
+  t.match(await narrow.accessOf('/full'), { end: 'spool_failed', detail: 'server.spool.disk is exhausted' })
   t.equal((await ask(narrow.port(), post('/small', 'fits'))).status, 200)
   first.send('x')
   t.equal((await first.response('POST')).status, 200, 'who was first is not harmed')

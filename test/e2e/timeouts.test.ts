@@ -95,7 +95,7 @@ t.test('interim answers buy time only as answers do: the final one still has to 
   t.equal((await ask(causeway.port(), get('/only-hints'))).status, 504)
 })
 
-t.test('an app that falls silent inside its answer: the client sees the cut', async t => {
+t.test('an app that falls silent within its response: the client sees the cut', async t => {
   upstream.on('/stalls', line => line.send('HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf'))
   upstream.on('/stalls-in-chunks', line =>
     line.send('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n'),

@@ -90,7 +90,7 @@ t.test('required: only whoever has a good certificate of the right authority com
     t.equal(await outcome('web', { ...as(stranger), maxVersion: version }, get('/nobody')), 'refused')
   t.equal(app.seen('/nobody').length, 0)
   await causeway.metric('causeway_tls_handshakes_total', { result: 'certificate' }, count => count === 5)
-  await causeway.line('why', ({ detail }) => /shown no certificate/.test(String(detail)))
+  await causeway.line('why', ({ detail }) => /presented no certificate/.test(String(detail)))
   await causeway.line('why', ({ detail }) => /certificate has expired/.test(String(detail)))
 })
 

@@ -109,7 +109,7 @@ t.test('a secret that Kubernetes swaps under its links is noticed', async t => {
 t.test('files that are not good keep the certificate before, and say so once', async t => {
   for (const [what, spoil] of [
     ['not the key of the certificate', () => copyFileSync(first.keyFile, join(certs, 'site.key'))],
-    ['holds no certificate', () => writeFileSync(join(certs, 'site.pem'), 'nonsense')],
+    ['contains no certificate', () => writeFileSync(join(certs, 'site.pem'), 'nonsense')],
     ['cannot be read: there is no such file', () => rmSync(join(certs, 'site.pem'))],
   ] as const) {
     spoil()
@@ -168,7 +168,7 @@ t.test('certificates are taken although there is no place for the endpoints that
   await crowded.line('the want of places', ({ msg }) => msg === 'endpoints not taken')
   const problem = async () =>
     ((await (await fetch(`${crowded.adminUrl}/status`)).json()) as StatusDocument).endpoint_problem
-  t.match(await problem(), /^endpoints not taken, those before stay: no .* left, at many/)
+  t.match(await problem(), /^new endpoints rejected, the previous ones stay in use: no .* left, at many/)
   t.match(await shown('web', crowded), /first\.test/)
   put(second)
   await until('the other certificate', async () => /second\.test/.test(await shown('web', crowded)))

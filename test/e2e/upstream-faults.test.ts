@@ -47,7 +47,7 @@ const BAD: readonly (readonly [name: string, script: Script])[] = [
     raw('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n'),
   ],
   ['a head without end', raw(`HTTP/1.1 200 OK\r\n${'A: b\r\n'.repeat(30_000)}`)],
-  ['closed before its answer', line => line.end()],
+  ['closed before its response', line => line.end()],
   ['closed inside its head', rawThenClose('HTTP/1.1 200 OK\r\nContent-Len')],
   ['nothing but an interim answer', rawThenClose('HTTP/1.1 103 Early Hints\r\n\r\n')],
 ]

@@ -38,9 +38,9 @@ t.test(
     const causeway = await startCauseway(t, { config })
     t.equal((await ask(causeway.port(), get('/doubt'))).status, 503)
     const line = await causeway.line('endpoint unreachable', ({ msg }) => msg === 'endpoint unreachable')
-    t.match(line['reason'], 'is not trusted here: name it with tls.ca')
+    t.match(line['reason'], 'was issued by an untrusted CA: specify it with tls.ca')
     const status = await (await fetch(`${causeway.adminUrl}/status`)).text()
-    t.match(status, 'is not trusted here: name it with tls.ca')
+    t.match(status, 'was issued by an untrusted CA: specify it with tls.ca')
 
     writeFileSync(ca, authority.certificate)
     t.equal(await causeway.reload(config), 'success')

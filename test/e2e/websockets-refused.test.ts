@@ -171,7 +171,7 @@ t.test('a bad switch opens nothing: 502', async t => {
   t.equal((await causeway.metrics()).sum('causeway_upstream_tunnels_total'), 0)
 })
 
-/** Where an app can leave or fall silent before its answer is whole. */
+/** Where an app can leave or fall silent before its response is whole. */
 const FAILURES: readonly (readonly [name: string, script: Script, status: number, end: string])[] = [
   ['at once', line => line.end(), 502, 'upstream_closed'],
   ['by a reset', line => line.reset(), 502, 'upstream_closed'],

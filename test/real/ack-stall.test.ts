@@ -59,7 +59,7 @@ async function leavesUsed(t: Test, port: number): Promise<void> {
   const causeway = await before(t, `127.0.0.1:${port}`)
   await stalls(causeway)
   const line = await causeway.line('endpoint stalls', ({ msg }) => msg === 'endpoint stalls')
-  t.match(line, { upstream: 'app', reason: /each request now takes a new one/, remedy: /uvloop/ })
+  t.match(line, { upstream: 'app', reason: /each request now uses a new connection/, remedy: /uvloop/ })
   const status = await (await fetch(`${causeway.adminUrl}/status`)).json()
   t.match(status, { upstreams: [{ endpoints: [{ state: 'up', note: /40 ms late/ }] }] })
   await causeway.metric('causeway_upstream_connections', { state: 'idle' }, count => count === 0)

@@ -145,7 +145,7 @@ upstream = "app"`
     const { certificate_problems: problems } = (await (
       await fetch(`${causeway.adminUrl}/status`)
     ).json()) as Record<string, unknown>
-    t.match(problems, [/^lost\.site\.test: certificate not obtained: http-01: .*, tried again at 20/])
+    t.match(problems, [/^lost\.site\.test: certificate not obtained: http-01: .*, next attempt at 20/])
     await assertClean(t, causeway, [upstream])
   },
 )

@@ -87,6 +87,6 @@ t.test('a server that cannot be reached is no reason to lose a certificate', { s
   await world.pebble.stop()
   under.clock.aheadMs = renewAtMs - Date.now() + 1
   const { lastError } = await under.untilState(NAME, 'failed')
-  t.match(lastError, /localhost:\d+ cannot be asked: ECONNREFUSED/)
+  t.match(lastError, /localhost:\d+ cannot be reached: ECONNREFUSED/)
   t.equal(under.keeper.pairs[0]?.certificate, pair?.certificate)
 })

@@ -207,11 +207,11 @@ t.test('a server that wants accounts bound to one of its own (RFC 8555 7.3.4)', 
   const world = await AcmeWorld.start(t, { externalAccounts: { 'kid-1': key } })
   const unbound = world.start([NAME])
   const { lastError, nextTryMs = 0 } = await unbound.untilState(NAME, 'failed')
-  t.match(lastError, /no account: .*\(externalAccountRequired\)/)
+  t.match(lastError, /no ACME account: .*\(externalAccountRequired\)/)
   t.ok(nextTryMs - Date.now() > 5 * HOUR_MS, 'that does not mend itself')
   await world.end(unbound)
   const wrong = world.start([NAME], { ...bound('kid-1', `A${key.slice(1)}`), folder: world.path('wrong') })
-  t.match((await wrong.untilState(NAME, 'failed')).lastError, /no account: /)
+  t.match((await wrong.untilState(NAME, 'failed')).lastError, /no ACME account: /)
   await world.end(wrong)
   const right = world.start([NAME], {
     ...bound('kid-1', key),

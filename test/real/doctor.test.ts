@@ -198,7 +198,7 @@ t.test('what ends TLS passes on what clients claim', { skip }, async t => {
     t,
     loop,
     ['redirects', 'forwarded'],
-    'must send X-Forwarded-Proto: https, in place of what clients send',
+    'must send X-Forwarded-Proto: https, replacing what clients send',
   )
 })
 
@@ -208,7 +208,7 @@ t.test('a lost port: forms are refused, and the doctor says why', { skip }, asyn
     t,
     diagnosis,
     ['csrf'],
-    'pass the Host field on with its port',
+    'forward the Host field with its port',
     'CSRF_TRUSTED_ORIGINS = ["https://localhost:',
   )
 })

@@ -96,7 +96,7 @@ export class FileWatch implements Deadline {
       const { dev, ino, size, mtimeMs, ctimeMs } = found
       // Others may have no end, or hold whoever opens them.
       if (!found.isFile() && !found.isDirectory()) {
-        this.#trouble('this is no file')
+        this.#trouble('this is not a file')
         return undefined
       }
       if (size > MAX_FILE_BYTES) {
@@ -143,11 +143,11 @@ function cannotRead(error: unknown): string {
     case 'ENOENT':
       return 'there is no such file'
     case 'EACCES':
-      return 'the file may not be read by this user'
+      return 'this user has no permission to read the file'
     case 'EISDIR':
       return 'this is a folder'
     case 'NOT_A_FILE':
-      return 'this is no file'
+      return 'this is not a file'
     default:
       return `cannot be read: ${whyUnreadable(error)}`
   }

@@ -127,7 +127,7 @@ export class NameWatch implements Deadline {
   }
 
   expired(): void {
-    if (this.#looking) this.#trouble(`no answer within ${SLOW_MS / 1000} s`)
+    if (this.#looking) this.#trouble(`no response within ${SLOW_MS / 1000} s`)
     else this.#look()
   }
 
@@ -217,11 +217,11 @@ function reasonOf(error: unknown): string {
       return 'the name does not exist'
     case 'EAI_AGAIN':
     case 'ETIMEOUT':
-      return 'no name server answers'
+      return 'no name server responds'
     case 'ESERVFAIL':
       return 'the name server failed'
     case 'ECONNREFUSED':
-      return 'nobody is there at the address of the name server'
+      return 'no name server listens at the configured address'
     default:
       return code ?? message
   }

@@ -5,11 +5,11 @@ import type { Probe } from './health.ts'
 
 const WORDS: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'connect refused',
-  ECONNRESET: 'connection reset before the answer was complete',
-  EPIPE: 'connection reset before the answer was complete',
-  UND_ERR_SOCKET: 'connection closed before the answer was complete',
-  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'connection closed before the answer was complete',
-  UND_ERR_HEADERS_OVERFLOW: 'head of the answer is too large',
+  ECONNRESET: 'connection reset before the response was complete',
+  EPIPE: 'connection reset before the response was complete',
+  UND_ERR_SOCKET: 'connection closed before the response was complete',
+  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'connection closed before the response was complete',
+  UND_ERR_HEADERS_OVERFLOW: 'the response head is too large',
   EHOSTUNREACH: 'no route to the host',
   ENETUNREACH: 'no route to the host',
 }
@@ -28,14 +28,14 @@ export function reasonOfError(error: unknown, address: Address): string {
     if (code === 'EACCES') return `no permission to connect to ${address.path}`
   } else {
     if (code === 'ENOTFOUND') return `host name "${address.host}" does not resolve`
-    if (code === 'EAI_AGAIN') return `the name server does not answer for "${address.host}"`
+    if (code === 'EAI_AGAIN') return `the name server does not respond for "${address.host}"`
   }
   if (!(error instanceof Error)) return String(error)
   // undici's parser errors carry a code only sometimes.
   const handshake = tlsReasonOf(error)
   if (handshake !== undefined) return handshake
-  if (/^ERR_HTTP2_|^UND_ERR_INFO$/.test(code)) return `the answer is not HTTP/2: ${error.message}`
-  if (error.name === 'HTTPParserError') return `the answer is not HTTP: ${error.message}`
+  if (/^ERR_HTTP2_|^UND_ERR_INFO$/.test(code)) return `the response is not HTTP/2: ${error.message}`
+  if (error.name === 'HTTPParserError') return `the response is not HTTP: ${error.message}`
   return WORDS[code] ?? error.message
 }
 
@@ -49,8 +49,8 @@ export function hintOfStatus(
   host: string,
   path: string,
 ): string {
-  if (status === 400) return `: Django's ALLOWED_HOSTS refuses the Host "${host}"; set health.host`
-  if (status === 404) return `: the app has nothing at "${path}"; set health.path`
+  if (status === 400) return `: Django's ALLOWED_HOSTS rejects the Host "${host}"; set health.host`
+  if (status === 404) return `: the app has no page at "${path}"; set health.path`
   if (status < 301 || status > 308 || location === undefined) return ''
   if (location.startsWith('https:')) {
     return ': it redirects to https; set health.headers = { X-Forwarded-Proto = "https" }'

@@ -22,11 +22,11 @@ export async function probeHttp(target: ProbeTarget, signal: AbortSignal): Promi
   const client = clientFor(target, connecting)
   let reached = NO_CONNECTION
   client.once('connect', () => {
-    reached = 'no answer'
+    reached = 'no response'
   })
   try {
     const answer = await client.request(requestOf(target, signal))
-    reached = 'the answer did not end'
+    reached = 'the response did not end'
     await readSome(answer.body)
     const { location } = answer.headers
     return judgeStatus(target, answer.statusCode, Array.isArray(location) ? location[0] : location)
@@ -77,7 +77,7 @@ class ProbeConnection implements SocketListener {
     const { protocol } = this.#target
     if (protocol === 'h2' && Reflect.get(socket, 'alpnProtocol') !== 'h2') {
       socket.destroy()
-      return this.#done?.(new Error('does not speak HTTP/2 over TLS (ALPN)'), null)
+      return this.#done?.(new Error('does not support HTTP/2 over TLS (ALPN)'), null)
     }
     // What undici goes by.
     if (protocol === 'h2c') Reflect.set(socket, 'alpnProtocol', 'h2')
@@ -85,7 +85,7 @@ class ProbeConnection implements SocketListener {
   }
 
   socketFailed(error: Error | undefined): void {
-    this.#done?.(error ?? new Error('connection closed before the answer'), null)
+    this.#done?.(error ?? new Error('connection closed before the response'), null)
   }
 }
 

@@ -38,7 +38,7 @@ export class Patience {
     const silentMs = nowMs - this.#aliveAtMs
     const alibi = alibiOf({ before, started, now, silentMs })
     if (alibi === undefined) return { ...probe, reason: `${probe.reason}${silence(now, silentMs)}` }
-    return { ...probe, alibi, reason: `${probe.reason}; no failure: ${runsText(now)}` }
+    return { ...probe, alibi, reason: `${probe.reason}; not counted as a failure: ${runsText(now)}` }
   }
 
   #look(nowMs: number): Traffic | undefined {
@@ -52,12 +52,13 @@ export class Patience {
 }
 
 function runsText({ running, slots }: Traffic): string {
-  return slots > 0 ? `${running} of ${slots} slots are taken` : `it answers ${running} requests meanwhile`
+  return slots > 0 ? `${running} of ${slots} slots are occupied` : `it is responding to ${running} requests`
 }
 
 /** A hung app's reason says what hangs. */
 function silence({ running, slots }: Traffic, silentMs: number): string {
   if (running === 0 || silentMs < 1000) return ''
-  const taken = slots > 0 ? `${running} of ${slots} slots are taken, and` : `${running} requests run, and`
-  return `; ${taken} nothing was answered for ${formatDuration(Math.round(silentMs / 1000) * 1000)}`
+  const taken =
+    slots > 0 ? `${running} of ${slots} slots are occupied, and` : `${running} requests are in flight, and`
+  return `; ${taken} there was no response for ${formatDuration(Math.round(silentMs / 1000) * 1000)}`
 }

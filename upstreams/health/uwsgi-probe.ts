@@ -19,7 +19,10 @@ const LIMITS: HeadLimits = { headersBytes: 64 * 1024, headerCount: 256, targetBy
 export function probeUwsgi(target: ProbeTarget, signal: AbortSignal): Promise<Probe> {
   const packet = packetOf(target)
   if (typeof packet !== 'string') {
-    return Promise.resolve({ ok: false, reason: 'health.path and health.headers are too long for a packet' })
+    return Promise.resolve({
+      ok: false,
+      reason: 'health.path and health.headers are too long for a uwsgi packet',
+    })
   }
   return new Promise(resolve => {
     const socket = connect(connectOptions(target.address))
@@ -93,7 +96,7 @@ class ProbeAnswer {
 
   /** How far it has come, for a probe that takes too long. */
   get reached(): string {
-    return this.#head === undefined ? 'no answer' : 'the answer did not end'
+    return this.#head === undefined ? 'no response' : 'the response did not end'
   }
 
   /** What is found out, as soon as it is. */
@@ -101,7 +104,7 @@ class ProbeAnswer {
     this.#bytes = Buffer.concat([this.#bytes, bytes])
     if (this.#head === undefined) {
       const refused = this.#readHead()
-      if (refused !== undefined) return { ok: false, reason: `the answer is not HTTP: ${refused}` }
+      if (refused !== undefined) return { ok: false, reason: `the response is not HTTP: ${refused}` }
     }
     const head = this.#head
     if (head === undefined) return undefined
@@ -113,12 +116,12 @@ class ProbeAnswer {
   /** The app has closed. */
   end(): Probe {
     const head = this.#head
-    if (head === undefined) return { ok: false, reason: 'connection closed before the answer' }
+    if (head === undefined) return { ok: false, reason: 'connection closed before the response' }
     const lastChunk = this.#bytes.subarray(-LAST_CHUNK.length).toString('latin1') === LAST_CHUNK
     const whole = head.framing === 'close' || (head.framing === 'chunked' && lastChunk)
     return whole
       ? this.#judge(head)
-      : { ok: false, reason: 'connection closed before the answer was complete' }
+      : { ok: false, reason: 'connection closed before the response was complete' }
   }
 
   /** The final head; interim ones before it are passed over. Returns why it is refused. */

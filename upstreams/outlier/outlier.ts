@@ -90,7 +90,7 @@ function slow(
   if (usualMs === undefined) return undefined
   const ownMs = meanMs(window)
   if (ownMs <= usualMs * latencyFactor || ownMs - usualMs <= MIN_SLOWER_MS) return undefined
-  const reason = `first byte after ${Math.round(ownMs)} ms, the others need ${Math.round(usualMs)} ms`
+  const reason = `first byte after ${Math.round(ownMs)} ms, while the others need ${Math.round(usualMs)} ms`
   // Slow is better than failing.
   return { name, reason, weight: 1 - usualMs / ownMs }
 }

@@ -185,7 +185,7 @@ export class AppConnection
   }
 
   streamStalled(): void {
-    this.failUnanswered('takes no more of the request')
+    this.failUnanswered('stopped reading the request')
   }
 
   streamClosed(error: Error | undefined): void {
@@ -341,13 +341,13 @@ export class AppConnection
   }
 
   #lost(reason: string, was: State = this.#state): void {
-    if (was === 'body') return this.fail('UPSTREAM_TRUNCATED', 'reset', `${reason} inside its answer`)
+    if (was === 'body') return this.fail('UPSTREAM_TRUNCATED', 'reset', `${reason} within its response`)
     const { silent } = this.#answer
     if (this.#runs > 1 && silent) {
       this.endpoint.keepalive.closedEarly(this.#restedMs, this.env.clock.now())
-      return this.fail('REUSED_CLOSED', 'reset', `${reason} before its answer, on a reused connection`)
+      return this.fail('REUSED_CLOSED', 'reset', `${reason} before its response, on a reused connection`)
     }
-    if (!silent) return this.fail('UPSTREAM_CLOSED', 'reset', `${reason} before its answer`)
+    if (!silent) return this.fail('UPSTREAM_CLOSED', 'reset', `${reason} before its response`)
     const { code, detail } = this.#form.unanswered(reason)
     this.fail(code, 'reset', detail)
   }

@@ -94,7 +94,7 @@ export abstract class AttemptClock implements Deadline {
   }
 
   /** `detail`: if more is known than that no answer came. */
-  protected failUnanswered(detail = `no answer within ${this.owner.timeouts.responseMs} ms`): void {
+  protected failUnanswered(detail = `no response within ${this.owner.timeouts.responseMs} ms`): void {
     this.fail('UPSTREAM_TIMEOUT', 'header_timeout', detail)
   }
 
@@ -102,7 +102,7 @@ export abstract class AttemptClock implements Deadline {
   protected failSilent(isPaused: boolean): void {
     if (isPaused) return this.watchSilence()
     const { idleMs } = this.owner.timeouts
-    this.fail('UPSTREAM_TIMEOUT', 'body_timeout', `silent for ${idleMs} ms inside its answer`)
+    this.fail('UPSTREAM_TIMEOUT', 'body_timeout', `idle for ${idleMs} ms within its response`)
   }
 
   /**
@@ -112,7 +112,7 @@ export abstract class AttemptClock implements Deadline {
   protected endConversation(job: Job): void {
     const { idleMs } = this.owner.timeouts
     this.cancel()
-    job.failed('TUNNEL_IDLE', `nothing moved either way for ${idleMs} ms`)
+    job.failed('TUNNEL_IDLE', `idle in both directions for ${idleMs} ms`)
   }
 
   // Interim answers.
@@ -125,7 +125,7 @@ export abstract class AttemptClock implements Deadline {
   /** Passes an interim answer on, or fails the attempt if the app sends too many. */
   protected inform(job: Job, head: ResponseHead): void {
     this.#interim += 1
-    if (this.#interim > MAX_INTERIM) this.fail('UPSTREAM_BAD', 'protocol', 'too many interim answers')
+    if (this.#interim > MAX_INTERIM) this.fail('UPSTREAM_BAD', 'protocol', 'too many interim responses')
     else job.informed(head)
   }
 

@@ -26,6 +26,6 @@ export const HTTP1: RequestForm = {
   answered(): void {},
 
   unanswered(reason: string): Unanswered {
-    return { code: 'UPSTREAM_CLOSED', detail: `${reason} before its answer` }
+    return { code: 'UPSTREAM_CLOSED', detail: `${reason} before its response` }
   },
 }

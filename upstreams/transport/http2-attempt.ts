@@ -76,7 +76,7 @@ export class Http2Attempt extends AttemptClock implements Attempt, StreamAttempt
   }
 
   hasNoConnection(): void {
-    this.notConnected('OUT_OF_RESOURCES', 'local', 'no descriptor to spare for a connection to the app')
+    this.notConnected('OUT_OF_RESOURCES', 'local', 'no file descriptor available for a connection to the app')
   }
 
   /** Its connection has closed before taking it: it looks for another; false if often enough. */
@@ -86,7 +86,7 @@ export class Http2Attempt extends AttemptClock implements Attempt, StreamAttempt
     this.notConnected(
       'UPSTREAM_REFUSED',
       'reset',
-      `closed ${MOST_MOVES} connections before they took the request`,
+      `closed ${MOST_MOVES} connections before accepting the request`,
     )
     return false
   }
@@ -174,7 +174,7 @@ export class Http2Attempt extends AttemptClock implements Attempt, StreamAttempt
     switch (this.#state) {
       case 'head':
         this.#session?.unanswered(this.#beganAtMs)
-        return this.failUnanswered(this.#sending ? 'takes no more of the request' : undefined)
+        return this.failUnanswered(this.#sending ? 'stopped reading the request' : undefined)
       case 'body':
         return this.failSilent(this.#stream?.isPaused() === true)
       case 'abandoned':
@@ -267,7 +267,7 @@ export class Http2Attempt extends AttemptClock implements Attempt, StreamAttempt
     if (job === undefined || head === undefined || this.#state !== 'body') return
     this.#received += bytes.length
     if (head.framing === 'length' && this.#received > head.contentLength)
-      return this.#bad('more body than content-length promises')
+      return this.#bad('more body than content-length announces')
     this.watchSilence()
     if (job.answerBytes(bytes, 0, bytes.length)) job.answerFlush()
     else this.pauseAnswer()
@@ -300,7 +300,7 @@ export class Http2Attempt extends AttemptClock implements Attempt, StreamAttempt
     this.#session?.acknowledge()
     const head = this.#head as ResponseHead
     if (head.framing === 'length' && this.#received < head.contentLength)
-      return this.fail('UPSTREAM_TRUNCATED', 'protocol', 'less body than content-length promises')
+      return this.fail('UPSTREAM_TRUNCATED', 'protocol', 'less body than content-length announces')
     this.#whole()
   }
 
@@ -322,17 +322,17 @@ export class Http2Attempt extends AttemptClock implements Attempt, StreamAttempt
     if (this.#state === 'closed') return
     const code = this.#stream?.rstCode ?? 0
     const how = this.#session?.lostBecause ?? `reset the stream (${CODES[code] ?? code})`
-    if (this.#state === 'body') return this.fail('UPSTREAM_TRUNCATED', 'reset', `${how} inside its answer`)
+    if (this.#state === 'body') return this.fail('UPSTREAM_TRUNCATED', 'reset', `${how} within its response`)
     if (
       code === NGHTTP2_REFUSED_STREAM ||
       this.#session?.hasRefused(this.#stream?.id, this.#written) === true
     )
-      return this.fail('UPSTREAM_REFUSED', 'reset', `did not take the request (${this.#refusal})`)
+      return this.fail('UPSTREAM_REFUSED', 'reset', `did not process the request (${this.#refusal})`)
     if (code === NGHTTP2_HTTP_1_1_REQUIRED)
-      return this.fail('UPSTREAM_BAD', 'protocol', 'wants this request over HTTP/1.1 (HTTP_1_1_REQUIRED)')
+      return this.fail('UPSTREAM_BAD', 'protocol', 'requires HTTP/1.1 for this request (HTTP_1_1_REQUIRED)')
     if (code === NGHTTP2_PROTOCOL_ERROR)
-      return this.fail('UPSTREAM_BAD', 'protocol', 'its answer breaks HTTP/2 (PROTOCOL_ERROR)')
-    return this.fail('UPSTREAM_CLOSED', 'reset', `${how} before its answer`)
+      return this.fail('UPSTREAM_BAD', 'protocol', 'its response violates HTTP/2 (PROTOCOL_ERROR)')
+    return this.fail('UPSTREAM_CLOSED', 'reset', `${how} before its response`)
   }
 
   get #refusal(): string {

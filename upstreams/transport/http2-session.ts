@@ -104,7 +104,7 @@ export class Http2Session implements Deadline, WatchedSession {
   }
 
   isMute(): void {
-    this.#error = new Error(`answered no ping within ${this.#connectMs} ms`)
+    this.#error = new Error(`no response to a ping within ${this.#connectMs} ms`)
     // The session would still write what waits.
     this.#socket?.destroy()
     this.#session?.destroy()
@@ -227,7 +227,7 @@ export class Http2Session implements Deadline, WatchedSession {
   #connected(socket: Socket): void {
     if (socket instanceof TLSSocket && socket.alpnProtocol !== 'h2') {
       socket.destroy()
-      return this.#failWaiting('CONNECT_FAILED', 'connect', 'does not speak HTTP/2 over TLS (ALPN)')
+      return this.#failWaiting('CONNECT_FAILED', 'connect', 'does not support HTTP/2 over TLS (ALPN)')
     }
     const session = connectHttp2(`${this.scheme}://localhost`, {
       ...SESSION_OPTIONS,
@@ -263,7 +263,7 @@ export class Http2Session implements Deadline, WatchedSession {
       return this.#failWaiting(
         'CONNECT_FAILED',
         'connect',
-        'takes no requests (SETTINGS_MAX_CONCURRENT_STREAMS is 0)',
+        'accepts no requests (SETTINGS_MAX_CONCURRENT_STREAMS is 0)',
       )
     this.#env.timers.disarm(this)
     const tookMs = this.#env.clock.now() - this.#startMs
@@ -378,7 +378,7 @@ export class Http2Session implements Deadline, WatchedSession {
   get #neverOpened(): string {
     if (this.#session === undefined) return this.#loss
     const noHttp2 = this.#error === undefined || /^ERR_HTTP2_/.test(String(Reflect.get(this.#error, 'code')))
-    return noHttp2 ? 'does not speak HTTP/2' : this.#loss
+    return noHttp2 ? 'does not support HTTP/2' : this.#loss
   }
 
   #gone(): void {

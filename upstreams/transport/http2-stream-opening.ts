@@ -39,7 +39,7 @@ function listBytes(fields: readonly string[]): number {
 }
 
 function tooLarge(bytes: number, mostBytes: number): StreamRefusal {
-  const detail = `the head takes ${bytes} bytes, and it wants no more than ${mostBytes} (SETTINGS_MAX_HEADER_LIST_SIZE)`
+  const detail = `the head takes ${bytes} bytes, but the endpoint allows at most ${mostBytes} (SETTINGS_MAX_HEADER_LIST_SIZE)`
   return { code: 'UPSTREAM_HEAD_TOO_LARGE', detail }
 }
 

@@ -9,7 +9,7 @@ export function tlsReasonOf(error: Error): string | undefined {
   if (words !== undefined) return words
   if (code === 'ECONNRESET' && 'host' in error) return 'closed the connection during the TLS handshake'
   const alert = alertOf(error)
-  if (alert !== undefined) return ALERTS.get(alert) ?? `refuses the TLS handshake (alert ${alert})`
+  if (alert !== undefined) return ALERTS.get(alert) ?? `rejects the TLS handshake (alert ${alert})`
   return code.startsWith('ERR_SSL_') ? `the TLS handshake failed: ${error.message}` : undefined
 }
 
@@ -31,49 +31,49 @@ function alertOf(error: Error): number | undefined {
   return alert === undefined ? undefined : Number(alert)
 }
 
-const UNTRUSTED = 'comes from an authority that is not trusted here: name it with tls.ca'
+const UNTRUSTED = 'was issued by an untrusted CA: specify it with tls.ca'
 const CLIENT_CERTIFICATE = 'set tls.certificate and tls.key'
 
 const WORDS: Readonly<Record<string, string>> = {
   CERT_HAS_EXPIRED: 'its certificate has expired',
   CERT_NOT_YET_VALID: 'its certificate is not valid yet',
   CERT_REVOKED: 'its certificate has been revoked',
-  DEPTH_ZERO_SELF_SIGNED_CERT: 'its certificate is self-signed: name it with tls.ca',
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'its certificate is self-signed: specify it with tls.ca',
   SELF_SIGNED_CERT_IN_CHAIN: `its certificate ${UNTRUSTED}`,
   UNABLE_TO_GET_ISSUER_CERT: `its certificate ${UNTRUSTED}`,
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: `its certificate ${UNTRUSTED}`,
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: `its certificate ${UNTRUSTED}, or does not send what leads to it`,
-  CERT_SIGNATURE_FAILURE: 'the signature of its certificate is wrong',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: `its certificate ${UNTRUSTED}, or it sends no intermediate certificates`,
+  CERT_SIGNATURE_FAILURE: 'the signature of its certificate is invalid',
   CERT_UNTRUSTED: `its certificate ${UNTRUSTED}`,
-  INVALID_CA: 'its certificate was issued by one that may not issue any',
-  INVALID_PURPOSE: 'its certificate is not for servers',
-  ERR_SSL_WRONG_VERSION_NUMBER: 'does not speak TLS',
-  ERR_SSL_PACKET_LENGTH_TOO_LONG: 'does not speak TLS',
-  ERR_SSL_RECORD_LAYER_FAILURE: 'does not speak TLS',
-  ERR_SSL_UNSUPPORTED_PROTOCOL: 'speaks no TLS newer than 1.1',
+  INVALID_CA: 'its certificate was issued by a certificate that is not a CA',
+  INVALID_PURPOSE: 'its certificate is not valid for servers',
+  ERR_SSL_WRONG_VERSION_NUMBER: 'does not support TLS',
+  ERR_SSL_PACKET_LENGTH_TOO_LONG: 'does not support TLS',
+  ERR_SSL_RECORD_LAYER_FAILURE: 'does not support TLS',
+  ERR_SSL_UNSUPPORTED_PROTOCOL: 'supports no TLS version newer than 1.1',
 }
 
 /** Those of a handshake. */
 const ALERTS: ReadonlyMap<number, string> = new Map([
-  [40, `refuses the TLS handshake; if it wants a certificate of us, ${CLIENT_CERTIFICATE}`],
-  [42, 'refuses our certificate (tls.certificate)'],
-  [43, 'refuses our certificate (tls.certificate): it is of a kind that it does not take'],
-  [44, 'refuses our certificate (tls.certificate), which has been revoked'],
-  [45, 'refuses our certificate (tls.certificate), which has expired'],
-  [46, 'refuses our certificate (tls.certificate)'],
-  [48, 'does not trust who issued our certificate (tls.certificate)'],
-  [49, 'does not let us in with our certificate (tls.certificate)'],
-  [70, 'speaks none of the TLS versions that we speak: 1.2 and 1.3'],
-  [71, 'wants better ciphers than we offer'],
-  [112, 'has no certificate for the name that we ask for: set tls.server_name'],
-  [116, `wants a certificate of us: ${CLIENT_CERTIFICATE}`],
-  [120, 'does not speak this version of HTTP over TLS (ALPN)'],
+  [40, `rejects the TLS handshake; if it requires a client certificate, ${CLIENT_CERTIFICATE}`],
+  [42, 'rejects our certificate (tls.certificate)'],
+  [43, 'rejects our certificate (tls.certificate): unsupported type'],
+  [44, 'rejects our certificate (tls.certificate), which has been revoked'],
+  [45, 'rejects our certificate (tls.certificate), which has expired'],
+  [46, 'rejects our certificate (tls.certificate)'],
+  [48, 'does not trust the issuer of our certificate (tls.certificate)'],
+  [49, 'denies access with our certificate (tls.certificate)'],
+  [70, 'supports neither TLS 1.2 nor TLS 1.3'],
+  [71, 'requires stronger ciphers than we offer'],
+  [112, 'has no certificate for the requested name: set tls.server_name'],
+  [116, `requires a client certificate: ${CLIENT_CERTIFICATE}`],
+  [120, 'does not support this version of HTTP over TLS (ALPN)'],
 ])
 
 function misnamed(error: Error): string {
-  const asked = 'host' in error ? ` ${String(error.host)}` : ' that we ask for'
+  const asked = 'host' in error ? ` ${String(error.host)}` : ' that we request'
   const certificate = 'cert' in error ? (error.cert as { readonly subjectaltname?: string }) : undefined
   const names = certificate?.subjectaltname?.replaceAll(/DNS:|IP Address:/g, '').slice(0, 200)
-  const instead = names === undefined || names === '' ? '' : `, but for ${names}`
-  return `its certificate is not for the name${asked}${instead}: set tls.server_name`
+  const instead = names === undefined || names === '' ? '' : `, only ${names}`
+  return `its certificate does not cover the name${asked}${instead}: set tls.server_name`
 }

@@ -18,7 +18,7 @@ import type { RequestForm, Unanswered } from './request-form.ts'
  */
 export function attemptUwsgi(place: PooledPlace, owner: AttemptOwner, env: ThreadEnv, job: Job): void {
   if (job.bodyFraming === 'chunked') {
-    const detail = 'a uwsgi endpoint needs the length of the body: set body = "spool" for its upstream'
+    const detail = 'a uwsgi endpoint requires the length of the body: set body = "spool" for its upstream'
     return refuse(place, owner, job, 'LENGTH_REQUIRED', detail)
   }
   const packet = job.uwsgiPacket()
@@ -67,12 +67,12 @@ class UwsgiForm implements RequestForm {
     const bytes = this.#blockBytes
     if (bytes > Math.max(USUAL_BUFFER_BYTES, this.#endpoint.answeredBlockBytes)) {
       const hint = `raise uwsgi's buffer-size, which is ${USUAL_BUFFER_BYTES} unless set`
-      return tooLarge(`${reason} instead of answering ${bytes} bytes of variables: ${hint}`)
+      return tooLarge(`${reason} in response to ${bytes} bytes of variables: ${hint}`)
     }
     const variables = variablesIn(this.#packet)
     if (variables > USUAL_VARIABLES)
-      return tooLarge(`${reason} instead of answering ${variables} variables: raise uwsgi's max-vars`)
-    return { code: 'UPSTREAM_CLOSED', detail: `${reason} before its answer` }
+      return tooLarge(`${reason} in response to ${variables} variables: raise uwsgi's max-vars`)
+    return { code: 'UPSTREAM_CLOSED', detail: `${reason} before its response` }
   }
 
   get #blockBytes(): number {
@@ -86,7 +86,7 @@ function tooLarge(detail: string): Unanswered {
 
 function refusalText({ refused, bytes }: PacketRefusal): string {
   const what = refused === 'block' ? 'the variables take' : `a ${refused} takes`
-  return `${what} ${bytes} bytes, and the uwsgi protocol has room for 65535`
+  return `${what} ${bytes} bytes, but the uwsgi protocol allows 65535`
 }
 
 function refuse(place: PooledPlace, owner: AttemptOwner, job: Job, code: ErrorCode, detail: string): void {

@@ -105,7 +105,7 @@ export abstract class ClientExchange implements Exchange {
   end(trailers?: FieldList): void {
     if (this.ended) return
     // Fewer bytes than promised: the client must not take it for whole.
-    if (this.owed > 0) return this.fail('INTERNAL', 'answer shorter than its length')
+    if (this.owed > 0) return this.fail('INTERNAL', 'response shorter than its length')
     this.sendEnd(trailers)
   }
 

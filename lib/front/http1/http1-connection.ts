@@ -82,7 +82,7 @@ export class Http1Connection implements ClientConnection, ByteStreamOwner, Http1
   shedStalled(): void {
     this.#reads ??= new Taking(this.#stream)
     if (!this.#reads.hasStalled()) return
-    this.#exchange?.lost('CLIENT_TIMEOUT', 'memory is short, and it takes nothing')
+    this.#exchange?.lost('CLIENT_TIMEOUT', 'memory is short, and the client is not reading')
     this.#stream.destroy()
   }
 
@@ -101,7 +101,7 @@ export class Http1Connection implements ClientConnection, ByteStreamOwner, Http1
     this.#inputEnded = true
     switch (this.#phase) {
       case 'head':
-        return this.#refuse('CLIENT_GONE', 'closed inside the request head')
+        return this.#refuse('CLIENT_GONE', 'closed within the request head')
       case 'busy':
         // A whole request may still want its answer: half-closing is legal.
         this.#watchHalfClosed()
@@ -120,7 +120,7 @@ export class Http1Connection implements ClientConnection, ByteStreamOwner, Http1
   }
 
   streamStalled(): void {
-    this.#exchange?.lost('CLIENT_TIMEOUT', 'takes no more of the answer')
+    this.#exchange?.lost('CLIENT_TIMEOUT', 'stopped reading the response')
     this.#stream.destroy()
   }
 
@@ -131,7 +131,7 @@ export class Http1Connection implements ClientConnection, ByteStreamOwner, Http1
     this.#held.clear()
     this.#host.env.timers.disarm(this)
     this.#exchange?.lost('CLIENT_GONE', error?.message)
-    if (wasHead) this.#recordRefusal('CLIENT_GONE', 'closed inside the request head')
+    if (wasHead) this.#recordRefusal('CLIENT_GONE', 'closed within the request head')
     this.#host.closed(this)
   }
 
@@ -306,7 +306,7 @@ export class Http1Connection implements ClientConnection, ByteStreamOwner, Http1
     }
     const head = readRequestHead(bytes, this.#at, this.#end, this.#host.headLimits)
     if (head === undefined) {
-      if (this.#inputEnded) this.#refuse('CLIENT_GONE', 'closed inside the request head')
+      if (this.#inputEnded) this.#refuse('CLIENT_GONE', 'closed within the request head')
       else this.#watchHead()
       return false
     }

@@ -83,7 +83,7 @@ export class Http1WebSocket implements ClientWebSocket, ByteStreamOwner {
   }
 
   streamStalled(): void {
-    this.#exchange.lost('CLIENT_TIMEOUT', 'takes no more from the tunnel')
+    this.#exchange.lost('CLIENT_TIMEOUT', 'stopped reading from the tunnel')
     this.#stream?.destroy()
   }
 

@@ -178,7 +178,7 @@ export class Http2Body implements Deadline {
     const before = held.extentBytes
     const isHeld = this.#stream.admitsBody(end - start) && held.append(bytes, start, end) === end
     this.#stream.hold(held.extentBytes - before)
-    if (!isHeld) this.#owner.fail('OVERLOADED', 'too much of request bodies waits')
+    if (!isHeld) this.#owner.fail('OVERLOADED', 'too many buffered request bodies')
   }
 
   #drop(held: ExtentChain, bytes: number): void {

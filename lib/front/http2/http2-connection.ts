@@ -152,7 +152,7 @@ export class Http2Connection
   }
 
   streamStalled(): void {
-    for (const stream of this.#streams.all()) stream.owner.streamStalled('takes no more of the answer')
+    for (const stream of this.#streams.all()) stream.owner.streamStalled('stopped reading the response')
     this.#stream.destroy()
   }
 

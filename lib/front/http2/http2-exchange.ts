@@ -246,7 +246,8 @@ export class Http2Exchange extends ClientExchange implements StreamOwner {
 
   protected mayBegin(head: AnswerHead): boolean {
     // A 2xx would open the WebSocket that nobody is at the other end of.
-    if (this.#asksWebSocket && head.status < 300) this.fail('NOT_IMPLEMENTED', 'no WebSocket here')
+    if (this.#asksWebSocket && head.status < 300)
+      this.fail('NOT_IMPLEMENTED', 'WebSockets are not supported here')
     else if (head.status > 599) this.fail('UPSTREAM_BAD', 'status')
     return !this.ended
   }
@@ -295,7 +296,7 @@ export class Http2Exchange extends ClientExchange implements StreamOwner {
     // A client that reads trailers says so (RFC 9110 10.1.4). A length does not exclude them (RFC 9113 8.1).
     this.#mayTrail = this.writing !== 'discard' && this.request.fields.rawIndexOf(FIELD.te) >= 0
     if (areCarried(head.fields)) this.stream.begin(pairs)
-    else this.fail('INTERNAL', 'a field of HTTP/1.1')
+    else this.fail('INTERNAL', 'a field specific to HTTP/1.1')
   }
 
   #inputOf(request: Http2Request): Http2Body {

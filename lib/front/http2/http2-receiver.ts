@@ -330,7 +330,7 @@ export class Http2Receiver implements FrameSink {
 
   /** Those that are not taken pile up. */
   #answer(frame: string): void {
-    if (!this.#sender.control(frame)) this.#flood('answers that are not taken')
+    if (!this.#sender.control(frame)) this.#flood('unread responses')
   }
 
   #pays(size: number): boolean {

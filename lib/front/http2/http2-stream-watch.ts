@@ -56,7 +56,7 @@ export class StreamWatch {
   shed(nowMs: number, limitMs: number): void {
     for (const stream of this.#streams.all())
       if (stream.isBlocked && stream.isStalled(nowMs, limitMs))
-        giveUp(stream, 'memory is short, and it takes nothing')
+        giveUp(stream, 'memory is short, and the client is not reading')
   }
 
   #note(nowMs: number): void {
@@ -78,7 +78,7 @@ export class StreamWatch {
       if (!stream.isStalled(nowMs, writeMs)) continue
       if (tookNothing && !this.#socket.allSent) return true
       if (isNarrow && !tookNothing) stream.excuse(nowMs)
-      else giveUp(stream, 'takes no more of the answer')
+      else giveUp(stream, 'stopped reading the response')
     }
     return false
   }

@@ -58,7 +58,9 @@ export class TlsHandshake implements ClientConnection, Deadline {
       rejectUnauthorized: false,
     })
     this.#socket.on('_tlsError', (error: Error) => this.#failed('protocol', error.message))
-    this.#socket.once('close', () => this.#failed('closed', 'the client has closed inside the handshake'))
+    this.#socket.once('close', () =>
+      this.#failed('closed', 'the client closed the connection during the handshake'),
+    )
     this.#socket.once('secure', () => this.#agreed())
     const leftMs = options.startMs + options.limitMs - options.env.clock.now()
     options.env.timers.arm(this, Math.max(0, leftMs))
@@ -82,7 +84,7 @@ export class TlsHandshake implements ClientConnection, Deadline {
   shedStalled(): void {}
 
   expired(): void {
-    this.#failed('timeout', 'the handshake took too long')
+    this.#failed('timeout', 'the handshake timed out')
   }
 
   #agreed(): void {
@@ -126,14 +128,14 @@ export class TlsHandshake implements ClientConnection, Deadline {
  * certificates a listener. Should the handle not know, nobody is let in.
  */
 function doubtOf(socket: TLSSocket, certificate: X509Certificate | undefined): string | undefined {
-  if (certificate === undefined) return 'the client has shown no certificate'
+  if (certificate === undefined) return 'the client presented no certificate'
   const handle: unknown = Reflect.get(socket, '_handle')
   const ask: unknown =
     typeof handle === 'object' && handle !== null ? Reflect.get(handle, 'verifyError') : undefined
   if (typeof ask !== 'function') return 'the certificate cannot be verified'
   const error: unknown = ask.call(handle)
   if (error === undefined || error === null) return undefined
-  return `the certificate of the client is not good: ${error instanceof Error ? error.message : String(error)}`
+  return `the client certificate is invalid: ${error instanceof Error ? error.message : String(error)}`
 }
 
 function certificateFacts(certificate: X509Certificate): ClientCertificate {

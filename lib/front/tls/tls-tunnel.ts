@@ -74,7 +74,8 @@ export class TlsTunnel implements ClientConnection, ByteStreamOwner, Deadline, T
 
   shedStalled(): void {
     this.#reads ??= new Taking(this.#stream)
-    if (this.#reads.hasStalled()) this.#cut('CLIENT_TIMEOUT', 'memory is short, and it takes nothing')
+    if (this.#reads.hasStalled())
+      this.#cut('CLIENT_TIMEOUT', 'memory is short, and the client is not reading')
   }
 
   // TunnelClient: what comes from the endpoint.
@@ -137,7 +138,7 @@ export class TlsTunnel implements ClientConnection, ByteStreamOwner, Deadline, T
   }
 
   streamStalled(): void {
-    this.#cut('CLIENT_TIMEOUT', 'takes no more from the tunnel')
+    this.#cut('CLIENT_TIMEOUT', 'stopped reading from the tunnel')
   }
 
   streamClosed(error: Error | undefined): void {

@@ -32,16 +32,17 @@ export function refuseAdmin(
   token: string | undefined,
 ): AdminRefusal | undefined {
   if (request.open) return undefined
-  if (isForeign(request)) return { status: 403, message: 'pages of other sites may not ask for this' }
+  if (isForeign(request)) return { status: 403, message: 'cross-site requests are not allowed' }
   if (token !== undefined) {
     if (sameToken(request.authorization, token)) return undefined
     return {
       status: 401,
-      message: 'this page wants "Authorization: Bearer <token>", or the token as the password of a browser',
+      message:
+        'this page requires "Authorization: Bearer <token>", or the token as the password in a browser',
     }
   }
   if (bound.kind === 'unix' || hostAllowed(request.host, bound)) return undefined
-  return { status: 403, message: 'this Host is not answered here' }
+  return { status: 403, message: 'this Host is not allowed' }
 }
 
 /**

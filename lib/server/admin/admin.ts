@@ -178,7 +178,7 @@ function open(answer: Page['answer']): Page {
 
 function sendBusy(response: ServerResponse): void {
   response.setHeader('Retry-After', '1')
-  sendJson(response, 503, { error: 'too many requests for pages at a time' })
+  sendJson(response, 503, { error: 'too many concurrent requests' })
 }
 
 function sendReady(response: ServerResponse, ready: boolean): void {

@@ -111,7 +111,9 @@ export class Deploys {
     const endpoints = this.#targets(work).map(({ name }) => name)
     const where = source === undefined ? 'as configured' : 'not in the configuration files'
     this.#parts.log.info({ upstream: upstream.name, endpoints, where }, 'deployed')
-    work.steps.push(`${endpoints.join(', ')} ${endpoints.length === 1 ? 'has' : 'have'} the traffic now`)
+    work.steps.push(
+      `${endpoints.join(', ')} ${endpoints.length === 1 ? 'receives' : 'receive'} the traffic now`,
+    )
   }
 
   /** Undefined once every new endpoint is ready, else what is wrong. */
@@ -120,7 +122,7 @@ export class Deploys {
     const { timeoutMs } = work.order
     const endMs = clock.now() + timeoutMs
     for (;;) {
-      if (!this.#holds(work)) return 'the configuration of the upstream has changed meanwhile'
+      if (!this.#holds(work)) return 'the configuration of the upstream has changed in the meantime'
       const late = await this.#notReady(work)
       if (late === undefined) return undefined
       if (clock.now() >= endMs) return `${late} (waited ${timeoutMs / 1000} s)`
@@ -134,7 +136,7 @@ export class Deploys {
     const unknown = this.#parts.membership.unknownNames(order.upstream, order.source)[0]
     if (unknown !== undefined) return `${unknown}: the name has no address yet`
     const targets = this.#targets(work)
-    if (targets.length === 0) return 'there is no endpoint'
+    if (targets.length === 0) return 'no endpoint found'
     const rows = this.#rows(work)
     for (const target of targets) {
       const address = addressText(target.address)

@@ -79,7 +79,7 @@ export function explain(snapshot: Snapshot, question: Question): Explanation {
   if (tunnel !== undefined) return tunnelled(snapshot, question, tunnels, tunnel)
   const { path } = question
   if (/%(?!(?!00)[0-9a-f]{2})/i.test(path))
-    return { ...NOWHERE, steps: ['400: the path has an escape that cannot be read'] }
+    return { ...NOWHERE, steps: ['400: the path contains an invalid percent-encoding'] }
   const rules = snapshot.routes.map(route => ({ hosts: route.hosts, path: route.path, target: route }))
   const found = new Router(rules).find(question.host, path)
   if (found === DISAGREED) return { ...NOWHERE, steps: [disagreement(path)] }
@@ -88,7 +88,7 @@ export function explain(snapshot: Snapshot, question: Question): Explanation {
     .map(route => ({ route: route.name, why: whyNot(route, found, question.host, path) }))
   const steps = snapshot.listeners.map(listener => listenerStep(listener, question, tunnels))
   if (found === undefined)
-    return { ...NOWHERE, steps: [...steps, '404: no route has this host and path'], others }
+    return { ...NOWHERE, steps: [...steps, '404: no route matches this host and path'], others }
   const all = [...steps, ...routeSteps(snapshot, found, question)]
   return { route: found.name, tunnel: null, steps: all, others }
 }
@@ -131,11 +131,11 @@ function tunnelled(
 
 function tunnelSteps(config: UpstreamConfig): string[] {
   const { name, balance, maxInflight, queue, timeouts } = config
-  const cap = maxInflight === 0 ? 'as many as come' : `${maxInflight} at a time`
+  const cap = maxInflight === 0 ? 'no limit of connections' : `at most ${maxInflight} connections at a time`
   return [
-    `upstream ${name}, ${balance} over ${endpointsText(config)}, which get the bytes as they come: certificate and answer are theirs`,
-    `each has ${cap}; the rest waits for at most ${formatDuration(queue.timeoutMs)}`,
-    `goes to another endpoint only if the first was never reached; closed after a silence of ${formatDuration(timeouts.tunnelMs)}`,
+    `upstream ${name}, ${balance} over ${endpointsText(config)}, which receive the bytes unchanged: the certificate and the response are theirs`,
+    `${cap} per endpoint; queued connections wait for at most ${formatDuration(queue.timeoutMs)}`,
+    `sent to another endpoint only if the first one was never reached; closed when idle for ${formatDuration(timeouts.tunnelMs)}`,
   ]
 }
 
@@ -143,11 +143,12 @@ function listenerStep(listener: ListenerConfig, { port, host, scheme }: Question
   const { name, address, tls } = listener
   const tunnel = tunnels.get(name)
   const refuses = tls?.kind === 'passthrough' && scheme === 'https'
-  const otherwise = refuses ? ': refused, no tunnel takes this host' : ''
-  const then = tunnel === undefined ? otherwise : `: tunnel ${tunnel.name} takes it, undecrypted`
+  const otherwise = refuses ? ': refused, no tunnel matches this host' : ''
+  const then =
+    tunnel === undefined ? otherwise : `: passed through by tunnel ${tunnel.name} without decryption`
   const where = `listener ${name} at ${addressText(address)}`
   if (host === '' || address.kind === 'unix' || address.port === port) return where + then
-  return `${where}, if something leads port ${port} there${then}`
+  return `${where}, if port ${port} is forwarded there${then}`
 }
 
 function whyNot(route: RouteConfig, found: RouteConfig | undefined, host: string, asked: string): string {
@@ -159,12 +160,12 @@ function whyNot(route: RouteConfig, found: RouteConfig | undefined, host: string
     path.startsWith(own) && (own.endsWith('/') || path.length === own.length || path[own.length] === '/')
   if (!begins) return `its path is ${route.path}`
   return found !== undefined && found.hosts.length > 0 && hosts.length === 0
-    ? `route ${found.name} names the host`
-    : `route ${found?.name} has the longer path, or the more specific host`
+    ? `route ${found.name} matches the host explicitly`
+    : `route ${found?.name} has a longer path, or a more specific host`
 }
 
 function disagreement(path: string): string {
-  return `400: servers read this path in different ways, and not all of them as one of the same route; plainly it is ${plainForm(path)}`
+  return `400: the path is ambiguous: servers interpret it in different ways, which lead to different routes; normalized, it is ${plainForm(path)}`
 }
 
 function isHost(pattern: string, host: string): boolean {
@@ -175,14 +176,14 @@ function routeSteps(snapshot: Snapshot, route: RouteConfig, question: Question):
   const steps = [`route ${route.name}, path ${route.path}`]
   if (route.redirectHttps && question.scheme === 'http')
     steps.push(
-      `redirected to https (301, or 308 for other methods than GET), unless it came to a trusted proxy by https`,
+      `redirected to https (301, or 308 for methods other than GET), unless a trusted proxy received it over https`,
     )
   else if (isSecuredByItself(snapshot, route, question))
     steps.push(
-      'redirected to https once the host has its certificate, unless it came to a trusted proxy by https',
+      'redirected to https once the host has a certificate, unless a trusted proxy received it over https',
     )
   if (route.maintenance !== undefined)
-    steps.push('503: the route is closed by its maintenance table, but for those it lets in')
+    steps.push('503: the route is closed by its maintenance table, except for requests that bypass it')
   const { action } = route
   return action.kind === 'static'
     ? [...steps, staticStep(action, route.path, question)]
@@ -195,12 +196,12 @@ function isSecuredByItself({ listeners }: Snapshot, route: RouteConfig, { scheme
 }
 
 function staticStep(action: StaticAction, routePath: string, { method, path }: Question): string {
-  if (action.internal) return '404: its files are only for answers of apps (internal)'
-  if (method !== 'GET' && method !== 'HEAD') return '405: files are only read'
+  if (action.internal) return '404: its files are only for responses of apps (internal)'
+  if (method !== 'GET' && method !== 'HEAD') return '405: static files support GET and HEAD only'
   const decoded = readFilePath(path)?.decoded
   const name = decoded === undefined ? undefined : belowRoute(decoded, routePath)
   if (name === undefined)
-    return '404: this can name no file (dot segments and dotfiles are never served, but for /.well-known/)'
+    return '404: not a valid file name (dot segments and dotfiles are never served, except /.well-known/)'
   const index =
     name === '' || name.endsWith('/') ? ` with ${action.index.join(' or ') || 'no index file'}` : ''
   return `file ${join(action.root, name)}${index}`
@@ -216,36 +217,40 @@ function proxySteps(
     const { stripPrefix, scriptName } = mount
     if (stripPrefix !== '')
       steps.push(
-        `the app is asked for ${new Mount(mount, 'auto').targetOf({ target: path, path, query: undefined })}`,
+        `the app receives the path ${new Mount(mount, 'auto').targetOf({ target: path, path, query: undefined })}`,
       )
-    if (scriptName !== '') steps.push(`the app is told that it is mounted at ${scriptName}`)
+    if (scriptName !== '') steps.push(`the app receives the mount point ${scriptName}`)
   }
   if (canary !== undefined)
     steps.push(`${percent(canary.share)} of the clients go to upstream ${canary.upstream} instead (canary)`)
   if (mirror !== undefined)
-    steps.push(`${percent(mirror.share)} are copied to upstream ${mirror.upstream}; its answers are dropped`)
+    steps.push(
+      `${percent(mirror.share)} of the requests are copied to upstream ${mirror.upstream}, whose responses are discarded`,
+    )
   const config = upstreams.find(({ name }) => name === upstream)
   return config === undefined ? steps : [...steps, ...upstreamSteps(config, method, priority)]
 }
 
 function upstreamSteps(config: UpstreamConfig, method: string, priority: string): string[] {
   const { name, balance, maxInflight, queue, body, timeouts, retry } = config
-  const cap = maxInflight === 0 ? 'as many requests as come' : `${maxInflight} requests at a time`
+  const cap = maxInflight === 0 ? 'no limit of requests' : `at most ${maxInflight} requests at a time`
   const again = isIdempotent(method)
-    ? 'may be repeated by another endpoint if one fails'
-    : 'goes to another endpoint only if the first was never reached'
+    ? 'may be retried on another endpoint if one fails'
+    : 'is sent to another endpoint only if the first one was never reached'
   return [
     `upstream ${name}, ${balance} over ${endpointsText(config)}`,
-    `each runs ${cap}; the rest waits for at most ${formatDuration(queue.timeoutMs)}, priority ${priority}`,
-    body === 'spool' ? 'a body is taken whole first' : 'a body is passed on as it comes',
-    `first byte of the answer within ${formatDuration(timeouts.responseMs)}`,
-    `${method} ${again}; ${retry.attempts} further attempts`,
+    `${cap} per endpoint; queued requests wait for at most ${formatDuration(queue.timeoutMs)}, priority ${priority}`,
+    body === 'spool'
+      ? 'a request body is buffered in full first'
+      : 'a request body is forwarded as it arrives',
+    `first byte of the response within ${formatDuration(timeouts.responseMs)}`,
+    `${method} ${again}; at most ${retry.attempts} retries`,
   ]
 }
 
 function endpointsText({ endpoints, names, run, endpointsFile }: UpstreamConfig): string {
   const all = [...endpoints, ...names].map(({ name }: EndpointConfig | NamedEndpoints) => name)
-  if (run !== undefined) all.push(`${run.count} workers of its own`)
+  if (run !== undefined) all.push(`${run.count} managed workers`)
   if (endpointsFile !== undefined) all.push(`those in ${endpointsFile}`)
   return all.join(', ')
 }

@@ -37,8 +37,8 @@ ${certificatesSection(status)}<section><h2>Bodies of slow clients</h2>${spoolTab
 <section><h2>Listeners</h2>${listenersTable(status)}</section>
 <section><h2>Data threads</h2>${threadsTable(status)}</section>
 </div>
-<p class="soft">For programs: <a href="/status">/status</a>, <a href="/metrics">/metrics</a>, <a href="/config">/config</a>.
-This page loads itself again every 5 seconds.</p>
+<p class="soft">Machine-readable: <a href="/status">/status</a>, <a href="/metrics">/metrics</a>, <a href="/config">/config</a>.
+This page reloads every 5 seconds.</p>
 </body></html>
 `
   return { html, styleHash: STYLE_HASH }
@@ -46,8 +46,9 @@ This page loads itself again every 5 seconds.</p>
 
 function reloadText({ last_reload: last }: StatusDocument): string {
   if (last === null) return ''
-  if (last.ok && last.problems.length === 0) return `<p class="soft">Last reload ${text(last.at)}: taken</p>`
-  const what = last.ok ? 'taken, but' : 'refused; the configuration before goes on'
+  if (last.ok && last.problems.length === 0)
+    return `<p class="soft">Last reload ${text(last.at)}: successful</p>`
+  const what = last.ok ? 'successful, but' : 'rejected; the previous configuration stays in use'
   return `<section><h2>Last reload <span>${text(last.at)}</span></h2><p class="bad">${what}</p><pre>${text(last.problems.join('\n'))}</pre></section>`
 }
 
@@ -68,7 +69,7 @@ function problemsText(status: StatusDocument): string {
   const single = [endpoints, spool.problem].filter(problem => problem !== null)
   const problems = [...certificates, ...logs, ...single]
   if (problems.length === 0) return ''
-  return `<section><h2>Problems <span>at the moment</span></h2><pre>${text(problems.join('\n'))}</pre></section>`
+  return `<section><h2>Problems</h2><pre>${text(problems.join('\n'))}</pre></section>`
 }
 
 function upstreamText(upstream: UpstreamStatus, status: StatusDocument): string {

@@ -43,7 +43,7 @@ export function isUpstreamPath(path: string): boolean {
 export function readUpstreamRequest(method: string, target: string): UpstreamRequest | BadUpstreamRequest {
   if (target.length > MAX_TARGET) return bad('the request is too long')
   const [path = '', query, ...rest] = target.split('?')
-  if (rest.length > 0) return bad('there are two question marks')
+  if (rest.length > 0) return bad('the query contains two question marks')
   if (path === '/upstreams') return readList(method, query)
   const [, name, verb] = /^\/upstreams\/([^/]+)\/([^/]+)$/.exec(path) ?? []
   const upstream = decode(name ?? '')
@@ -51,13 +51,13 @@ export function readUpstreamRequest(method: string, target: string): UpstreamReq
     return { status: 404, error: 'POST /upstreams/NAME/drain, /ready or /deploy' }
   if (method !== 'POST') return { status: 405, error: 'use POST', allow: 'POST' }
   const pairs = readQuery(query)
-  if (pairs === undefined) return bad('the query cannot be read')
+  if (pairs === undefined) return bad('the query is invalid')
   return verb === 'deploy' ? readDeploy(upstream, pairs) : readDrain(verb, upstream, pairs)
 }
 
 function readList(method: string, query: string | undefined): UpstreamRequest | BadUpstreamRequest {
   if (method !== 'GET' && method !== 'HEAD') return { status: 405, error: 'use GET', allow: 'GET, HEAD' }
-  return query === undefined ? { kind: 'list' } : bad('this page takes no query')
+  return query === undefined ? { kind: 'list' } : bad('this page accepts no query')
 }
 
 type Pairs = readonly (readonly [string, string])[]
@@ -69,7 +69,7 @@ function readDrain(
 ): UpstreamRequest | BadUpstreamRequest {
   const [first, ...more] = pairs
   if (first !== undefined && (first[0] !== 'endpoint' || more.length > 0))
-    return bad('the query may hold one endpoint=, and nothing else')
+    return bad('the query may contain one endpoint=, and nothing else')
   return { kind, upstream, endpoint: first?.[1] }
 }
 
@@ -80,14 +80,14 @@ function readDeploy(upstream: string, pairs: Pairs): UpstreamRequest | BadUpstre
   const [timeout, ...moreTimeouts] = all('timeout')
   const known = endpoints.length + all('configured').length + all('timeout').length
   if (known < pairs.length || moreConfigured.length + moreTimeouts.length > 0)
-    return bad('the query may hold endpoint= (several), configured= and timeout= (once each)')
-  if (configured !== undefined && configured !== 'true') return bad('write configured=true, or leave it out')
+    return bad('the query may contain endpoint= (repeatedly), configured= and timeout= (once each)')
+  if (configured !== undefined && configured !== 'true') return bad('write configured=true, or omit it')
   if ((configured === undefined) === (endpoints.length === 0))
-    return bad('name the new endpoints (endpoint=), or take those of the configuration (configured=true)')
+    return bad('specify the new endpoints (endpoint=), or use those of the configuration (configured=true)')
   if (endpoints.length > MAX_ENDPOINTS) return bad(`more than ${MAX_ENDPOINTS} endpoints`)
   const timeoutMs = timeout === undefined ? DEFAULT_TIMEOUT_MS : parseDuration(timeout)
   if (timeoutMs === undefined || timeoutMs <= 0 || timeoutMs > MAX_TIMEOUT_MS)
-    return bad('timeout= is a duration such as 30s, of 1h at most')
+    return bad('timeout= requires a duration such as 30s, at most 1h')
   return { kind: 'deploy', upstream, endpoints: configured === undefined ? endpoints : undefined, timeoutMs }
 }
 

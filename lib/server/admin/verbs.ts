@@ -50,7 +50,7 @@ export class Verbs {
     const upstream = running.upstreams.find(({ name }) => name === verb.upstream)
     if (upstream === undefined) {
       const known = running.upstreams.map(({ name }) => name)
-      return { status: 404, body: { error: `there is no upstream ${JSON.stringify(verb.upstream)}`, known } }
+      return { status: 404, body: { error: `unknown upstream ${JSON.stringify(verb.upstream)}`, known } }
     }
     return verb.kind === 'deploy' ? this.#deploy(verb, upstream, running) : this.#drain(verb, running)
   }
@@ -70,7 +70,7 @@ export class Verbs {
     }
     const held = meant.filter(({ name }) => rollout.isQuiet(upstream, name))
     if (kind === 'ready' && held.length > 0)
-      return refusal(409, `${held.map(({ name }) => name).join(', ')}: a deploy holds it back`)
+      return refusal(409, `${held.map(({ name }) => name).join(', ')}: held back by a deploy`)
     for (const { name } of meant) {
       if (kind === 'drain') board.drain(upstream, name)
       else board.undrain(upstream, name)
@@ -83,8 +83,8 @@ export class Verbs {
   async #deploy(verb: DeployVerb, upstream: UpstreamConfig, { server }: Snapshot): Promise<VerbAnswer> {
     const { name, run } = upstream
     if (run !== undefined)
-      return refusal(409, `upstream "${name}" has the workers of its run table, and no others`)
-    if (this.#deploys.isRunning(name)) return refusal(409, `a deploy of upstream "${name}" is under way`)
+      return refusal(409, `upstream "${name}" is managed by its run table and cannot be deployed`)
+    if (this.#deploys.isRunning(name)) return refusal(409, `a deploy of upstream "${name}" is in progress`)
     const source = verb.endpoints === undefined ? { value: undefined } : readSource(verb.endpoints, upstream)
     if ('fault' in source) return refusal(400, source.fault)
     const { timeoutMs } = verb
@@ -106,7 +106,7 @@ function readSource(
     if ('fault' in reading) return reading
     const why = misfit(reading.value.protocol, upstream)
     if (why !== undefined) return { fault: `${text}: ${why} in the upstream` }
-    if (written.some(({ name }) => name === text)) return { fault: `${text} is named twice` }
+    if (written.some(({ name }) => name === text)) return { fault: `${text} is specified twice` }
     written.push(reading.value)
   }
   return { value: { ...endpointList(written), endpointsFile: undefined } }

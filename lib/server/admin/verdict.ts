@@ -18,7 +18,7 @@ export function verdictOf(status: StatusDocument): Verdict {
   if (closed.length === 0) return { kind, sentence }
   const text = `closed for maintenance: route${closed.length === 1 ? '' : 's'} ${firstOf(closed, ', ')}`
   return kind === 'good'
-    ? { kind: 'doubtful', sentence: `${text}; for the rest, ${sentence}` }
+    ? { kind: 'doubtful', sentence: `${text}; otherwise, ${sentence}` }
     : { kind, sentence: `${sentence}; ${text}` }
 }
 
@@ -28,13 +28,13 @@ function worstOf(status: StatusDocument): Verdict {
   const lost = upstreams.find(({ endpoints }) => endpoints.every(isNotUp))
   if (lost !== undefined) return { kind: isStarting(lost) ? 'doubtful' : 'bad', sentence: lostText(lost) }
   if (spool.problem !== null) {
-    return { kind: 'bad', sentence: `uploads that do not fit into memory get a 503: ${spool.problem}` }
+    return { kind: 'bad', sentence: `uploads that do not fit in memory get a 503: ${spool.problem}` }
   }
   const expired = status.certificates.find(it => it.days_left < 0)
   if (expired !== undefined) return { kind: 'bad', sentence: `${certificateText(expired)} has expired` }
   const ended = threads.filter(thread => thread.state !== 'running').length
   if (ended > 0)
-    return { kind: 'doubtful', sentence: `${ended} of ${threads.length} data threads do not run` }
+    return { kind: 'doubtful', sentence: `${ended} of ${threads.length} data threads are not running` }
   const notUp = upstreams.flatMap(namesNotUp)
   if (notUp.length > 0) return { kind: 'doubtful', sentence: notUpText(notUp, upstreams) }
   const problem = upstreams.flatMap(it => (it.problems ?? []).map(text => `upstream ${it.name}: ${text}`))[0]
@@ -44,7 +44,7 @@ function worstOf(status: StatusDocument): Verdict {
   if (broken !== undefined)
     return {
       kind: 'doubtful',
-      sentence: `a certificate is not taken, the one before stays in force: ${broken}`,
+      sentence: `a certificate could not be loaded, the previous one stays in use: ${broken}`,
     }
   const log = status.log_problems[0]
   if (log !== undefined) return { kind: 'doubtful', sentence: log }
@@ -53,7 +53,10 @@ function worstOf(status: StatusDocument): Verdict {
   if (soon !== undefined)
     return { kind: 'doubtful', sentence: `${certificateText(soon)} expires in ${soon.days_left} days` }
   if (last?.ok === false) {
-    return { kind: 'doubtful', sentence: 'the newest configuration is refused; the one before goes on' }
+    return {
+      kind: 'doubtful',
+      sentence: 'the newest configuration was rejected; the previous one stays in use',
+    }
   }
   const full = upstreams.find(isBusy)
   if (full !== undefined) return { kind: 'doubtful', sentence: busyText(full) }
@@ -76,11 +79,11 @@ function lostText(upstream: UpstreamStatus): string {
   const reason = endpoints.find(it => it.reason !== undefined)?.reason ?? problems?.[0]
   const why = reason === undefined ? '' : ` (${reason})`
   if (endpoints.length > 0 && endpoints.every(({ state }) => state === 'draining'))
-    return `every endpoint of upstream ${name} is draining: its requests wait, then get a 503; "causeway ready ${name}" takes it back`
+    return `every endpoint of upstream ${name} is draining: its requests wait, then get a 503; undo with "causeway ready ${name}"`
   // Ejections alone never empty an upstream.
   const tried = endpoints.some(({ state }) => state === 'ejected')
-  const then = tried ? 'those that are ejected are tried all the same' : 'its requests wait, then get a 503'
-  return `upstream ${name} has no endpoint that is up${why}: ${then}`
+  const then = tried ? 'ejected endpoints are used anyway' : 'its requests wait, then get a 503'
+  return `no endpoint of upstream ${name} is up${why}: ${then}`
 }
 
 /** A queue of so long a wait is worth a word; a moment's one is what queues are for. */
@@ -95,9 +98,9 @@ function busyText({ name, endpoints, queue }: UpstreamStatus): string {
   const up = endpoints.filter(endpoint => !isNotUp(endpoint))
   const taken = up.reduce((sum, { inflight }) => sum + inflight, 0)
   const slots = up.every(it => it.slots !== undefined)
-    ? `${taken} of ${up.reduce((sum, it) => sum + (it.slots ?? 0), 0)} slots taken`
-    : `${taken} requests run`
-  return `upstream ${name}: ${slots}, ${queue.waiting} wait, the oldest for ${Math.floor(queue.oldest_ms / 1000)} s`
+    ? `${taken} of ${up.reduce((sum, it) => sum + (it.slots ?? 0), 0)} slots occupied`
+    : `${taken} requests in flight`
+  return `upstream ${name}: ${slots}, ${queue.waiting} waiting, the oldest for ${Math.floor(queue.oldest_ms / 1000)} s`
 }
 
 function namesNotUp({ name, endpoints }: UpstreamStatus): string[] {

@@ -31,7 +31,10 @@ export class FilesOfRoutes implements NamedFiles {
     const found = uri === undefined ? this.#byFile(file as string) : this.#byUri(exchange, uri)
     if (found === undefined) {
       const said = uri === undefined ? `X-Sendfile: ${file}` : `X-Accel-Redirect: ${uri}`
-      exchange.fail('NOT_FOUND', `${said} lies below no ${uri === undefined ? 'internal ' : ''}static route`)
+      exchange.fail(
+        'NOT_FOUND',
+        `${said} is not below any ${uri === undefined ? 'internal ' : ''}static route`,
+      )
       return true
     }
     const answer = { fields: head.fields, bytesPerSecond: limitRateOf(head.fields) }

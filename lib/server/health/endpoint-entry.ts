@@ -163,7 +163,7 @@ export function takeCheck(entry: EndpointEntry, probe: Probe, durationMs: number
   }
   if (entry.failsChecks === undefined) return
   const rise = entry.pool.health?.rise ?? 1
-  entry.failsChecks = probe.ok ? `its last check passed; ${rise} in a row bring it back` : probe.reason
+  entry.failsChecks = probe.ok ? `its last check passed; ${rise} consecutive passes are needed` : probe.reason
 }
 
 /** The entry's name among all. */

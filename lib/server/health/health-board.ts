@@ -179,7 +179,8 @@ export class HealthBoard {
     for (const entry of this.#entries.values()) {
       const ejected = this.#has(entry, STATE.ejected)
       if (ejected && !this.#ejections.isRunning(entry.index)) this.#eject(entry, 'failures in traffic')
-      if (this.#has(entry, STATE.unreachable)) this.#revive(entry, entry.unreachable ?? 'connects fail')
+      if (this.#has(entry, STATE.unreachable))
+        this.#revive(entry, entry.unreachable ?? 'connects are failing')
     }
   }
 

@@ -9,8 +9,8 @@ import { SpoolFile } from '../../proxy/spool-file.ts'
 const LOOK_MS = 10_000
 const ONE_BYTE = Buffer.alloc(1)
 const SILENT: WriteTrouble = {
-  what: 'does not answer',
-  hint: 'is it on a network disk that is gone? Name a folder on a local one',
+  what: 'does not respond',
+  hint: 'is it on a network disk that was lost? Specify a folder on a local disk',
   full: false,
 }
 
@@ -91,7 +91,7 @@ export class SpoolWatch {
     else
       log.warn(
         { folder, uid: process.geteuid?.(), problem: trouble.what, help: trouble.hint },
-        'spool folder cannot be used: uploads that do not fit into memory get a 503',
+        'spool folder cannot be used: uploads that do not fit in memory get a 503',
       )
   }
 }

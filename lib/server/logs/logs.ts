@@ -62,7 +62,7 @@ export class Logs {
     const flood = this.#clock.now() - this.#floodAtMs < FLOOD_SHOWN_MS
     return [
       ...files.flatMap(([name, log]) => (log?.problem === undefined ? [] : [`log ${name}: ${log.problem}`])),
-      ...(flood ? [`the output of workers is a flood; ${this.#outputDropped} lines of it lost so far`] : []),
+      ...(flood ? [`workers produce excessive output; ${this.#outputDropped} lines lost so far`] : []),
     ]
   }
 
@@ -167,9 +167,9 @@ function openErrorText(path: string, error: unknown): string {
     case 'ENOENT':
       return `the folder of ${path} does not exist: create it first`
     case 'EACCES':
-      return `this user may not write to ${path}`
+      return `this user has no permission to write to ${path}`
     case 'EISDIR':
-      return `${path} is a folder: name a file in it`
+      return `${path} is a folder: specify a file in it`
     default:
       return message
   }

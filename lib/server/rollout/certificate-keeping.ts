@@ -221,7 +221,7 @@ function isNoStandIn({ names }: KeyPair): boolean {
 
 function orderProblem({ name, lastError, nextTryMs }: NameFacts): string[] {
   if (lastError === undefined) return []
-  const again = nextTryMs === undefined ? '' : `, tried again at ${new Date(nextTryMs).toISOString()}`
+  const again = nextTryMs === undefined ? '' : `, next attempt at ${new Date(nextTryMs).toISOString()}`
   return [`${name}: certificate not obtained: ${lastError}${again}`]
 }
 

@@ -128,7 +128,7 @@ export class Reloader {
   #restartWarnings({ server, admin }: Snapshot): string[] {
     const { first } = this.#options
     const warnings: string[] = []
-    const note = (what: string) => warnings.push(`${what} has changed: that needs a restart`)
+    const note = (what: string) => warnings.push(`${what} has changed: this requires a restart`)
     if (server.workers !== first.server.workers) note('server.workers')
     if (addressText(admin.address) !== addressText(first.admin.address)) note('admin.address')
     return warnings

@@ -94,7 +94,7 @@ export class Rollout {
 
   /** Why endpoints of names and files are not those that they should be; undefined if they are. */
   get endpointProblem(): string | undefined {
-    return this.#full && `endpoints not taken, those before stay: ${this.#full}`
+    return this.#full && `new endpoints rejected, the previous ones stay in use: ${this.#full}`
   }
 
   /** True for an endpoint that gets no traffic because of a deploy. */

@@ -32,7 +32,7 @@ export async function checkListening(
       continue
     }
     ours ??= await held()
-    if (!isHeld(address, ours)) report.warning(at, `${trouble.text}: a start fails as long as that is so`)
+    if (!isHeld(address, ours)) report.warning(at, `${trouble.text}: a start would fail`)
   }
 }
 

@@ -124,18 +124,18 @@ export function bindErrorText(address: Address, error: NodeJS.ErrnoException): s
     return `the folder of ${text} does not exist: create it first`
   switch (error.code) {
     case 'EADDRINUSE':
-      return `${text} is already in use: end what listens there, or choose another address`
+      return `${text} is already in use: stop the process that listens there, or choose another address`
     case 'EACCES':
       return `no permission to listen on ${text}${permissionHint(address)}`
     case 'EADDRNOTAVAIL':
-      return `${text} is no address of this machine`
+      return `${text} is not an address of this machine`
     default:
       return `cannot listen on ${text}: ${error.message}`
   }
 }
 
 function permissionHint(address: Address): string {
-  if (address.kind === 'unix') return ': this user may not write to its folder'
+  if (address.kind === 'unix') return ': this user has no permission to write to its folder'
   return address.port < FIRST_FREE_PORT
     ? `: ports below ${FIRST_FREE_PORT} need root or CAP_NET_BIND_SERVICE`
     : ''

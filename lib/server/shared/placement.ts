@@ -254,6 +254,6 @@ function counted(most: number, place: (number: number) => number | undefined): (
 
 function full(what: string, name: string): never {
   throw new PlacementFull(
-    `no ${what} left, at ${name}: restart to forget removed names and to set aside what this configuration needs`,
+    `no ${what} left, at ${name}: restart to drop removed names and to reserve what this configuration needs`,
   )
 }

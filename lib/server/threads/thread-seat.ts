@@ -242,7 +242,7 @@ export class ThreadSeat {
     this.#exited.resolve()
     const detail = this.#error === '' ? `exited with status ${code}` : this.#error
     for (const it of this.#waiting)
-      it.resolve([{ listener: '*', address: '*', message: `the data thread ended: ${detail}` }])
+      it.resolve([{ listener: '*', address: '*', message: `the data thread exited: ${detail}` }])
     this.#waiting = []
     if (this.#stopping) return
     const againInMs = this.#backoff.delayAfter(this.#options.clock.now() - this.#startedMs)

@@ -95,7 +95,7 @@ export class ManagedWorkers implements WorkerObserver {
       const first = waiting[0]
       if (first === undefined) return undefined
       const hopeless = waiting.find(worker => worker.starts > MAX_EARLY_DEATHS)
-      if (hopeless !== undefined) return `${nameOf(hopeless)} ends again and again: ${hopeless.endedBecause}`
+      if (hopeless !== undefined) return `${nameOf(hopeless)} keeps exiting: ${hopeless.endedBecause}`
       const leftMs = deadlineMs - clock.now()
       if (leftMs <= 0) return `${nameOf(first)} accepts no connection after ${START_MS / 1000} s`
       await within(timers, leftMs, this.#changed.promise, undefined)

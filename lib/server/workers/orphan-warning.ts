@@ -8,6 +8,6 @@ export function orphanWarnings({ upstreams }: Pick<Snapshot, 'upstreams'>, pid: 
   const upstream = upstreams.find(({ run }) => run !== undefined)
   if (pid !== 1 || upstream === undefined) return []
   return [
-    `upstreams.${upstream.name}.run: causeway is process 1 here and cannot wait for what its workers leave behind: start it below an init (docker run --init, init: true, or tini)`,
+    `upstreams.${upstream.name}.run: causeway is process 1 here and cannot reap orphaned processes of its workers: run it under an init (docker run --init, init: true, or tini)`,
   ]
 }

@@ -196,14 +196,14 @@ function ownVariables({ name, address }: WorkerOptions): NodeJS.ProcessEnv {
 function spawnReason({ code, message }: NodeJS.ErrnoException, program: string): string {
   switch (code) {
     case 'ENOENT':
-      return `there is no program ${JSON.stringify(program)}: give its path, or put its folder into PATH`
+      return `program ${JSON.stringify(program)} not found: specify its path, or add its folder to PATH`
     case 'EACCES':
-      return `${JSON.stringify(program)} may not be executed by this user`
+      return `${JSON.stringify(program)} cannot be executed by this user`
     default:
       return message
   }
 }
 
 function exitReason(code: number | null, signal: NodeJS.Signals | null): string {
-  return signal === null ? `exited with status ${code}` : `ended by ${signal}`
+  return signal === null ? `exited with status ${code}` : `terminated by ${signal}`
 }
