@@ -295,7 +295,7 @@ t.test('SpoolWatch', async t => {
     t.equal(watch.problem, undefined, 'nor later')
     for (const answer of unanswered) answer()
     t.same(events, [
-      'spool folder cannot be used: uploads that do not fit in memory get a 503',
+      'spool folder cannot be used: uploads that do not fit into memory get a 503',
       'spool folder can be written again',
     ])
     watch.stop()

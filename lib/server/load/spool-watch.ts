@@ -91,7 +91,7 @@ export class SpoolWatch {
     else
       log.warn(
         { folder, uid: process.geteuid?.(), problem: trouble.what, help: trouble.hint },
-        'spool folder cannot be used: uploads that do not fit in memory get a 503',
+        'spool folder cannot be used: uploads that do not fit into memory get a 503',
       )
   }
 }
