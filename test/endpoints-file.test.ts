@@ -37,13 +37,13 @@ srv://_http._tcp.app.example backup
 t.test('the first mistake is told with its line', async t => {
   const bad: [string, RegExp][] = [
     ['app', /"app": the address has no port/],
-    ['app:8000 weight=0', /not within 1 to 1000/],
-    ['app:8000 weight=1001', /not within 1 to 1000/],
+    ['app:8000 weight=0', /must be from 1 to 1000/],
+    ['app:8000 weight=1001', /must be from 1 to 1000/],
     ['app:8000 weight=-1', /"weight=-1": expected "weight=2" or "backup"/],
     ['app:8000 wieght=1', /"wieght=1"/],
     ['app:8000 app:8001', /"app:8001"/],
     ['300.1.1.1:80', /expected an address/],
-    ['ftp://app:443', /cannot be of this kind/],
+    ['ftp://app:443', /scheme is not supported/],
     ['app:0', /port/],
     ['\0:80', /expected an address/],
   ]

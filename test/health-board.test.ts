@@ -289,7 +289,7 @@ t.test(
     t.same(bench.events, [])
     bench.board.stalls('app', full(1), 300_000)
     bench.board.stalls('app', full(1), 300_000)
-    t.match(bench.events, [/^warn endpoint stalls 1: answers on used connections come 40 ms late/])
+    t.match(bench.events, [/^warn endpoint stalls 1: responses on reused connections are 40 ms late/])
     t.equal(bench.events.length, 1)
     t.match(bench.status, [
       { state: 'up', note: /each request now uses a new connection;.*uvloop/ },
