@@ -109,7 +109,7 @@ t.test('rights that are too wide are taken away and told; a folder that is none 
   t.equal(store.open(), undefined)
   t.equal(statSync(join(folder, NAME)).mode & 0o777, 0o700)
   t.equal(statSync(join(folder, NAME, 'key.pem')).mode & 0o777, 0o600)
-  t.match(news, [{ what: /0755.*now only by us/ }, { file: /key\.pem$/, what: /0640/ }])
+  t.match(news, [{ what: /0755.*which is now fixed/ }, { file: /key\.pem$/, what: /0640/ }])
   rmSync(folder, { recursive: true })
   writeFileSync(folder, 'a file')
   t.match(store.open(), { what: /./, hint: /./ })

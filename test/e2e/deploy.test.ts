@@ -239,7 +239,7 @@ t.test('what cannot be deployed is refused before anything has changed', async t
     [['app'], 2, /specify the new endpoints/],
     [['app', 'a:1', '--configured'], 2, /specify the new endpoints/],
     [['app', 'a'], 2, /the address has no port/],
-    [['app', 'ftp://a:443'], 2, /cannot be of this kind/],
+    [['app', 'ftp://a:443'], 2, /scheme is not supported/],
     [['app', 'uwsgi://127.0.0.1:1'], 2, /needs body = "spool"/],
     [['app', '127.0.0.1:1', '127.0.0.1:1'], 2, /specified twice/],
     [['app', '127.0.0.1:1', '--timeout', 'soon'], 2, /duration/],

@@ -248,7 +248,7 @@ t.test('with a larger buffer the same cookies arrive', { skip: noServer }, async
   t.equal((await environ(causeway, '/', cookies))['HTTP_COOKIE'], cookies[0][1])
   const tooBig = [['Cookie', `big=${'x'.repeat(70_000)}`]] as const
   t.match(await ask(causeway.port(), { path: '/too-big', fields: tooBig }), { status: 431 })
-  t.match(await causeway.accessOf('/too-big'), { end: 'upstream_head_too_large', detail: /room for 65535/ })
+  t.match(await causeway.accessOf('/too-big'), { end: 'upstream_head_too_large', detail: /allows 65535/ })
 })
 
 t.test('a worker that is killed in a request costs that request only', { skip: noServer }, async t => {
