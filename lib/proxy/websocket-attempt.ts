@@ -296,8 +296,7 @@ export class WebSocketAttempt
     if (this.#state === 'open') this.#webSocketEnded()
     this.#close()
     if (this.#firstEnd === 'app') exchange.end()
-    else if (this.#firstEnd === 'client')
-      exchange.fail('CLIENT_GONE', 'closed its half, and the app is idle')
+    else if (this.#firstEnd === 'client') exchange.fail('CLIENT_GONE', 'closed its half, and the app is idle')
     else exchange.fail('TUNNEL_IDLE', `idle for ${limitMs} ms`)
   }
 
@@ -312,7 +311,8 @@ export class WebSocketAttempt
   #answerClosed(complete: boolean, status: number): void {
     if (this.#state !== 'answer') return
     const { job } = this.#question
-    if (!complete) return this.fail('UPSTREAM_TRUNCATED', 'reset', 'closed the connection within its response')
+    if (!complete)
+      return this.fail('UPSTREAM_TRUNCATED', 'reset', 'closed the connection within its response')
     this.markEnded(job.record)
     this.#close()
     this.owner.attemptEnded(this.endpoint, job, status, undefined)
