@@ -1,8 +1,10 @@
 import t, { type Test } from 'tap'
 import type { Exchange } from '../lib/http/exchange.ts'
+import type { AnswerHead } from '../lib/http/message.ts'
+import { withField } from '../lib/http/one-field.ts'
 import { PassingExchange } from '../lib/http/passing-exchange.ts'
 import { exchangeContract } from './contract/exchange.ts'
-import type { Asked, ExchangeBench, Seen } from './contract/exchange-bench.ts'
+import { type Asked, type ExchangeBench, head, kept, Owner, type Seen } from './contract/exchange-bench.ts'
 import { startFront } from './support/fronts.ts'
 import { Http2Client } from './support/http2-client.ts'
 import { RawClient, type RawResponse } from './support/raw-client.ts'
@@ -107,6 +109,37 @@ const recording: ExchangeBench = {
     await exchange.done
   },
 }
+
+/** What a link of a chain that changes heads makes of them. */
+class Edited extends PassingExchange {
+  protected override changed(head: AnswerHead): AnswerHead {
+    return { ...head, fields: withField(head.fields, 'X-Edited', 'yes') }
+  }
+}
+
+t.test('what changes heads changes those of kept answers too', async t => {
+  const acts: Readonly<Record<string, Act>> = {
+    'as it comes': exchange => {
+      exchange.begin(head(4))
+      exchange.writeText('abcd')
+      exchange.end()
+    },
+    kept: exchange => exchange.answerKept(kept('abcd')),
+  }
+  for (const bench of [http1, http2])
+    for (const [kind, act] of Object.entries(acts)) {
+      const seen = await bench.ask(t, {}, exchange => {
+        const edited = new Edited(exchange)
+        edited.attach(new Owner())
+        act(edited)
+      })
+      t.match(
+        seen,
+        { status: 200, fields: { 'x-one': '1', 'x-edited': 'yes' }, body: 'abcd', whole: true },
+        kind,
+      )
+    }
+})
 
 exchangeContract(t, 'HTTP/1', http1)
 exchangeContract(t, 'HTTP/2', http2)

@@ -36,7 +36,7 @@ export interface Exchange {
   attach(owner: ExchangeOwner): void
 
   /**
-   * Holds the request body to `bytes`; undefined: to what its listener allows, which counts until then. A
+   * Holds the request body to `bytes`; undefined: to what counted before, at first what its listener allows. A
    * body that promises more fails the exchange at once (BODY_TOO_LARGE), one that turns out to be longer when
    * it does. Not once the body flows.
    */

@@ -4,9 +4,10 @@ import type { FieldList } from './field-list.ts'
 import type { AnswerHead } from './message.ts'
 
 /**
- * An exchange as the next handler of a chain sees it: every call passes, both ways. What changes answers
- * extends it and overrides what it changes, for both protocols and for every kind of answer. Made for an
- * exchange only where there may be something to change.
+ * An exchange as the next handler of a chain sees it: every call passes, both ways. What changes answers extends
+ * it, for both protocols and for every kind of answer that a handler gives: heads by `changed`, bodies by `write`
+ * and its like. Made for an exchange only where there may be something to change. Error answers of our own do not
+ * come by here: what a route says about every answer is its policy (answer-policy.ts).
  */
 export class PassingExchange implements Exchange, ExchangeOwner {
   protected readonly outer: Exchange
@@ -81,12 +82,21 @@ export class PassingExchange implements Exchange, ExchangeOwner {
     this.outer.inform(status, fields)
   }
 
+  /** What becomes of an answer's head: the same object if nothing, so that a kept answer stays one write. */
+  protected changed(head: AnswerHead): AnswerHead {
+    return head
+  }
+
   answerKept(answer: KeptAnswer): void {
-    this.outer.answerKept(answer)
+    const head = this.changed(answer.head)
+    if (head === answer.head) return this.outer.answerKept(answer)
+    this.outer.begin(head)
+    this.write(answer.body, 0, answer.body.length)
+    this.end()
   }
 
   begin(head: AnswerHead): void {
-    this.outer.begin(head)
+    this.outer.begin(this.changed(head))
   }
 
   write(bytes: Uint8Array, start: number, end: number): boolean {

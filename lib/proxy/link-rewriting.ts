@@ -64,8 +64,9 @@ class RewrittenExchange extends PassingExchange {
     this.#links = links
   }
 
-  override begin(head: AnswerHead): void {
-    this.outer.begin({ ...head, fields: this.#links.fieldsOf(head.fields, this.request.host) })
+  protected override changed(head: AnswerHead): AnswerHead {
+    const fields = this.#links.fieldsOf(head.fields, this.request.host)
+    return fields === head.fields ? head : { ...head, fields }
   }
 }
 

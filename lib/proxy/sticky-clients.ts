@@ -17,8 +17,9 @@ class BoundExchange extends PassingExchange {
     this.#tokens = sticky.tokens
   }
 
-  override begin(head: AnswerHead): void {
-    this.outer.begin({ ...head, fields: this.#bound(head.fields) })
+  protected override changed(head: AnswerHead): AnswerHead {
+    const fields = this.#bound(head.fields)
+    return fields === head.fields ? head : { ...head, fields }
   }
 
   override upgrade(protocol: string, fields: FieldList, reader: BodyReader): ClientWebSocket | undefined {

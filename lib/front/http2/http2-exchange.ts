@@ -104,10 +104,9 @@ export class Http2Exchange extends ClientExchange implements StreamOwner {
   /** A WebSocket is of any length. */
   limitBody(bytes: number | undefined): void {
     const input = this.#input
-    if (this.#asksWebSocket) return
-    if (bytes !== undefined && input !== undefined) input.limit = bytes
-    const limit = bytes ?? this.#wire.host.config.limits.bodyBytes
-    if (this.request.contentLength > limit) this.fail('BODY_TOO_LARGE', 'body-limit')
+    if (input === undefined || this.#asksWebSocket) return
+    input.limit = bytes ?? input.limit
+    if (this.request.contentLength > input.limit) this.fail('BODY_TOO_LARGE', 'body-limit')
   }
 
   receiveBody(reader: BodyReader): void {
