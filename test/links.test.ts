@@ -24,7 +24,10 @@ function linksOf(text: string): string[] {
   return links.filter(link => !/^[a-z]+:/.test(link))
 }
 
-/** Anchors of a page's headings: lower case, no punctuation, "-" for a space, and a number where one occurs again. */
+/**
+ * Anchors of a page's headings: lower case, no punctuation, "-" for a space, and a number where one occurs
+ * again.
+ */
 function anchorsOf(text: string): ReadonlySet<string> {
   const anchors = new Set<string>()
   const plain = text.replaceAll(/^( *)```[^\n]*\n[\s\S]*?^\1```$/gm, '')

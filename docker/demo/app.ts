@@ -1,8 +1,8 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
 
-// A demo app worker: plain node:http, no dependencies. Causeway starts several of these and passes the address of
-// each in PORT (a loopback port) or SOCKET (a path). Replace it with any server of your own.
+// A demo app worker: plain node:http, no dependencies. Causeway starts several of these and passes the
+// address of each in PORT (a loopback port) or SOCKET (a path). Replace it with any server of your own.
 
 const place = process.env['SOCKET'] ?? Number(process.env['PORT'] ?? 8000)
 const placeText = typeof place === 'number' ? `port ${place}` : place

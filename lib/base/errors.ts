@@ -1,10 +1,11 @@
 /** Whose fault it is: who needs to look into it. */
 export type Fault = 'client' | 'upstream' | 'proxy' | 'operator'
 /**
- * Whether the request may be retried. `unsent`: yes, nothing was written. `unacted`: yes, the app reports that
- * it has not processed the request. `idempotent`: if the method is idempotent. `elsewhere`: if the method is
- * idempotent and another endpoint is ready. `once`: like `elsewhere`, or once more on the only endpoint, which
- * may be restarting; so a request that crashes its worker does not crash all workers of one app server.
+ * Whether the request may be retried. `unsent`: yes, nothing was written. `unacted`: yes, the app reports
+ * that it has not processed the request. `idempotent`: if the method is idempotent. `elsewhere`: if the
+ * method is idempotent and another endpoint is ready. `once`: like `elsewhere`, or once more on the only
+ * endpoint, which may be restarting; so a request that crashes its worker does not crash all workers of one
+ * app server.
  */
 export type Retry = 'never' | 'unsent' | 'unacted' | 'idempotent' | 'once' | 'elsewhere'
 

@@ -36,9 +36,9 @@ export interface Exchange {
   attach(owner: ExchangeOwner): void
 
   /**
-   * Holds the request body to `bytes`; undefined: to what counted before, at first what its listener allows. A
-   * body that promises more fails the exchange at once (BODY_TOO_LARGE), one that turns out to be longer when
-   * it does. Not once the body flows.
+   * Holds the request body to `bytes`; undefined: to what counted before, at first what its listener allows.
+   * A body that promises more fails the exchange at once (BODY_TOO_LARGE), one that turns out to be longer
+   * when it does. Not once the body flows.
    */
   limitBody(bytes: number | undefined): void
 

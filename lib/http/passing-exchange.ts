@@ -4,10 +4,11 @@ import type { FieldList } from './field-list.ts'
 import type { AnswerHead } from './message.ts'
 
 /**
- * An exchange as the next handler of a chain sees it: every call passes, both ways. What changes answers extends
- * it, for both protocols and for every kind of answer that a handler gives: heads by `changed`, bodies by `write`
- * and its like. Made for an exchange only where there may be something to change. Error answers of our own do not
- * come by here: what a route says about every answer is its policy (answer-policy.ts).
+ * An exchange as the next handler of a chain sees it: every call passes, both ways. What changes answers
+ * extends it, for both protocols and for every kind of answer that a handler gives: heads by `changed`,
+ * bodies by `write` and its like. Made for an exchange only where there may be something to change. Error
+ * answers of our own do not come by here: what a route says about every answer is its policy
+ * (answer-policy.ts).
  */
 export class PassingExchange implements Exchange, ExchangeOwner {
   protected readonly outer: Exchange

@@ -66,9 +66,9 @@ export class HealthBoard {
   }
 
   /**
-   * What the configuration has now. Before the data threads get it. An endpoint with the same name and
-   * address keeps its state; a new one is up until something says otherwise, but with active checks it is
-   * down until it passes one, and a managed worker until it accepts connections.
+   * What the configuration has now, before the data threads get it. An endpoint that was there keeps its
+   * state; a new one is up, but with active checks it is down until it passes one, a managed worker until it
+   * accepts.
    */
   place(snapshot: Snapshot, placement: Placement): void {
     const entries = new Map<string, EndpointEntry>()
