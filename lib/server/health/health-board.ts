@@ -66,9 +66,9 @@ export class HealthBoard {
   }
 
   /**
-   * What the configuration has now, before the data threads get it. An endpoint that was there keeps its
-   * state; a new one is up, but with active checks it is down until it passes one, a managed worker until it
-   * accepts.
+   * What the configuration has now, before the data threads get it. Known endpoints keep their state; a new
+   * one is up, but down until it passes an active check or, as a managed worker, until it accepts
+   * connections.
    */
   place(snapshot: Snapshot, placement: Placement): void {
     const entries = new Map<string, EndpointEntry>()
