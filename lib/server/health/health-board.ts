@@ -67,8 +67,7 @@ export class HealthBoard {
 
   /**
    * What the configuration has now, before the data threads get it. Known endpoints keep their state; a new
-   * one is up, but down until it passes an active check or, as a managed worker, until it accepts
-   * connections.
+   * one is up unless it has active checks to pass, or is a managed worker that has yet to accept.
    */
   place(snapshot: Snapshot, placement: Placement): void {
     const entries = new Map<string, EndpointEntry>()
