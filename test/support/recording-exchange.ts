@@ -1,6 +1,12 @@
 import { type ErrorCode, endCauseOf, traitsOf } from '../../lib/base/errors.ts'
 import type { ClientFacts } from '../../lib/http/client-facts.ts'
-import type { BodyReader, Exchange, ExchangeOwner, KeptAnswer } from '../../lib/http/exchange.ts'
+import type {
+  BodyReader,
+  ClientWebSocket,
+  Exchange,
+  ExchangeOwner,
+  KeptAnswer,
+} from '../../lib/http/exchange.ts'
 import { FieldList } from '../../lib/http/field-list.ts'
 import type { Origin } from '../../lib/http/forwarded.ts'
 import type { AnswerHead, RequestHead } from '../../lib/http/message.ts'
@@ -131,7 +137,7 @@ export class RecordingExchange implements Exchange {
   resumeBody(): void {}
   inform(): void {}
 
-  upgrade(): undefined {
+  upgrade(_protocol: string, _fields: FieldList, _reader: BodyReader): ClientWebSocket | undefined {
     throw new Error('only a proxy switches protocols')
   }
 
