@@ -259,7 +259,7 @@ t.test('a break on one side is a break on the other', async t => {
   t.match(await lines(causeway), {
     end: 'upstream_closed',
     status: 200,
-    detail: /reset the connection inside/,
+    detail: /reset the connection within/,
   })
   const other = await knock(causeway.port())
   await other.untilReceived('hi')
