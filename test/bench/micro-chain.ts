@@ -6,8 +6,8 @@ import { PassingExchange } from '../../lib/http/passing-exchange.ts'
 import { ExchangeRecord } from '../../lib/http/record.ts'
 import { RecordingExchange } from '../support/recording-exchange.ts'
 
-// What a link of a route's chain costs: `node test/bench/micro-chain.ts`. Nanoseconds of an answer of 1 KB over
-// HTTP/1, the wire a stub, with none, one and two exchanges between the handler and the client, in turn.
+// What a link of a route's chain costs: `node test/bench/micro-chain.ts`. Nanoseconds of an answer of 1 KB
+// over HTTP/1, the wire a stub, with none, one and two exchanges between the handler and the client, in turn.
 
 const EXCHANGES = 300_000
 const ROUNDS = 9

@@ -63,8 +63,8 @@ export interface JobBench {
 /** What a maker does not have. */
 export interface Lacks {
   /**
-   * No client waits for it: the answer is dropped, the client can neither end nor pause it, and without a free
-   * slot it is dropped.
+   * No client waits for it: the answer is dropped, the client can neither end nor pause it, and without a
+   * free slot it is dropped.
    */
   readonly client?: boolean
   /** Its request has no body. */

@@ -23,7 +23,9 @@ const causeway = await startCauseway(t, {
   }),
 })
 
-/** More than the kernel holds for a connection: a client that has read so much has taken of what waits here. */
+/**
+ * More than the kernel holds for a connection: a client that has read so much has taken of what waits here.
+ */
 const TAKEN_BYTES = 8 * MIB
 
 /** Reads an answer steadily, but slower than its app gives it: at once at first, then a piece each 5 ms. */
